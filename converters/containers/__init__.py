@@ -1,0 +1,1 @@
+"""File containers -> NumPy arrays and plain values, executing nothing."""

@@ -1,0 +1,95 @@
+"""What an untrusted file may make its reader spend, and how messages quote it."""
+
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from jaxlatent.types import CheckpointError
+
+# Training checkpoints with optimiser state need some ten thousand opcodes. One opcode
+# can make an object of 200 bytes, so this is also the bound on memory: no pickle costs
+# more than about 100 MB of objects.
+MAX_OPERATIONS = 500_000
+
+# A module tree adds three levels per module; real generators stay below 30.
+MAX_DEPTH = 100
+
+# Weight tying lets a file describe more bytes than it holds, and shared containers
+# more values than it spells out. Both expand in the hands of the caller, so a result
+# may be this many times larger than its file, or as large as is harmless anyway.
+MAX_EXPANSION = 8
+HARMLESS_BYTES = 1 << 20
+HARMLESS_VALUES = 10_000
+
+
+def shown(value: object) -> str:
+    """Quotes a value from an untrusted file: short, printable, on one line.
+
+    Args:
+        value: anything that a reader came upon.
+
+    Returns:
+        The beginning of the value's ASCII form, or the name of its type if it is not
+        a leaf (the text of a container may be exponentially long).
+    """
+    if isinstance(value, str | bytes):
+        return ascii(value[:60]) + ("..." if len(value) > 60 else "")
+    if value is None or isinstance(value, int | float):
+        return ascii(value)[:60]
+    return type(value).__name__
+
+
+def is_size(value: object) -> TypeGuard[int]:
+    """Tells whether a value from a file can be a count, an offset or a length."""
+    return type(value) is int and 0 <= value < 2**63
+
+
+@dataclass
+class Budget:
+    """Counts what one file has made its reader spend, and stops it at the limits.
+
+    Attributes:
+        file_bytes: the file's size.
+        max_bytes: the caller's cap on ``value_bytes``, if any.
+        operations: pickle opcodes carried out.
+        values: values of the result, shared ones counted each time they appear.
+        value_bytes: bytes of the result's arrays and texts, counted likewise.
+    """
+
+    file_bytes: int
+    max_bytes: int | None = None
+    operations: int = 0
+    values: int = 0
+    value_bytes: int = 0
+
+    @property
+    def allowed_expansion(self) -> int:
+        """The number of bytes that the file's content may expand to."""
+        return max(MAX_EXPANSION * self.file_bytes, HARMLESS_BYTES)
+
+    def spend_operation(self) -> None:
+        """Counts one pickle opcode."""
+        self.operations += 1
+        if self.operations > MAX_OPERATIONS:
+            raise CheckpointError(f"the pickle has over {MAX_OPERATIONS} operations")
+
+    def spend_value(self, depth: int) -> None:
+        """Counts one value of the result, ``depth`` containers deep."""
+        if depth > MAX_DEPTH:
+            raise CheckpointError(f"values are nested over {MAX_DEPTH} levels deep")
+        self.values += 1
+        if self.values > max(MAX_EXPANSION * self.operations, HARMLESS_VALUES):
+            raise CheckpointError(
+                "shared containers expand to far more values than the file spells out"
+            )
+
+    def spend_bytes(self, count: int) -> None:
+        """Counts the bytes of one array, before it is made, or of one text."""
+        self.value_bytes += count
+        if self.max_bytes is not None and self.value_bytes > self.max_bytes:
+            raise CheckpointError(
+                f"the values take more than max_bytes={self.max_bytes} bytes"
+            )
+        if self.value_bytes > self.allowed_expansion:
+            raise CheckpointError(
+                f"shared values expand to over {MAX_EXPANSION} times the file's size"
+            )

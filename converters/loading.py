@@ -1,0 +1,223 @@
+"""Checkpoint file -> generator, discriminator or network; and what a file is."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, overload
+
+from converters import (
+    lenet,
+    sequential,
+    stylegan2_genforce,
+    stylegan2_nvidia,
+    stylegan2_rosinality,
+)
+from converters.containers.reading import container, read
+from converters.plans import Mismatch, Plan, assemble, compare
+from jaxlatent.checkpoint import file_hash, save_generator
+from jaxlatent.generators.base import Discriminator, Generator
+from jaxlatent.networks.base import Network
+from jaxlatent.types import CheckpointError
+
+Part = Literal["generator", "discriminator", "network"]
+PARTS: tuple[Part, ...] = ("generator", "discriminator", "network")
+
+LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
+    "stylegan2": (stylegan2_nvidia, stylegan2_rosinality, stylegan2_genforce),
+    "sequential": (sequential,),
+    "lenet": (lenet,),
+}
+"""The modules that know a family's file layouts, each with a function `plan`."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint file is, without converting it.
+
+    Attributes:
+        container: the file's container, as `container` names it.
+        plans: what each part in it would become.
+        mismatches: what keeps each part from fitting, empty if nothing does.
+    """
+
+    container: str
+    plans: Mapping[str, Plan]
+    mismatches: Mapping[str, Mismatch]
+
+
+@overload
+def load(
+    path: str | os.PathLike[str],
+    *,
+    family: str | None = ...,
+    config: Mapping[str, Any] | None = ...,
+    part: Literal["generator"] = ...,
+    dtype: Any = ...,
+) -> Generator: ...
+@overload
+def load(
+    path: str | os.PathLike[str],
+    *,
+    family: str | None = ...,
+    config: Mapping[str, Any] | None = ...,
+    part: Literal["discriminator"],
+    dtype: Any = ...,
+) -> Discriminator: ...
+@overload
+def load(
+    path: str | os.PathLike[str],
+    *,
+    family: str | None = ...,
+    config: Mapping[str, Any] | None = ...,
+    part: Literal["network"],
+    dtype: Any = ...,
+) -> Network: ...
+def load(
+    path: str | os.PathLike[str],
+    *,
+    family: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    part: Part = "generator",
+    dtype: Any = None,
+) -> Generator | Discriminator | Network:
+    """Read a PyTorch, NVIDIA or safetensors checkpoint.
+
+    Args:
+        path: the file.
+        family: the architecture, None to recognise it by names and shapes.
+        config: config values that replace the inferred or assumed ones; for
+            "sequential" a description of the layers.
+        part: "generator", "discriminator" or "network" (a classifier and the like).
+        dtype: of the parameters, None for float32. With float64 (under
+            `jax.enable_x64`) gains are applied without rounding.
+
+    Raises:
+        CheckpointError: if the file is unsound, holds no such part, or does not fit;
+            every missing, extra and misshapen tensor is named in one error.
+    """
+    plan = find_plan(read(path), part=part, family=family, config=config)
+    params = assemble(plan, dtype)
+    if part == "network":
+        return Network(params=params, module=plan.config)
+    if part == "discriminator":
+        return Discriminator(params=params, config=plan.config)
+    return Generator(params=params, config=plan.config)
+
+
+def convert(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    family: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Plan:
+    """Write a checkpoint's generator to a folder that `load_generator` reads.
+
+    Args:
+        path: the checkpoint file.
+        out: the folder to make.
+        family: as for `load`.
+        config: as for `load`.
+        overwrite: replace an earlier generator at `out`.
+
+    Returns:
+        The plan that was carried out: format, config and assumptions.
+
+    Raises:
+        CheckpointError: as for `load`.
+        FileExistsError: if `out` exists and is not to be overwritten.
+    """
+    plan = find_plan(read(path), part="generator", family=family, config=config)
+    generator = Generator(params=assemble(plan), config=plan.config)
+    origin = {
+        "file": os.path.basename(path),
+        "sha256": file_hash(path),
+        "container": container(path),
+        "format": plan.format,
+        "assumed": dict(plan.assumed),
+        "overridden": sorted(config or {}),
+        "licence": plan.licence,
+    }
+    save_generator(out, generator, origin=origin, overwrite=overwrite)
+    return plan
+
+
+def inspect(
+    path: str | os.PathLike[str],
+    *,
+    family: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Description:
+    """Tell what a checkpoint is and how its tensors fit, writing nothing.
+
+    Args:
+        path: the checkpoint file.
+        family: as for `load`.
+        config: as for `load`, applied to the generator.
+    """
+    kind = container(path)
+    plans = _plans(read(path), family=family, config=config)
+    if not plans:
+        raise CheckpointError(f"{path}: {_unrecognised(family)}")
+    return Description(
+        container=kind,
+        plans=plans,
+        mismatches={part: compare(plan) for part, plan in plans.items()},
+    )
+
+
+def find_plan(
+    checkpoint: Mapping[str, Any],
+    *,
+    part: Part,
+    family: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan for one part of what `read` returned.
+
+    Raises:
+        CheckpointError: if no known layout offers that part; says what there is.
+    """
+    for module in _modules(family):
+        plan = module.plan(checkpoint, part=part, config=config)
+        if plan is not None:
+            return plan
+    offered = _plans(checkpoint, family=family)
+    if offered:
+        found = " and ".join(f"a {other} ({p.family})" for other, p in offered.items())
+        raise CheckpointError(f"no {part} in this file; it holds {found}")
+    raise CheckpointError(_unrecognised(family))
+
+
+def _plans(
+    checkpoint: Mapping[str, Any],
+    *,
+    family: str | None,
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, Plan]:
+    found: dict[str, Plan] = {}
+    for module in _modules(family):
+        for part in PARTS:
+            changes = config if part == "generator" else None
+            plan = module.plan(checkpoint, part=part, config=changes)
+            if plan is not None and part not in found:
+                found[part] = plan
+    return found
+
+
+def _modules(family: str | None) -> tuple[ModuleType, ...]:
+    if family is None:
+        return tuple(module for modules in LAYOUTS.values() for module in modules)
+    if family not in LAYOUTS:
+        raise ValueError(f"family: {family!r} given; one of {tuple(LAYOUTS)}")
+    return LAYOUTS[family]
+
+
+def _unrecognised(family: str | None) -> str:
+    wanted = f"no layout of {family}" if family else "no known layout"
+    return (
+        f"{wanted} has these tensors; {', '.join(LAYOUTS)} are known; for chains of "
+        "layers a JSON description may be given as config"
+    )

@@ -1,0 +1,201 @@
+"""From the tensors of a file to the parameters of an architecture.
+
+A format module turns what `read` returned into a `Plan`: which tensor of the file
+becomes which parameter, by which change of layout. `assemble` carries the plan out and
+reports every missing, extra and misshapen tensor in one error.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxlatent.types import CheckpointError, Params
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a parameter comes from: `gain * rearranged(file[name]) + offset`.
+
+    Attributes:
+        name: dotted name in the file.
+        axes: permutation that takes the file's axes to ours, None to keep them.
+        leading: axes of length one in front, absent from ours.
+        trailing: axes of length one behind, absent from ours.
+        flip: whether the kernel is stored mirrored in height and width (our first two
+            axes).
+        image: (C, H, W) if the inputs of a dense layer are a flattened image, stored by
+            channel, row, column; ours count by row, column, channel.
+        gain: applied in float64 before the cast.
+        offset: likewise.
+    """
+
+    name: str
+    axes: tuple[int, ...] | None = None
+    leading: int = 0
+    trailing: int = 0
+    flip: bool = False
+    image: tuple[int, int, int] | None = None
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def file_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape the file must hold for a parameter of `shape`."""
+        if self.axes is not None:
+            shape = tuple(shape[self.axes.index(axis)] for axis in range(len(shape)))
+        return (1,) * self.leading + tuple(shape) + (1,) * self.trailing
+
+    def extract(self, tensor: np.ndarray, dtype: Any) -> np.ndarray:
+        """The parameter, given the file's tensor."""
+        kept = tensor.shape[self.leading : tensor.ndim - self.trailing]
+        array = np.asarray(tensor).reshape(kept)
+        if self.image is not None:
+            array = array.reshape(-1, *self.image).transpose(0, 2, 3, 1).reshape(kept)
+        if self.axes is not None:
+            array = array.transpose(self.axes)
+        if self.flip:
+            array = array[::-1, ::-1]
+        if self.gain != 1.0 or self.offset != 0.0:
+            array = array.astype(np.float64) * self.gain + self.offset
+        # a copy, so that no parameter keeps the whole file in memory
+        return np.array(array, dtype, order="C")
+
+
+def dense(name: str, **changes: Any) -> Source:
+    """A torch linear weight [out, in], ours [in, out]."""
+    return Source(name, axes=(1, 0), **changes)
+
+
+def kernel(name: str, **changes: Any) -> Source:
+    """A torch convolution weight [out, in, h, w], ours [h, w, in, out]."""
+    return Source(name, axes=(2, 3, 1, 0), **changes)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one part of a checkpoint becomes parameters and a config.
+
+    Attributes:
+        part: "generator", "discriminator" or "network".
+        family: the architecture's module name.
+        format: whose file layout it is, in words.
+        config: the architecture's config, overrides included.
+        assumed: config values that the file does not hold.
+        tensors: the file's tensors by dotted name.
+        sources: our dotted parameter name -> where it comes from.
+        shapes: parameter tree of anything with a `shape`, as `init` would build it.
+        ignored: tensors of the file that are known and not needed.
+        complete: fills in parameters that follow from others; gets the params and
+            the config, returns the params.
+        licence: what is known of the weights' licence, "" if nothing.
+    """
+
+    part: str
+    family: str
+    format: str
+    config: Any
+    assumed: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray]
+    sources: Mapping[str, Source]
+    shapes: Params
+    ignored: frozenset[str] = frozenset()
+    complete: Callable[[Params, Any], Params] | None = None
+    licence: str = ""
+
+
+def override(config: Any, changes: Mapping[str, Any] | None) -> Any:
+    """A config with some of its values replaced; lists become tuples.
+
+    Raises:
+        ValueError: for a name that the config does not have.
+    """
+    if not changes:
+        return config
+    known = [entry.name for entry in dataclasses.fields(config)]
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise ValueError(f"config: {unknown} given; {known} are accepted")
+    return dataclasses.replace(
+        config,
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in changes.items()
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """What keeps a file from fitting an architecture; all empty if it fits."""
+
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = field(default=())
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.extra or self.misshapen)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{label} ({len(names)}): {', '.join(names)}"
+            for label, names in (
+                ("missing", self.missing),
+                ("extra", self.extra),
+                ("misshapen", self.misshapen),
+            )
+            if names
+        ]
+        return "; ".join(parts)
+
+
+def compare(plan: Plan) -> Mismatch:
+    """Hold the file's tensors against what the architecture needs."""
+    expected: dict[str, Any] = flatten_dict(plan.shapes, sep=".")  # pyright: ignore
+    missing, misshapen = [], []
+    for ours, source in plan.sources.items():
+        tensor = plan.tensors.get(source.name)
+        if tensor is None:
+            missing.append(source.name)
+            continue
+        shape = source.file_shape(tuple(expected[ours].shape))
+        if tensor.shape != shape:
+            misshapen.append(f"{source.name} is {tensor.shape}, not {shape}")
+    used = {source.name for source in plan.sources.values()} | plan.ignored
+    extra = [name for name in plan.tensors if name not in used]
+    return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
+
+
+def assemble(plan: Plan, dtype: Any = None) -> Params:
+    """Build the parameter tree of a plan.
+
+    Args:
+        plan: what goes where.
+        dtype: of the parameters; None for float32, as released checkpoints are.
+
+    Raises:
+        CheckpointError: naming every missing, extra and misshapen tensor, and every
+            tensor that holds a value that is not finite.
+    """
+    mismatch = compare(plan)
+    if mismatch:
+        raise CheckpointError(
+            f"the file does not fit {plan.family} ({plan.format}): {mismatch}"
+        )
+    dtype = jnp.float32 if dtype is None else dtype
+    flat = {
+        ours: source.extract(plan.tensors[source.name], dtype)
+        for ours, source in plan.sources.items()
+    }
+    broken = [plan.sources[ours].name for ours in flat if not _finite(flat[ours])]
+    if broken:
+        raise CheckpointError(f"values that are not finite in: {', '.join(broken)}")
+    params = unflatten_dict({ours: jnp.asarray(flat[ours]) for ours in flat}, sep=".")
+    return params if plan.complete is None else plan.complete(params, plan.config)
+
+
+def _finite(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all())

@@ -1,0 +1,165 @@
+"""What every StyleGAN2 file layout shares: sizes, filters and the mapping network."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from converters.plans import Source, dense, kernel
+from jaxlatent.generators import stylegan2, stylegan2_discriminator
+from jaxlatent.generators.base import normal_codes
+from jaxlatent.types import CheckpointError, Params
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def size(tensors: Tensors, name: str, axis: int) -> int:
+    """Length of one axis of a tensor of the file.
+
+    Raises:
+        CheckpointError: if the tensor or the axis is missing.
+    """
+    if name not in tensors:
+        raise CheckpointError(f"missing (1): {name}")
+    shape = tensors[name].shape
+    if not -len(shape) <= axis < len(shape):
+        raise CheckpointError(f"misshapen (1): {name} is {shape}")
+    return shape[axis]
+
+
+def count(tensors: Tensors, pattern: str, start: int = 0) -> int:
+    """How many tensors a numbered pattern such as "fc{}.weight" has."""
+    number = start
+    while pattern.format(number) in tensors:
+        number += 1
+    return number - start
+
+
+def separate(filter_kernel: np.ndarray) -> tuple[float, ...]:
+    """1-D taps, sum 1, of a stored 1-D or 2-D filter of any scale.
+
+    Raises:
+        CheckpointError: if a 2-D filter is not the outer product of equal 1-D ones.
+    """
+    taps = np.asarray(filter_kernel, np.float64)
+    taps = taps.reshape(taps.shape[-2:] if taps.ndim > 2 else taps.shape)
+    total = taps.sum()
+    if taps.ndim not in (1, 2) or total == 0:
+        raise CheckpointError(f"a filter of shape {taps.shape} and sum {total}")
+    taps = taps / total
+    if taps.ndim == 2:
+        line = taps.sum(axis=0)
+        if taps.shape[0] != taps.shape[1] or not np.allclose(
+            np.outer(line, line), taps, atol=1e-6
+        ):
+            raise CheckpointError("a resampling filter that is not separable")
+        taps = line
+    return tuple(taps.tolist())
+
+
+def generator_sources(
+    config: stylegan2.Config,
+    layer_source: Callable[[stylegan2.Layer, str], Source],
+    *,
+    const: Source,
+    mean: Source,
+    mapping: Callable[[int], str],
+    embedding: Mapping[str, Source],
+) -> dict[str, Source]:
+    """The sources of a generator's parameters, given one layout's names.
+
+    Args:
+        config: the generator's config.
+        layer_source: (layer, parameter below it, such as "affine.weight") -> source.
+        const: the learned 4 x 4 input.
+        mean: the mean w.
+        mapping: number of a mapping layer -> its name.
+        embedding: sources of the label embedding's parameters.
+    """
+    sources = {"synthesis.b4.const": const, "mapping.w_avg": mean}
+    if config.label_dim:
+        sources |= {f"mapping.embed.{key}": value for key, value in embedding.items()}
+    for index in range(config.mapping_layers):
+        sources |= dense_layer(f"mapping.fc{index}", mapping(index))
+    for layer in stylegan2.layers(config):
+        parameters = ["weight", "bias", "affine.weight", "affine.bias"]
+        if config.use_noise and not layer.rgb:
+            parameters += ["noise_const", "noise_strength"]
+        for parameter in parameters:
+            source = layer_source(layer, parameter)
+            sources[f"synthesis.{layer.name}.{parameter}"] = source
+        if config.architecture == "resnet" and layer.up:
+            name = f"synthesis.{layer.block}.skip.weight"
+            sources[name] = layer_source(layer, "skip.weight")
+    return sources
+
+
+def discriminator_sources(
+    config: stylegan2_discriminator.Config, name: Callable[[str], str]
+) -> dict[str, Source]:
+    """The sources of a discriminator's parameters; `name` translates each of them."""
+    shapes = discriminator_shapes(config)
+    image = (config.channels[0], 4, 4)
+    sources = {}
+    for path, _ in jax.tree_util.tree_leaves_with_path(shapes):
+        ours = ".".join(entry.key for entry in path)
+        theirs = name(ours)
+        if ours.endswith("bias"):
+            sources[ours] = Source(theirs)
+        elif ours == "b4.fc.weight":
+            sources[ours] = dense(theirs, image=image)
+        elif ours == "b4.out.weight" or ours.startswith("mapping."):
+            sources[ours] = dense(theirs)
+        else:
+            sources[ours] = kernel(theirs)
+    return sources
+
+
+def dense_layer(ours: str, theirs: str) -> dict[str, Source]:
+    """Weight and bias of a dense layer."""
+    return {
+        f"{ours}.weight": dense(f"{theirs}.weight"),
+        f"{ours}.bias": Source(f"{theirs}.bias"),
+    }
+
+
+def fan_in_gain(layer: stylegan2.Layer) -> float:
+    """1 / sqrt(fan in) of a 3 x 3 layer, for layouts that store it apart."""
+    return 1 / math.sqrt(9 * layer.inputs)
+
+
+def generator_shapes(config: stylegan2.Config) -> Params:
+    """The parameter tree of a generator, as shapes."""
+    return jax.eval_shape(lambda: stylegan2.init(jax.random.key(0), config))
+
+
+def discriminator_shapes(config: stylegan2_discriminator.Config) -> Params:
+    """The parameter tree of a discriminator, as shapes."""
+    return jax.eval_shape(
+        lambda: stylegan2_discriminator.init(jax.random.key(0), config)
+    )
+
+
+def add_mean(params: Params, config: stylegan2.Config) -> Params:
+    """Estimate the mean w from 4096 mapped codes, where a file holds none."""
+    dtype = params["mapping"]["fc0"]["weight"].dtype
+    mapping = {**params["mapping"], "w_avg": jnp.zeros(config.w_dim, dtype)}
+    z = normal_codes(jax.random.key(0), 4096, config.z_dim)
+    w = stylegan2.map({"mapping": mapping}, config, z)
+    return {**params, "mapping": {**mapping, "w_avg": jnp.mean(w, axis=0)}}
+
+
+def add_noise(params: Params, config: stylegan2.Config) -> Params:
+    """Draw the noise maps, where a file holds none."""
+    drawn = stylegan2.init(jax.random.key(0), config)["synthesis"]
+    synthesis = {}
+    for block, entries in params["synthesis"].items():
+        synthesis[block] = {
+            kind: {**entry, "noise_const": drawn[block][kind]["noise_const"]}
+            if kind.startswith("conv") and "noise_const" not in entry
+            else entry
+            for kind, entry in entries.items()
+        }
+    return {**params, "synthesis": synthesis}

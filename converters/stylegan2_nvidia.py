@@ -1,0 +1,211 @@
+"""StyleGAN2 as NVlabs' stylegan2-ada-pytorch and stylegan3 repositories store it.
+
+Either a pickle of networks (`G_ema`, `D`), whose objects tell every option, or a flat
+state dict with the same names, from which clamp, activation and the mapping's learning
+rate cannot be read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from converters.containers import nvidia
+from converters.plans import Plan, Source, dense, kernel, override
+from converters.stylegan2 import (
+    count,
+    discriminator_shapes,
+    discriminator_sources,
+    generator_shapes,
+    generator_sources,
+    separate,
+    size,
+)
+from jaxlatent.generators import stylegan2, stylegan2_discriminator
+
+LICENCE = "NVIDIA's weights carry NVIDIA's licence; most are for non-commercial use"
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a file of this layout converts; None if it is of another."""
+    if part == "generator":
+        return _generator(checkpoint, config)
+    if part == "discriminator":
+        return _discriminator(checkpoint, config)
+    return None
+
+
+class _Network:
+    """A network's tensors, and its attributes where the file is a pickle."""
+
+    def __init__(self, network: Mapping[str, Any]) -> None:
+        self.pickled = "class_name" in network and "state" in network
+        self.record = network
+        self.tensors = nvidia.tensors(network) if self.pickled else dict(network)
+        self.assumed: dict[str, Any] = {}
+
+    def attribute(self, field: str, path: str, name: str, default: Any) -> Any:
+        """An attribute of a module; `field` is assumed where the file has none."""
+        if self.pickled:
+            found = nvidia.attributes(self.record, path)
+            if name in found:
+                return found[name]
+        self.assumed[field] = default
+        return default
+
+    def filter(self, name: str) -> tuple[float, ...]:
+        """The taps stored under `name`."""
+        if name in self.tensors:
+            return separate(self.tensors[name])
+        self.assumed["filter"] = (1.0, 3.0, 3.0, 1.0)
+        return self.assumed["filter"]
+
+
+def _find(
+    checkpoint: Mapping[str, Any], names: tuple[str, ...], sign: str
+) -> _Network | None:
+    """The first of the named networks, or the checkpoint itself, that has `sign`."""
+    for candidate in (*(checkpoint.get(name) for name in names), checkpoint):
+        if isinstance(candidate, Mapping) and (
+            sign in candidate or {"class_name", "state"} <= set(candidate)
+        ):
+            network = _Network(candidate)
+            if sign in network.tensors:
+                return network
+    return None
+
+
+def _generator(
+    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+) -> Plan | None:
+    network = _find(checkpoint, ("G_ema", "G"), "synthesis.b4.const")
+    if network is None:
+        return None
+    tensors = network.tensors
+    channels = []
+    while f"synthesis.b{4 << len(channels)}.conv1.weight" in tensors:
+        name = f"synthesis.b{4 << len(channels)}.conv1.weight"
+        channels.append(size(tensors, name, 0))
+    resolution = 2 << len(channels)
+    layers = count(tensors, "mapping.fc{}.weight")
+    labelled = "mapping.embed.weight" in tensors
+    embed_dim = size(tensors, "mapping.embed.weight", 0) if labelled else 0
+    if "synthesis.b4.torgb.weight" in tensors:
+        architecture = "skip"
+    else:
+        skips = any(name.endswith(".skip.weight") for name in tensors)
+        architecture = "resnet" if skips else "orig"
+    first = "synthesis.b4.conv1"
+    inferred = stylegan2.Config(
+        resolution=resolution,
+        channels=tuple(channels),
+        z_dim=size(tensors, "mapping.fc0.weight", 1) - embed_dim,
+        w_dim=size(tensors, "mapping.w_avg", 0),
+        label_dim=size(tensors, "mapping.embed.weight", 1) if labelled else 0,
+        image_channels=size(tensors, f"synthesis.b{resolution}.torgb.weight", 0),
+        mapping_layers=layers,
+        mapping_width=size(tensors, "mapping.fc0.weight", 0),
+        embed_dim=embed_dim,
+        mapping_rate=network.attribute(
+            "mapping_rate", "mapping.fc0", "bias_gain", 0.01
+        ),
+        architecture=architecture,
+        use_noise=f"{first}.noise_const" in tensors,
+        clamp=network.attribute("clamp", first, "conv_clamp", None),
+        filter=network.filter("synthesis.b8.resample_filter"),
+        activation=network.attribute("activation", first, "activation", "lrelu"),
+    )
+    config = override(inferred, changes)
+
+    def layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
+        if parameter == "skip.weight":
+            return kernel(f"synthesis.{layer.block}.skip.weight")
+        name = f"synthesis.{layer.name}.{parameter}"
+        if parameter == "weight":
+            return kernel(name)
+        return dense(name) if parameter == "affine.weight" else Source(name)
+
+    return Plan(
+        part="generator",
+        family="stylegan2",
+        format="NVlabs pickle" if network.pickled else "NVlabs state dict",
+        config=config,
+        assumed=network.assumed,
+        tensors=tensors,
+        sources=generator_sources(
+            config,
+            layer_source,
+            const=Source("synthesis.b4.const", axes=(1, 2, 0)),
+            mean=Source("mapping.w_avg"),
+            mapping=lambda index: f"mapping.fc{index}",
+            embedding={
+                "weight": dense("mapping.embed.weight"),
+                "bias": Source("mapping.embed.bias"),
+            },
+        ),
+        shapes=generator_shapes(config),
+        ignored=_filters(tensors),
+        licence=LICENCE,
+    )
+
+
+def _discriminator(
+    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+) -> Plan | None:
+    network = _find(checkpoint, ("D",), "b4.out.weight")
+    if network is None:
+        return None
+    tensors = network.tensors
+    channels = [size(tensors, "b4.fc.weight", 0)]
+    while f"b{4 << len(channels)}.conv0.weight" in tensors:
+        channels.append(size(tensors, f"b{4 << len(channels)}.conv0.weight", 0))
+    resolution = 2 << len(channels)
+    labelled = "mapping.embed.weight" in tensors
+    layers = count(tensors, "mapping.fc{}.weight")
+    embed_dim = size(tensors, "mapping.embed.weight", 0) if labelled else 0
+    if "b4.fromrgb.weight" in tensors:
+        architecture = "skip"
+    else:
+        skips = any(name.endswith(".skip.weight") for name in tensors)
+        architecture = "resnet" if skips else "orig"
+    first = f"b{resolution}.conv0"
+    inferred = stylegan2_discriminator.Config(
+        resolution=resolution,
+        channels=tuple(channels),
+        label_dim=size(tensors, "mapping.embed.weight", 1) if labelled else 0,
+        image_channels=size(tensors, f"b{resolution}.fromrgb.weight", 1),
+        architecture=architecture,
+        map_dim=size(tensors, "b4.out.weight", 0) if labelled else 0,
+        mapping_layers=layers,
+        mapping_width=size(tensors, "mapping.fc0.weight", 0) if layers else embed_dim,
+        embed_dim=embed_dim,
+        mapping_rate=(
+            network.attribute("mapping_rate", "mapping.fc0", "bias_gain", 0.01)
+            if layers
+            else 0.01
+        ),
+        deviation_group=network.attribute(
+            "deviation_group", "b4.mbstd", "group_size", 4
+        ),
+        deviation_channels=size(tensors, "b4.conv.weight", 1) - channels[0],
+        clamp=network.attribute("clamp", first, "conv_clamp", None),
+        filter=network.filter(f"b{resolution}.resample_filter"),
+        activation=network.attribute("activation", first, "activation", "lrelu"),
+    )
+    config = override(inferred, changes)
+    return Plan(
+        part="discriminator",
+        family="stylegan2",
+        format="NVlabs pickle" if network.pickled else "NVlabs state dict",
+        config=config,
+        assumed=network.assumed,
+        tensors=tensors,
+        sources=discriminator_sources(config, lambda name: name),
+        shapes=discriminator_shapes(config),
+        ignored=_filters(tensors),
+        licence=LICENCE,
+    )
+
+
+def _filters(tensors: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name in tensors if name.endswith("resample_filter"))

@@ -1,0 +1,267 @@
+"""Keeping generators and edits on disk.
+
+A generator is a folder: `generator.json` (family, config, where it came from),
+`params/` (orbax) and `MANIFEST.json` (the SHA-256 of every other file).
+Orbax has no checksums of its own, so a flipped bit would load as a wrong weight; here
+`load_generator` verifies the manifest first. An edit is one `.npz` without pickles.
+Everything is written under a temporary name and renamed when it is complete.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxlatent.files import atomic_folder, atomic_write
+from jaxlatent.generators.base import (
+    Generator,
+    config_from_json,
+    config_to_json,
+    family_name,
+    fingerprint,
+    without_prepared,
+)
+from jaxlatent.types import EDIT_KINDS, CheckpointError, Edit
+
+FORMAT_VERSION = 1
+GENERATOR_FILE = "generator.json"
+MANIFEST_FILE = "MANIFEST.json"
+PARAMS_FOLDER = "params"
+EDIT_HEADER = "header"
+
+
+def save_generator(
+    path: str | os.PathLike[str],
+    generator: Generator,
+    *,
+    origin: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a generator to a folder, completely or not at all.
+
+    Args:
+        path: the folder to make.
+        generator: what to write; prepared arrays are left out.
+        origin: JSON values to keep beside it: source file, assumptions, licence.
+        overwrite: replace an earlier generator at `path`.
+
+    Raises:
+        FileExistsError: if `path` exists and `overwrite` is false, or if what is there
+            is no generator.
+    """
+    from orbax.checkpoint import v1 as ocp
+
+    flat = flatten_dict(without_prepared(generator.params), sep=".")
+    arrays = {name: jnp.asarray(leaf) for name, leaf in flat.items()}
+    header = {
+        "format": FORMAT_VERSION,
+        "family": family_name(generator.config),
+        "config": config_to_json(generator.config),
+        "fingerprint": fingerprint(generator),
+        "parameters": {
+            name: [str(array.dtype), list(array.shape)]
+            for name, array in arrays.items()
+        },
+        "origin": dict(origin or {}),
+        "versions": {name: version(name) for name in ("jaxlatent", "jax", "numpy")},
+    }
+    if os.path.exists(path) and not (overwrite and is_generator(path)):
+        reason = "is not a generator" if overwrite else "exists"
+        raise FileExistsError(f"{path} {reason}; choose another name")
+    with atomic_folder(path) as folder:
+        (folder / GENERATOR_FILE).write_text(json.dumps(header, indent=1) + "\n")
+        # orbax refuses empty arrays, and shapes alone restore them
+        ocp.save(
+            str(folder.resolve() / PARAMS_FOLDER),
+            {name: array for name, array in arrays.items() if array.size},
+        )
+        (folder / MANIFEST_FILE).write_bytes(_manifest_text(_hashes(folder)))
+
+
+def load_generator(path: str | os.PathLike[str]) -> Generator:
+    """Read a generator that `save_generator` wrote.
+
+    The arrays are not committed to a device, so that sharded latents may meet them.
+
+    Raises:
+        CheckpointError: if the folder is no generator or any of its bits changed.
+    """
+    from orbax.checkpoint import v1 as ocp
+
+    folder = Path(path)
+    header = read_header(folder)
+    entries: dict[str, Any] = header["parameters"]
+    empty = {
+        name: np.zeros(shape, jnp.dtype(dtype))
+        for name, (dtype, shape) in entries.items()
+    }
+    kept = {name: array for name, array in empty.items() if array.size}
+    restored = ocp.load(str(folder.resolve() / PARAMS_FOLDER), kept)
+    arrays = {name: jnp.asarray(array) for name, array in (empty | restored).items()}
+    return Generator(
+        params=unflatten_dict(arrays, sep="."),
+        config=config_from_json(header["family"], header["config"]),
+    )
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON values of a generator's folder, after its manifest was verified.
+
+    Raises:
+        CheckpointError: if the folder is no generator or any of its bits changed.
+    """
+    folder = Path(path)
+    verify(folder)
+    header = json.loads((folder / GENERATOR_FILE).read_text())
+    if header.get("format") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder}: format {header.get('format')!r}; {FORMAT_VERSION} is accepted"
+        )
+    return header
+
+
+def is_generator(path: str | os.PathLike[str]) -> bool:
+    """Whether a path looks like a folder that `save_generator` wrote."""
+    return (Path(path) / MANIFEST_FILE).is_file()
+
+
+def verify(path: str | os.PathLike[str]) -> None:
+    """Hold every file of a folder against its manifest.
+
+    Raises:
+        CheckpointError: names what is missing, additional or changed.
+    """
+    folder = Path(path)
+    manifest = folder / MANIFEST_FILE
+    if not manifest.is_file():
+        raise CheckpointError(f"{folder}: no {MANIFEST_FILE}, so not a generator")
+    text = manifest.read_bytes()
+    try:
+        expected = json.loads(text)["files"]
+        sound = text == _manifest_text(expected)
+    except (ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise CheckpointError(f"{manifest}: damaged")
+    found = _hashes(folder)
+    wrong = sorted(
+        name
+        for name in found.keys() | expected.keys()
+        if found.get(name) != expected.get(name)
+    )
+    if wrong:
+        raise CheckpointError(
+            f"{folder}: not as it was written: {', '.join(wrong)}; convert it again"
+        )
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def save_edit(path: str | os.PathLike[str], edit: Edit) -> None:
+    """Write an edit as `.npz`: a JSON header and its arrays by field.
+
+    Args:
+        path: the file, replaced if it exists.
+        edit: a `flax.struct.dataclass` whose class is registered by `register_edit`.
+    """
+    kinds = {cls: kind for kind, cls in EDIT_KINDS.items()}
+    if type(edit) not in kinds:
+        raise TypeError(f"edit: {type(edit).__name__} given; {EDIT_KINDS} can be saved")
+    arrays: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(edit):  # pyright: ignore[reportArgumentType]
+        value = getattr(edit, field.name)
+        if field.metadata.get("pytree_node", True):
+            tree = flatten_dict({field.name: value}, sep="/", keep_empty_nodes=False)
+            arrays |= {name: leaf for name, leaf in tree.items() if leaf is not None}
+        else:
+            values[field.name] = value
+    header = {"kind": kinds[type(edit)], "version": FORMAT_VERSION, **values}
+    encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    save_arrays(path, {EDIT_HEADER: encoded} | arrays)
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
+    """Write named arrays as `.npz`, whole or not at all."""
+    members: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in arrays.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **members)
+    atomic_write(path, buffer.getvalue())
+
+
+def load_edit(path: str | os.PathLike[str]) -> Any:
+    """Read an edit that `save_edit` wrote.
+
+    Raises:
+        CheckpointError: if the file is not such an edit or is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(arrays.pop(EDIT_HEADER).tobytes())
+        cls = EDIT_KINDS[header.pop("kind")]
+        if header.pop("version") != FORMAT_VERSION:
+            raise ValueError("written by another version")
+        return _rebuild(cls, header, arrays)
+    except FileNotFoundError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        AttributeError,
+    ) as error:
+        raise CheckpointError(f"{path}: not an edit: {error}") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise CheckpointError(f"{path}: a damaged file: {error}") from error
+
+
+def _rebuild(
+    cls: type, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Any:
+    tree: dict[str, Any] = unflatten_dict(
+        {name: jnp.asarray(array) for name, array in arrays.items()}, sep="/"
+    )
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if not field.metadata.get("pytree_node", True):
+            value = values[field.name]
+            fields[field.name] = tuple(value) if isinstance(value, list) else value
+        elif field.name in tree:
+            fields[field.name] = tree[field.name]
+        else:
+            # only optional arrays and empty dicts leave no trace in a file
+            fields[field.name] = {} if "dict" in str(field.type) else None
+    return cls(**fields)
+
+
+def _manifest_text(hashes: Mapping[str, str]) -> bytes:
+    """The one text that stands for these hashes; it also covers itself."""
+    own = hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    return json.dumps(
+        {"files": hashes, "sha256": own}, indent=1, sort_keys=True
+    ).encode()
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(folder).as_posix()): file_hash(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file != folder / MANIFEST_FILE
+    }

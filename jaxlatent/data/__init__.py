@@ -1,0 +1,3 @@
+"""Pictures whose factors of variation are known."""
+
+from jaxlatent.data import faces as faces

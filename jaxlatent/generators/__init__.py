@@ -1,0 +1,1 @@
+"""Generator families: one architecture per file, all with the same names inside."""

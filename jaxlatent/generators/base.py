@@ -1,0 +1,362 @@
+"""`Generator`: parameters and a frozen config, seen through the functions of a family.
+
+A family is a module whose `Config` class and functions `init`, `prepare`, `sample`,
+`map`, `broadcast`, `truncate`, `synthesize`, `features`, `affines` and `embed` share
+their names with every other family. The module is found from the class of the config,
+so a generator carries nothing but arrays and static data and is itself a pytree.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import operator
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any, Protocol
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.types import Affine, Noise, Params
+
+
+class GeneratorConfig(Protocol):
+    """What every family's config tells, whatever else it holds."""
+
+    @property
+    def z_dim(self) -> int:
+        """Dimension of z."""
+        ...
+
+    @property
+    def w_dim(self) -> int:
+        """Dimension of w; that of z where there is no mapping network."""
+        ...
+
+    @property
+    def num_layers(self) -> int:
+        """Rows of w+; 0 where the family has no per-layer latents."""
+        ...
+
+    @property
+    def label_dim(self) -> int:
+        """Number of classes; 0 if unconditional."""
+        ...
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The spaces in which `synthesize` or `map` accept latents, z first."""
+        ...
+
+
+FAMILIES = ("rendered", "sequential", "stylegan2")
+"""Families whose generators can be kept on disk, by module name."""
+
+NoiseInput = Noise | str | jax.Array | Mapping[str, jax.Array]
+
+
+@flax.struct.dataclass(eq=False)
+class Generator:
+    """A generator: `params` (a pytree) and `config` (static), and nothing hidden.
+
+    It crosses `jit`, `vmap` and `grad` like any pytree; passing it as an argument of a
+    compiled function means that new weights never recompile. The methods are the
+    functions of the config's family module; their docstrings describe shapes in full.
+    """
+
+    params: Params
+    config: Any = flax.struct.field(pytree_node=False)
+
+    @classmethod
+    def from_functions(
+        cls,
+        synthesize: Callable[[Params, jax.Array], jax.Array],
+        *,
+        z_dim: int,
+        params: Params | None = None,
+        sample: Callable[[jax.Array], jax.Array] | None = None,
+        map: Callable[[Params, jax.Array], jax.Array] | None = None,
+        w_dim: int | None = None,
+    ) -> "Generator":
+        """Make a generator of any pure functions: a decoder, a diffusion model, ...
+
+        Args:
+            synthesize: `(params, latent [N, D]) -> images [N, H, W, C]` in [-1, 1].
+            z_dim: dimension of z.
+            params: the pytree handed to `synthesize` and `map`.
+            sample: `key -> z [z_dim]`, one code; None for a standard normal.
+            map: `(params, z) -> w`, None if `synthesize` takes z itself.
+            w_dim: dimension of w where it differs from that of z.
+
+        The functions are compared by identity: define them once, at module level, so
+        that compiled code is found again.
+        """
+        from jaxlatent.generators import functions
+
+        config = functions.Config(
+            synthesize_function=synthesize,
+            sample_function=sample,
+            map_function=map,
+            z_dim=z_dim,
+            w_dim=w_dim or z_dim,
+        )
+        return cls(params=params if params is not None else {}, config=config)
+
+    @property
+    def family(self) -> ModuleType:
+        """The module whose functions this generator's methods call."""
+        return sys.modules[type(self.config).__module__]
+
+    @property
+    def latent_space(self) -> str:
+        """What `synthesize` takes: "w", or "z" where there is no mapping network."""
+        return "w" if "w" in self.config.spaces else "z"
+
+    def prepare(self) -> "Generator":
+        """Add what can be computed once per weights, so that no call computes it."""
+        return dataclasses.replace(
+            self, params=self.family.prepare(self.params, self.config)
+        )
+
+    def sample(
+        self, key: jax.Array, num: int, *, truncation: float | None = None
+    ) -> jax.Array:
+        """Draw z [num, z_dim] from the family's prior; code i uses fold_in(key, i)."""
+        return self.family.sample(key, num, self.config, truncation=truncation)
+
+    def map(self, z: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        """z [N, z_dim] -> w [N, w_dim]; the identity without a mapping network."""
+        return self.family.map(self.params, self.config, z, label)
+
+    def broadcast(self, w: jax.Array) -> jax.Array:
+        """w [N, D] -> w+ [N, L, D]; a w+ passes through."""
+        return self.family.broadcast(self.config, w)
+
+    def truncate(
+        self, w: jax.Array, psi: float | jax.Array, cutoff: int | None = None
+    ) -> jax.Array:
+        """Pull w or w+ towards the mean w by `psi`, in the first `cutoff` rows."""
+        return self.family.truncate(self.params, self.config, w, psi, cutoff)
+
+    def synthesize(
+        self,
+        latent: Any,
+        label: jax.Array | None = None,
+        *,
+        noise: NoiseInput = Noise.FIXED,
+        **options: Any,
+    ) -> jax.Array:
+        """Latents -> images [N, H, W, C], nominally in [-1, 1], not clipped."""
+        return self.family.synthesize(
+            self.params, self.config, latent, label, noise=as_noise(noise), **options
+        )
+
+    def features(
+        self,
+        latent: Any,
+        label: jax.Array | None = None,
+        *,
+        names: Iterable[str],
+        noise: NoiseInput = Noise.FIXED,
+        **options: Any,
+    ) -> dict[str, jax.Array]:
+        """Activations by layer name; nothing behind the last one asked for is run."""
+        return self.family.features(
+            self.params,
+            self.config,
+            latent,
+            label,
+            names=tuple(names),
+            noise=as_noise(noise),
+            **options,
+        )
+
+    def affines(self) -> tuple[Affine, ...]:
+        """Every place where a latent enters linearly, in the network's order."""
+        return self.family.affines(self.params, self.config)
+
+    def embed(self, label: jax.Array) -> jax.Array:
+        """Class labels -> embedding, for class-conditional families."""
+        return self.family.embed(self.params, self.config, label)
+
+    def styles(self, w: jax.Array) -> dict[str, jax.Array]:
+        """w or w+ -> style vectors by layer, for families with a style space."""
+        return self.family.styles(self.params, self.config, w)
+
+
+@flax.struct.dataclass(eq=False)
+class Discriminator:
+    """A family's discriminator: `discriminator(images, label) -> logits [N, 1]`."""
+
+    params: Params
+    config: Any = flax.struct.field(pytree_node=False)
+
+    def __call__(self, images: jax.Array, label: jax.Array | None = None) -> jax.Array:
+        """Images [N, H, W, C] in [-1, 1] -> logits [N, 1]."""
+        family = sys.modules[type(self.config).__module__]
+        return family.discriminate(self.params, self.config, images, label)
+
+
+def as_noise(noise: NoiseInput) -> Noise | jax.Array | Mapping[str, jax.Array]:
+    """Accept the words "fixed" and "none" for the members of `Noise`."""
+    if not isinstance(noise, str):
+        return noise
+    try:
+        return Noise(noise)
+    except ValueError:
+        raise ValueError(
+            f'noise: {noise!r} given; "fixed", "none", a key or arrays are accepted'
+        ) from None
+
+
+def without_noise(noise: Noise | Any) -> None:
+    """Raise unless a family without noise inputs is asked for none."""
+    if not isinstance(noise, Noise):
+        raise ValueError("noise: given, but this generator has no noise inputs")
+
+
+def without_label(label: jax.Array | None) -> None:
+    """Raise if an unconditional family is given a label."""
+    if label is not None:
+        raise ValueError("label: given, but this generator is unconditional")
+
+
+def as_label(label: jax.Array | None, label_dim: int, dtype: Any) -> jax.Array | None:
+    """Labels as rows of class weights, [N, C]; None for an unconditional family.
+
+    Args:
+        label: int [N], or one-hot or soft [N, C].
+        label_dim: C, 0 if the family takes no label.
+        dtype: of the result.
+
+    Raises:
+        ValueError: for a missing label, an unwanted one, or another shape.
+    """
+    if label_dim == 0:
+        without_label(label)
+        return None
+    if label is None:
+        raise ValueError(f"label: missing; this generator has {label_dim} classes")
+    label = jnp.asarray(label)
+    if label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer):
+        return jax.nn.one_hot(label, label_dim, dtype=dtype)
+    if label.ndim != 2 or label.shape[1] != label_dim:
+        raise ValueError(
+            f"label: {label.dtype} {label.shape} given; int [N] or [N, {label_dim}] is "
+            "accepted"
+        )
+    return label.astype(dtype)
+
+
+def normal_codes(key: jax.Array, num: int, dim: int) -> jax.Array:
+    """Standard normal [num, dim]; row i depends on the key and i alone."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(num))
+    return jax.vmap(lambda one: jax.random.normal(one, (dim,)))(keys)
+
+
+def cast(params: Params, dtype: Any) -> Params:
+    """Every array of a parameter tree as `dtype`."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
+
+
+def without_prepared(params: Params) -> Params:
+    """The stored weights alone, without what `prepare` added."""
+    return {key: value for key, value in params.items() if key != "prepared"}
+
+
+def family_module(name: str) -> ModuleType:
+    """The module of a family, by its name."""
+    if name not in FAMILIES:
+        raise ValueError(f"family: {name!r} given; one of {FAMILIES} is accepted")
+    return importlib.import_module(f"jaxlatent.generators.{name}")
+
+
+def family_name(config: Any) -> str:
+    """The name of the family that a config belongs to."""
+    return type(config).__module__.rpartition(".")[2]
+
+
+def config_to_json(config: Any) -> dict[str, Any]:
+    """The fields of a config as plain JSON values."""
+    if hasattr(config, "to_json"):
+        return config.to_json()
+    return json.loads(json.dumps(dataclasses.asdict(config), default=repr))
+
+
+def config_from_json(family: str, values: Mapping[str, Any]) -> Any:
+    """The config of a family from the values that `config_to_json` gave."""
+    cls = family_module(family).Config
+    if hasattr(cls, "from_json"):
+        return cls.from_json(values)
+    return cls(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def fingerprint(generator: Generator) -> str:
+    """Sixteen hex digits that tell generators apart: SHA-256 of config and weights."""
+    digest = hashlib.sha256(
+        json.dumps(config_to_json(generator.config), sort_keys=True).encode()
+    )
+    leaves = jax.tree_util.tree_leaves_with_path(without_prepared(generator.params))
+    for path, leaf in leaves:
+        array = np.asarray(leaf)
+        digest.update(
+            f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode()
+        )
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+@jax.jit
+def _synthesize(
+    generator: Generator, latent: Any, label: jax.Array | None, noise: Any
+) -> jax.Array:
+    return generator.synthesize(latent, label, noise=noise)
+
+
+def render(
+    generator: Generator,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    noise: NoiseInput = Noise.FIXED,
+    chunk: int = 8,
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Compiled synthesis of any number of latents, `chunk` at a time.
+
+    Args:
+        generator: the generator; weights are an argument of the compiled function.
+        latent: [N, D] or [N, L, D].
+        label: int [N] or [N, C], for class-conditional families.
+        noise: "fixed", "none", or [N] keys.
+        chunk: images per call; bounds memory. The last call is padded, so that one
+            compilation serves all.
+        progress: called with the number of images just finished.
+
+    Returns:
+        Images [N, H, W, C] on the host.
+    """
+    total = latent.shape[0]
+    if total == 0:
+        raise ValueError("latent: no codes given")
+    size = min(chunk, total)
+    inputs = (latent, label, as_noise(noise))
+    pictures = []
+    for start in range(0, total, size):
+        # wrapping around fills the last chunk with codes that are dropped again
+        rows = np.arange(start, start + size) % total
+        part = _synthesize(generator, *jax.tree.map(operator.itemgetter(rows), inputs))
+        kept = min(size, total - start)
+        pictures.append(np.asarray(part)[:kept])
+        if progress is not None:
+            progress(kept)
+    return np.concatenate(pictures)

@@ -1,0 +1,171 @@
+"""Resampling of images [N, H, W, C] by finite impulse response (FIR) filters.
+
+The conventions are those of the StyleGAN line: zeros are inserted after each sample,
+the image is padded with zeros, convolved (a true convolution: the filter is mirrored)
+and decimated from its first sample on. A filter is 1-D, applied along both axes, or
+2-D; `make_filter` scales its taps to sum 1.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from numpy.typing import ArrayLike
+
+Padding = tuple[tuple[int, int], tuple[int, int]]
+"""((top, bottom), (left, right)); negative values crop."""
+
+
+def make_filter(taps: ArrayLike) -> np.ndarray:
+    """A float64 filter with sum 1: 1-D taps stay 1-D, 2-D ones stay 2-D."""
+    array = np.asarray(taps, np.float64)
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f"taps: shape {array.shape} given; 1-D or 2-D is accepted")
+    return array / array.sum()
+
+
+def filter_padding(
+    taps: ArrayLike, padding: Callable[[int], tuple[int, int]]
+) -> Padding:
+    """Padding per axis, given the rule (taps along the axis) -> (before, after)."""
+    shape = np.shape(taps)
+    return padding(shape[0]), padding(shape[-1])
+
+
+def upfirdn(
+    x: jax.Array,
+    taps: ArrayLike | None,
+    *,
+    up: int | tuple[int, int] = 1,
+    down: int | tuple[int, int] = 1,
+    padding: Padding = ((0, 0), (0, 0)),
+    gain: float = 1.0,
+    mirror: bool = True,
+) -> jax.Array:
+    """Upsample, pad, filter and decimate an image.
+
+    Args:
+        x: [N, H, W, C].
+        taps: 1-D or 2-D filter, None for the identity.
+        up: zeros inserted after each sample, plus one; or (vertical, horizontal).
+        down: every how many-th sample is kept.
+        padding: in samples of the upsampled image.
+        gain: total factor on the output.
+        mirror: convolve as in signal processing; False correlates instead.
+
+    Returns:
+        [N, (up H + pads - taps) // down + 1, ..., C].
+    """
+    ups, downs = _pair(up), _pair(down)
+    zero = jnp.zeros((), x.dtype)
+    stuffing = [
+        # the samples inserted after the last one are part of the padding here
+        (low, high + factor - 1, factor - 1)
+        for (low, high), factor in zip(padding, ups, strict=True)
+    ]
+    x = lax.pad(x, zero, [(0, 0, 0), *stuffing, (0, 0, 0)])
+    if taps is None:
+        return x[:, :: downs[0], :: downs[1]] * gain
+    weights = np.asarray(taps) if not isinstance(taps, jax.Array) else taps
+    if mirror:
+        weights = weights[::-1] if weights.ndim == 1 else weights[::-1, ::-1]
+    if weights.ndim == 1:
+        x = _correlate(x, weights * gain**0.5, axis=1, step=downs[0])
+        return _correlate(x, weights * gain**0.5, axis=2, step=downs[1])
+    single = jnp.moveaxis(x, 3, 1).reshape(-1, *x.shape[1:3], 1)
+    filtered = lax.conv_general_dilated(
+        single,
+        jnp.asarray(weights * gain, x.dtype)[:, :, None, None],
+        window_strides=downs,
+        padding=[(0, 0), (0, 0)],
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    rows, columns = filtered.shape[1:3]
+    return jnp.moveaxis(filtered.reshape(x.shape[0], -1, rows, columns), 1, 3)
+
+
+def upsample(x: jax.Array, taps: ArrayLike, factor: int = 2) -> jax.Array:
+    """Enlarge [N, H, W, C] by `factor`, keeping the brightness."""
+    padding = filter_padding(taps, lambda n: ((n + factor - 1) // 2, (n - factor) // 2))
+    return upfirdn(x, taps, up=factor, padding=padding, gain=factor**2)
+
+
+def downsample(x: jax.Array, taps: ArrayLike, factor: int = 2) -> jax.Array:
+    """Filter [N, H, W, C] and keep every `factor`-th sample."""
+    padding = filter_padding(taps, lambda n: ((n - factor + 1) // 2, (n - factor) // 2))
+    return upfirdn(x, taps, down=factor, padding=padding)
+
+
+def smooth(x: jax.Array, taps: ArrayLike) -> jax.Array:
+    """Filter [N, H, W, C] at its own size."""
+    padding = filter_padding(taps, lambda n: (n // 2, (n - 1) // 2))
+    return upfirdn(x, taps, padding=padding)
+
+
+def lowpass(
+    num_taps: int, cutoff: float, width: float, rate: float, *, radial: bool = False
+) -> np.ndarray | None:
+    """Design a Kaiser-windowed low-pass filter, as StyleGAN3 does.
+
+    Source: Karras et al., "Alias-Free Generative Adversarial Networks" (2021), app. C;
+    the window's shape follows Kaiser's formulas for attenuation.
+
+    Args:
+        num_taps: length; 1 means no filter.
+        cutoff: in cycles per unit, half way down the transition.
+        width: of the transition, same unit.
+        rate: samples per unit.
+        radial: a circularly symmetric 2-D filter (jinc) instead of a separable one.
+
+    Returns:
+        float64 [num_taps], or [num_taps, num_taps] if radial; None for one tap.
+    """
+    if num_taps == 1:
+        return None
+    attenuation = 2.285 * (num_taps - 1) * np.pi * width / (rate / 2) + 7.95
+    window = np.kaiser(num_taps, _kaiser_beta(attenuation))
+    time = (np.arange(num_taps) - (num_taps - 1) / 2) / rate
+    if not radial:
+        return make_filter(np.sinc(2 * cutoff * time) * window)
+    from scipy.special import j1
+
+    radius = np.hypot(*np.meshgrid(time, time))
+    # only an odd length has a sample at the centre, where J1(x)/x tends to 1/2
+    centre = radius == 0
+    safe = np.where(centre, 1.0, radius)
+    jinc = np.where(
+        centre, np.pi * cutoff**2, j1(2 * np.pi * cutoff * safe) * cutoff / safe
+    )
+    return make_filter(jinc * np.outer(window, window))
+
+
+def _kaiser_beta(attenuation: float) -> float:
+    if attenuation > 50:
+        return 0.1102 * (attenuation - 8.7)
+    if attenuation > 21:
+        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    return 0.0
+
+
+def _correlate(x: jax.Array, taps: ArrayLike, *, axis: int, step: int) -> jax.Array:
+    """Valid correlation with 1-D taps along one axis, every `step`-th sample.
+
+    Shifted slices rather than a convolution: XLA fuses them into one pass over memory,
+    where a depthwise convolution on a CPU is many times slower.
+    """
+    weights = jnp.asarray(taps, x.dtype)
+    count = weights.shape[0]
+    length = (x.shape[axis] - count) // step + 1
+    total = None
+    for offset in range(count):
+        stop = offset + (length - 1) * step + 1
+        term = weights[offset] * lax.slice_in_dim(x, offset, stop, step, axis)
+        total = term if total is None else total + term
+    assert total is not None
+    return total
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value

@@ -1,0 +1,116 @@
+"""The family of generators that are made of a user's own functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxlatent.generators.base import normal_codes, without_label, without_noise
+from jaxlatent.types import Affine, Noise, Params
+
+
+@dataclass(frozen=True)
+class Config:
+    """The functions, as `Generator.from_functions` describes them."""
+
+    synthesize_function: Callable[[Params, jax.Array], jax.Array]
+    sample_function: Callable[[jax.Array], jax.Array] | None
+    map_function: Callable[[Params, jax.Array], jax.Array] | None
+    z_dim: int
+    w_dim: int
+
+    num_layers = 0
+    label_dim = 0
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """z, and w if there is a mapping function."""
+        return ("z",) if self.map_function is None else ("z", "w")
+
+
+def init(key: jax.Array, config: Config) -> Params:
+    """Not available: the parameters of foreign functions are their owner's."""
+    raise NotImplementedError("a generator made of functions has no init of its own")
+
+
+def prepare(params: Params, config: Config) -> Params:
+    """Nothing to prepare; returns `params`."""
+    return params
+
+
+def sample(
+    key: jax.Array, num: int, config: Config, *, truncation: float | None = None
+) -> jax.Array:
+    """z [num, z_dim]; code i is drawn with fold_in(key, i)."""
+    if truncation is not None:
+        raise ValueError("truncation: given, but this generator's prior has none")
+    if config.sample_function is None:
+        return normal_codes(key, num, config.z_dim)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(num))
+    return jax.vmap(config.sample_function)(keys)
+
+
+def map(
+    params: Params, config: Config, z: jax.Array, label: jax.Array | None = None
+) -> jax.Array:
+    """z [N, z_dim] -> w [N, w_dim], the identity without a mapping function."""
+    without_label(label)
+    return z if config.map_function is None else config.map_function(params, z)
+
+
+def broadcast(config: Config, w: jax.Array) -> jax.Array:
+    """Not available: these generators have no per-layer latents."""
+    raise ValueError("latent: this generator has no w+, its latents are [N, D]")
+
+
+def truncate(
+    params: Params,
+    config: Config,
+    w: jax.Array,
+    psi: float | jax.Array,
+    cutoff: int | None = None,
+) -> jax.Array:
+    """Not available: these generators know no mean w."""
+    raise ValueError("psi: given, but this generator has no mean latent to truncate to")
+
+
+def synthesize(
+    params: Params,
+    config: Config,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    noise: Any = Noise.FIXED,
+) -> jax.Array:
+    """Latents [N, D] -> images [N, H, W, C]."""
+    without_label(label)
+    without_noise(noise)
+    return config.synthesize_function(params, latent)
+
+
+def features(
+    params: Params,
+    config: Config,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    names: tuple[str, ...],
+    noise: Any = Noise.FIXED,
+) -> dict[str, jax.Array]:
+    """The image under the name "image"; foreign functions show nothing else."""
+    if set(names) - {"image"}:
+        raise ValueError(f'names: {names} given; this generator offers ("image",)')
+    image = synthesize(params, config, latent, label, noise=noise)
+    return dict.fromkeys(names, image)
+
+
+def affines(params: Params, config: Config) -> tuple[Affine, ...]:
+    """None: where a latent enters a foreign function is not known."""
+    return ()
+
+
+def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
+    """Not available: these generators are unconditional."""
+    raise ValueError("label: this generator is unconditional")

@@ -1,0 +1,254 @@
+"""Generators and discriminators that are chains of layers: MLPs, DCGANs, decoders.
+
+A chain is described by its layers, in Python or as JSON:
+
+    Config.from_json({
+        "z_dim": 64,
+        "layers": [
+            {"kind": "linear", "name": "0", "features": 256},
+            {"kind": "activation", "name": "1", "function": "relu"},
+            {"kind": "linear", "name": "2", "features": 784},
+            {"kind": "activation", "name": "3", "function": "tanh"},
+            {"kind": "unflatten", "name": "image", "shape": [28, 28, 1]}
+        ]
+    })
+
+Layers bear the names of the checkpoint's modules, parameters those of its tensors.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxlatent.generators.base import normal_codes, without_label, without_noise
+from jaxlatent.generators.fields import Count, MapShape
+from jaxlatent.generators.functions import broadcast as broadcast
+from jaxlatent.generators.functions import embed as embed
+from jaxlatent.generators.functions import prepare as prepare
+from jaxlatent.generators.functions import truncate as truncate
+from jaxlatent.generators.sequential_chain import Chain, item_shapes
+from jaxlatent.generators.sequential_layers import (
+    Activation,
+    Flatten,
+    Shape,
+    Unflatten,
+)
+from jaxlatent.generators.sequential_weighted import STATISTICS, Weighted
+from jaxlatent.types import Affine, Noise, Params
+
+
+@dataclass(frozen=True)
+class Config(Chain):
+    """A generator: z [N, z_dim] enters, a map [N, H, W, C] leaves.
+
+    Attributes:
+        z_dim: dimension of z.
+    """
+
+    z_dim: Count
+
+    num_layers = 0
+    label_dim = 0
+    spaces = ("z",)
+
+    @property
+    def w_dim(self) -> int:
+        """That of z: there is no mapping network."""
+        return self.z_dim
+
+    @property
+    def input_shape(self) -> Shape:
+        """(z_dim,)."""
+        return (self.z_dim,)
+
+    def check_output(self, shape: Shape) -> None:
+        """Refuse chains that do not end in a map."""
+        if len(shape) != 3:
+            raise ValueError(
+                f"config: layers: {shape} leaves the last one; a generator ends in "
+                "maps [H, W, C]"
+            )
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig(Chain):
+    """A discriminator: images enter, one logit per image leaves.
+
+    Logits are what it answers with, so a sigmoid behind them is left out.
+
+    Attributes:
+        image_shape: (H, W, C).
+    """
+
+    image_shape: MapShape
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one image."""
+        return self.image_shape
+
+    def check_output(self, shape: Shape) -> None:
+        """Refuse chains that do not end in one logit."""
+        working = [one for one in self.layers if not isinstance(one, Flatten)]
+        last = working[-1] if working else None
+        if isinstance(last, Activation) and last.function == "sigmoid":
+            last.refuse("a discriminator answers with logits; leave the sigmoid out")
+        if shape != (1,):
+            raise ValueError(
+                f"config: layers: {shape} leaves the last one; a discriminator ends in "
+                "vectors [1]"
+            )
+
+
+def init(key: jax.Array, config: Chain) -> Params:
+    """Fresh parameters of a generator or a discriminator.
+
+    Weights are uniform in ±1/sqrt(fan-in), PyTorch's default; biases are zero and batch
+    norms the identity. Layer i draws with fold_in(key, i).
+    """
+    flat = {}
+    incoming = item_shapes(config)[:-1]
+    for index, (layer, shape) in enumerate(zip(config.layers, incoming, strict=True)):
+        for name, array in layer.init(jax.random.fold_in(key, index), shape).items():
+            flat[f"{layer.name}.{name}"] = array
+    return unflatten_dict(flat, sep=".")
+
+
+def sample(
+    key: jax.Array, num: int, config: Config, *, truncation: float | None = None
+) -> jax.Array:
+    """Standard normal z [num, z_dim]; code i is drawn with fold_in(key, i)."""
+    if truncation is not None:
+        raise ValueError("truncation: given, but this generator's prior has none")
+    return normal_codes(key, num, config.z_dim)
+
+
+def map(
+    params: Params, config: Config, z: jax.Array, label: jax.Array | None = None
+) -> jax.Array:
+    """The identity: these generators have no mapping network."""
+    without_label(label)
+    return z
+
+
+def synthesize(
+    params: Params,
+    config: Config,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    noise: Any = Noise.FIXED,
+) -> jax.Array:
+    """z [N, z_dim] -> images [N, H, W, C] in [-1, 1].
+
+    Raises:
+        ValueError: for a latent of another shape, a label, or noise.
+    """
+    without_label(label)
+    without_noise(noise)
+    *_, (_, image) = _steps(params, config, latent, "latent")
+    low, high = config.image_range
+    # spelled so that the range [-1, 1] changes no bit
+    return image * (2 / (high - low)) - (high + low) / (high - low)
+
+
+def features(
+    params: Params,
+    config: Config,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    names: tuple[str, ...],
+    noise: Any = Noise.FIXED,
+) -> dict[str, jax.Array]:
+    """What leaves the named layers, [N, D] or [N, H, W, C], before the image range.
+
+    Nothing behind the last layer asked for is run.
+
+    Raises:
+        ValueError: for an unknown name, or as `synthesize`.
+    """
+    without_label(label)
+    without_noise(noise)
+    offered = tuple(layer.name for layer in config.layers)
+    if set(names) - set(offered):
+        raise ValueError(f"names: {names} given; this generator offers {offered}")
+    found = {}
+    steps = _steps(params, config, latent, "latent")
+    while set(found) != set(names):
+        name, activation = next(steps)
+        if name in names:
+            found[name] = activation
+    return found
+
+
+def affines(params: Params, config: Config) -> tuple[Affine, ...]:
+    """The first layer with weights: [D, out], one row per entry of z.
+
+    For a kernel over a map the columns are the pixels of its output, channels fastest.
+    Empty if z meets anything but changes of shape before it.
+    """
+    units = jnp.eye(config.z_dim)
+    for layer in config.layers:
+        if isinstance(layer, Weighted):
+            weight = _weights(params, layer.name)["weight"]
+            # Multiplying by ones and zeros is exact, but only at this precision.
+            with jax.default_matmul_precision("highest"):
+                response = layer.linear(weight, units.astype(weight.dtype))
+            matrix = response.reshape(config.z_dim, -1)
+            return (Affine(matrix, name=layer.name),)
+        if not isinstance(layer, Flatten | Unflatten):
+            break
+        units = layer({}, units)
+    return ()
+
+
+def discriminate(
+    params: Params,
+    config: DiscriminatorConfig,
+    images: jax.Array,
+    label: jax.Array | None = None,
+) -> jax.Array:
+    """Images [N, H, W, C] in [-1, 1] -> logits [N, 1], before any sigmoid.
+
+    Raises:
+        ValueError: for images of another shape, or a label.
+    """
+    without_label(label)
+    low, high = config.image_range
+    inside = images * ((high - low) / 2) + (high + low) / 2
+    *_, (_, logits) = _steps(params, config, inside, "images")
+    return logits
+
+
+def trainable(params: Params) -> Params:
+    """A mask over `params`: true for what training changes, false for statistics."""
+    return unflatten_dict(
+        {path: path[-1] not in STATISTICS for path in flatten_dict(params)}
+    )
+
+
+def _steps(
+    params: Params, config: Chain, x: jax.Array, argument: str
+) -> Iterator[tuple[str, jax.Array]]:
+    """The name of each layer and what leaves it."""
+    if x.shape[1:] != config.input_shape:
+        accepted = ", ".join(("N", *(str(side) for side in config.input_shape)))
+        raise ValueError(f"{argument}: shape {x.shape} given; [{accepted}] is accepted")
+    leaves = jax.tree.leaves(params)
+    if leaves:
+        x = x.astype(jnp.result_type(*leaves))
+    for layer in config.layers:
+        x = layer(_weights(params, layer.name), x)
+        yield layer.name, x
+
+
+def _weights(params: Params, name: str) -> Params:
+    """The parameters of one layer, nothing for a layer without."""
+    for key in name.split("."):
+        params = params.get(key, {})
+    return params

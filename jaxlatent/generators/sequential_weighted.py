@@ -1,0 +1,194 @@
+"""The layers of a chain that hold weights.
+
+Kernels are [height, width, in, out] and dense weights [in, out].
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxlatent.generators.fields import Count, Flag, Margin, Real
+from jaxlatent.generators.filters import Padding
+from jaxlatent.generators.ops import convolve
+from jaxlatent.generators.sequential_layers import Layer, Shape
+from jaxlatent.types import Params
+
+STATISTICS = frozenset({"running_mean", "running_var"})
+"""Parameters that training leaves alone."""
+
+
+@dataclass(frozen=True)
+class Weighted(Layer):
+    """A linear map and, unless `bias` is false, an offset per output feature.
+
+    Attributes:
+        features: channels or dimensions that come out.
+        bias: whether the checkpoint holds a bias.
+    """
+
+    features: Count
+    bias: Flag = field(default=True, kw_only=True)
+
+    def weight_shape(self, channels: int) -> Shape:
+        """The shape of the weight for items of so many channels."""
+        raise NotImplementedError
+
+    def linear(self, weight: jax.Array, x: jax.Array) -> jax.Array:
+        """The linear map alone, on a batch [N, ...]."""
+        raise NotImplementedError
+
+    def init(self, key: jax.Array, incoming: Shape) -> Params:
+        """Weights uniform in ±1/sqrt(fan-in), as PyTorch's; biases zero."""
+        draw = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+        params = {"weight": draw(key, self.weight_shape(incoming[-1]))}
+        if self.bias:
+            params["bias"] = jnp.zeros(self.features)
+        return params
+
+    def __call__(self, params: Params, x: jax.Array) -> jax.Array:
+        """Linear in `x` [N, ...], then the bias."""
+        y = self.linear(params["weight"], x)
+        return y + along_channels(params["bias"], y) if self.bias else y
+
+
+@dataclass(frozen=True)
+class Linear(Weighted):
+    """[N, D] -> [N, features]."""
+
+    kind: str = field(default="linear", init=False)
+    item_rank: ClassVar[int | None] = 1
+
+    def weight_shape(self, channels: int) -> Shape:
+        """[in, out]."""
+        return (channels, self.features)
+
+    def linear(self, weight: jax.Array, x: jax.Array) -> jax.Array:
+        """x @ weight."""
+        return x @ weight
+
+
+@dataclass(frozen=True)
+class Kernelled(Weighted):
+    """A linear map of a square kernel over maps, [N, H, W, C] -> [N, H', W', features].
+
+    Attributes:
+        kernel: side of the kernel.
+        stride: pixels from one place of the kernel to the next.
+        padding: pixels around the larger of the two maps.
+    """
+
+    kernel: Count
+    stride: Count = 1
+    padding: Margin = 0
+
+    item_rank: ClassVar[int | None] = 3
+
+    def weight_shape(self, channels: int) -> Shape:
+        """[height, width, in, out]."""
+        return (self.kernel, self.kernel, channels, self.features)
+
+
+@dataclass(frozen=True)
+class Convolution(Kernelled):
+    """A cross-correlation over maps with zeros around them (`torch.nn.Conv2d`)."""
+
+    kind: str = field(default="convolution", init=False)
+
+    def linear(self, weight: jax.Array, x: jax.Array) -> jax.Array:
+        """The correlation alone."""
+        return convolve(x, weight, padding=_margin(self.padding), stride=self.stride)
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(Kernelled):
+    """Stamps its kernel, times each input value, on the output every `stride` pixels.
+
+    The adjoint of the convolution with the same numbers (`torch.nn.ConvTranspose2d`):
+    H' = (H - 1) * stride - 2 * padding + kernel + output_padding.
+
+    Attributes:
+        output_padding: pixels added at the bottom and on the right.
+    """
+
+    output_padding: Margin = 0
+    kind: str = field(default="transposed_convolution", init=False)
+
+    def linear(self, weight: jax.Array, x: jax.Array) -> jax.Array:
+        """The stamping alone.
+
+        out[i * stride + r] = sum_j x[i - j] weight[j * stride + r]: one ordinary
+        convolution at the low resolution gives all phases r as channels, which are then
+        interleaved. On a CPU this beats a convolution of the zero-stuffed input.
+        """
+        stamp = self.kernel + self.output_padding
+        taps = -(-stamp // self.stride)
+        phases = _phases(weight, self.stride, taps)
+        y = convolve(x, phases, padding=_margin(taps - 1))
+        y = _interleave(y, self.stride)
+        bottom, right = (
+            max((side - 1) * self.stride + stamp - self.padding, self.padding)
+            for side in x.shape[1:3]
+        )
+        return y[:, self.padding : bottom, self.padding : right]
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Normalisation by stored statistics, of vectors or of maps per channel.
+
+    Attributes:
+        epsilon: added to the variance.
+        affine: whether the checkpoint holds a weight and a bias.
+    """
+
+    epsilon: Real = 1e-5
+    affine: Flag = True
+    kind: str = field(default="batch_norm", init=False)
+
+    def init(self, key: jax.Array, incoming: Shape) -> Params:
+        """Parameters of the identity."""
+        channels = incoming[-1]
+        params = {
+            "running_mean": jnp.zeros(channels),
+            "running_var": jnp.ones(channels),
+        }
+        if self.affine:
+            params |= {"weight": jnp.ones(channels), "bias": jnp.zeros(channels)}
+        return params
+
+    def __call__(self, params: Params, x: jax.Array) -> jax.Array:
+        """(x - running_mean) / sqrt(running_var + epsilon) * weight + bias."""
+        gain = lax.rsqrt(params["running_var"] + self.epsilon)
+        if self.affine:
+            gain = gain * params["weight"]
+        y = (x - along_channels(params["running_mean"], x)) * along_channels(gain, x)
+        return y + along_channels(params["bias"], x) if self.affine else y
+
+
+def along_channels(values: jax.Array, x: jax.Array) -> jax.Array:
+    """One value per channel [C], shaped to combine with a batch [N, ..., C]."""
+    return values.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+def _margin(width: int) -> Padding:
+    return ((width, width), (width, width))
+
+
+def _phases(kernel: jax.Array, stride: int, taps: int) -> jax.Array:
+    """[k, k, in, out] -> [taps, taps, in, stride * stride * out], last tap first."""
+    side, _, incoming, outgoing = kernel.shape
+    missing = (0, taps * stride - side)
+    kernel = jnp.pad(kernel, (missing, missing, (0, 0), (0, 0)))
+    split = kernel.reshape(taps, stride, taps, stride, incoming, outgoing)
+    phases = split[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+    return phases.reshape(taps, taps, incoming, -1)
+
+
+def _interleave(x: jax.Array, factor: int) -> jax.Array:
+    """[N, H, W, factor * factor * C] -> [N, factor * H, factor * W, C]."""
+    count, height, width, _ = x.shape
+    x = x.reshape(count, height, width, factor, factor, -1).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(count, height * factor, width * factor, -1)

@@ -1,0 +1,101 @@
+"""The mapping network that StyleGAN generators and their discriminators share.
+
+Weights are stored divided by the learning-rate multiplier and scaled back, together
+with 1 / sqrt(fan in), when they are used.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxlatent.generators import ops
+from jaxlatent.types import Params
+
+ARCHITECTURES = ("skip", "resnet", "orig")
+
+
+class Draw:
+    """Normal arrays from numbered keys, so that no draw depends on another's shape."""
+
+    def __init__(self, key: jax.Array) -> None:
+        self.key = key
+        self.count = 0
+
+    def __call__(self, *shape: int) -> jax.Array:
+        """The next array."""
+        self.count += 1
+        return jax.random.normal(jax.random.fold_in(self.key, self.count), shape)
+
+
+def init_mapping(
+    draw: Draw,
+    *,
+    z_dim: int,
+    out_dim: int,
+    label_dim: int,
+    embed_dim: int,
+    width: int,
+    layers: int,
+    rate: float,
+    joint: bool = False,
+) -> Params:
+    """Random parameters: "embed" if there are labels, then "fc0", "fc1", ..."""
+    mapping: Params = {}
+    inputs = z_dim
+    if label_dim:
+        mapping["embed"] = {"weight": draw(label_dim, embed_dim)}
+        inputs += embed_dim
+        if not joint:
+            mapping["embed"]["bias"] = jnp.zeros(embed_dim)
+    for index in range(layers):
+        outputs = out_dim if index == layers - 1 else width
+        mapping[f"fc{index}"] = {
+            "weight": draw(inputs, outputs) / rate,
+            "bias": jnp.zeros(outputs),
+        }
+        inputs = outputs
+    return mapping
+
+
+def dense(
+    x: jax.Array, params: Params, *, rate: float = 1.0, activation: str = "linear"
+) -> jax.Array:
+    """Dense layer at the equalised learning rate: x W rate / sqrt(in) + b rate."""
+    weight = params["weight"] * (rate / math.sqrt(x.shape[1]))
+    return ops.activate(x @ weight, params["bias"] * rate, activation)
+
+
+def embed_label(params: Params, onehot: jax.Array, *, joint: bool = False) -> jax.Array:
+    """Class weights [N, C] -> embedding [N, E].
+
+    Args:
+        params: "weight" [C, E] and, unless `joint`, "bias" [E].
+        onehot: class weights.
+        joint: leave the embedding as it is, to be normalised together with z.
+    """
+    if joint:
+        return onehot @ params["weight"]
+    return ops.normalize_second_moment(dense(onehot, params))
+
+
+def run_layers(
+    x: jax.Array, params: Params, *, layers: int, rate: float, activation: str
+) -> jax.Array:
+    """Apply "fc0" to "fc{layers - 1}"."""
+    for index in range(layers):
+        x = dense(x, params[f"fc{index}"], rate=rate, activation=activation)
+    return x
+
+
+def check_sizes(resolution: int, channels: tuple[int, ...], architecture: str) -> None:
+    """Raise ValueError unless a config's sizes belong together."""
+    if not channels or resolution != 2 << len(channels):
+        raise ValueError(
+            f"resolution: {resolution} given for {len(channels)} entries of channels; "
+            "4 * 2 ** (entries - 1) is accepted"
+        )
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"architecture: {architecture!r} given; one of {ARCHITECTURES} is accepted"
+        )

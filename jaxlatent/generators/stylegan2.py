@@ -1,0 +1,491 @@
+"""StyleGAN2: mapping and synthesis.
+
+Sources: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020)
+and "Training Generative Adversarial Networks with Limited Data" (2020). Parameter names
+are those of NVlabs' PyTorch checkpoints, split at dots; dense weights are [in, out] and
+kernels [h, w, in, out]. The filter is a config value, since it decides the compiled
+code. Mapping weights are stored divided by the learning-rate multiplier; convolutions
+carry no run-time gain, except the image and skip kernels (1 / sqrt(fan in)).
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.generators import ops
+from jaxlatent.generators.base import as_label, normal_codes
+from jaxlatent.generators.filters import make_filter, upsample
+from jaxlatent.generators.style_mapping import (
+    Draw,
+    check_sizes,
+    dense,
+    embed_label,
+    init_mapping,
+    run_layers,
+)
+from jaxlatent.types import Affine, Noise, Params
+
+
+@dataclass(frozen=True)
+class Config:
+    """The shape of a StyleGAN2 generator.
+
+    Attributes:
+        resolution: of the square image, a power of two from 8 up.
+        channels: feature maps at 4 x 4, 8 x 8, ... up to `resolution`.
+        z_dim: dimension of z; 0 for a mapping of the label alone.
+        w_dim: dimension of w.
+        label_dim: number of classes, 0 if unconditional.
+        image_channels: 3 for colour.
+        mapping_layers: dense layers of the mapping network.
+        mapping_width: width of its hidden layers.
+        embed_dim: width of the embedded label.
+        mapping_rate: learning-rate multiplier that scales the mapping's weights.
+        joint_normalization: normalise z and the embedded label together, after
+            concatenation, instead of one by one.
+        architecture: "skip", "resnet" or "orig".
+        use_noise: whether layers add noise.
+        clamp: bound on activations, None for none.
+        filter: 1-D resampling filter, of any scale.
+        activation: of mapping and synthesis layers.
+        final_tanh: whether a tanh ends the network.
+    """
+
+    resolution: int
+    channels: tuple[int, ...]
+    z_dim: int = 512
+    w_dim: int = 512
+    label_dim: int = 0
+    image_channels: int = 3
+    mapping_layers: int = 8
+    mapping_width: int = 512
+    embed_dim: int = 512
+    mapping_rate: float = 0.01
+    joint_normalization: bool = False
+    architecture: str = "skip"
+    use_noise: bool = True
+    clamp: float | None = None
+    filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
+    activation: str = "lrelu"
+    final_tanh: bool = False
+
+    def __post_init__(self) -> None:
+        check_sizes(self.resolution, self.channels, self.architecture)
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """4, 8, ..., `resolution`."""
+        return tuple(4 << level for level in range(len(self.channels)))
+
+    @property
+    def num_layers(self) -> int:
+        """Rows of w+: two per resolution."""
+        return 2 * len(self.channels)
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Where latents live."""
+        return ("z", "w", "w+", "s")
+
+
+class Layer(NamedTuple):
+    """One modulated layer: where it sits, what feeds it and what it makes."""
+
+    block: str
+    kind: str
+    row: int
+    resolution: int
+    inputs: int
+    outputs: int
+
+    @property
+    def rgb(self) -> bool:
+        """Whether it makes an image."""
+        return self.kind == "torgb"
+
+    @property
+    def up(self) -> bool:
+        """Whether it doubles the resolution."""
+        return self.kind == "conv0"
+
+    @property
+    def name(self) -> str:
+        """As in the checkpoint, below "synthesis"."""
+        return f"{self.block}.{self.kind}"
+
+
+def layers(config: Config) -> tuple[Layer, ...]:
+    """Every modulated layer of the synthesis network, in order."""
+    found = []
+    inputs = config.channels[0]
+    for level, (resolution, width) in enumerate(
+        zip(config.resolutions, config.channels, strict=True)
+    ):
+        block = f"b{resolution}"
+        if level > 0:
+            found.append(
+                Layer(block, "conv0", 2 * level - 1, resolution, inputs, width)
+            )
+        found.append(Layer(block, "conv1", 2 * level, resolution, width, width))
+        if config.architecture == "skip" or resolution == config.resolution:
+            pixels = config.image_channels
+            row = 2 * level + 1
+            found.append(Layer(block, "torgb", row, resolution, width, pixels))
+        inputs = width
+    return tuple(found)
+
+
+def init(key: jax.Array, config: Config) -> Params:
+    """Random parameters with the structure of a converted checkpoint.
+
+    Weights are normal, at the scale the run-time gains expect; style biases are one,
+    all others zero, noise strengths zero.
+    """
+    draw = Draw(key)
+    synthesis: Params = {f"b{resolution}": {} for resolution in config.resolutions}
+    synthesis["b4"]["const"] = draw(4, 4, config.channels[0])
+    for layer in layers(config):
+        size = 1 if layer.rgb else 3
+        entry: Params = {
+            "affine": {
+                "weight": draw(config.w_dim, layer.inputs),
+                "bias": jnp.ones(layer.inputs),
+            },
+            "weight": draw(size, size, layer.inputs, layer.outputs),
+            "bias": jnp.zeros(layer.outputs),
+        }
+        if config.use_noise and not layer.rgb:
+            entry["noise_const"] = draw(layer.resolution, layer.resolution)
+            entry["noise_strength"] = jnp.zeros(())
+        synthesis[layer.block][layer.kind] = entry
+        if config.architecture == "resnet" and layer.up:
+            skip = draw(1, 1, layer.inputs, layer.outputs)
+            synthesis[layer.block]["skip"] = {"weight": skip}
+    mapping = init_mapping(
+        draw,
+        z_dim=config.z_dim,
+        out_dim=config.w_dim,
+        label_dim=config.label_dim,
+        embed_dim=config.embed_dim,
+        width=config.mapping_width,
+        layers=config.mapping_layers,
+        rate=config.mapping_rate,
+        joint=config.joint_normalization,
+    )
+    mapping["w_avg"] = jnp.zeros(config.w_dim)
+    return {"mapping": mapping, "synthesis": synthesis}
+
+
+def trainable(params: Params) -> Params:
+    """Mask for optimisers: False for noise maps, the mean w and prepared arrays."""
+
+    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
+        first, last = path[0].key, path[-1]
+        fixed = getattr(last, "key", None) in ("noise_const", "w_avg")
+        return first != "prepared" and not fixed
+
+    return jax.tree_util.tree_map_with_path(learned, params)
+
+
+def prepare(params: Params, config: Config) -> Params:
+    """Add what synthesis derives from the weights alone; idempotent.
+
+    That is, for every layer, the kernel's energy for demodulation and, where it
+    upsamples, its four phases.
+    """
+    prepared = {}
+    for layer in layers(config):
+        kernel = params["synthesis"][layer.block][layer.kind]["weight"]
+        if layer.rgb:
+            continue
+        prepared[layer.name] = {"energy": ops.kernel_energy(kernel)}
+        if layer.up:
+            prepared[layer.name]["phases"] = ops.transposed_phases(kernel)
+    return {**params, "prepared": prepared}
+
+
+def sample(
+    key: jax.Array, num: int, config: Config, *, truncation: float | None = None
+) -> jax.Array:
+    """Draw z [num, z_dim], standard normal; code i uses fold_in(key, i)."""
+    if truncation is not None:
+        raise ValueError("truncation: StyleGAN2 truncates w, see `truncate`")
+    return normal_codes(key, num, config.z_dim)
+
+
+def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
+    """Labels (int [N] or weights [N, C]) -> embedding [N, embed_dim]."""
+    entry = params["mapping"]["embed"] if config.label_dim else {}
+    onehot = as_label(label, config.label_dim, params["mapping"]["w_avg"].dtype)
+    assert onehot is not None
+    return embed_label(entry, onehot, joint=config.joint_normalization)
+
+
+def map(
+    params: Params,
+    config: Config,
+    z: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    embedding: jax.Array | None = None,
+) -> jax.Array:
+    """z [N, z_dim] -> w [N, w_dim], not truncated.
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        z: codes.
+        label: int [N] or weights [N, C], for a conditional generator.
+        embedding: what `embed` returns, in place of a label.
+    """
+    mapping = params["mapping"]
+    dtype = mapping["w_avg"].dtype
+    if z.ndim != 2 or z.shape[1] != config.z_dim:
+        raise ValueError(f"z: shape {z.shape} given; [N, {config.z_dim}] is accepted")
+    onehot = None if embedding is not None else as_label(label, config.label_dim, dtype)
+    if onehot is not None:
+        embedding = embed(params, config, onehot)
+    parts = [] if config.z_dim == 0 else [z.astype(dtype)]
+    if not config.joint_normalization:
+        parts = [ops.normalize_second_moment(part) for part in parts]
+    if embedding is not None:
+        parts.append(embedding)
+    x = jnp.concatenate(parts, axis=1)
+    if config.joint_normalization:
+        x = ops.normalize_second_moment(x)
+    return run_layers(
+        x,
+        mapping,
+        layers=config.mapping_layers,
+        rate=config.mapping_rate,
+        activation=config.activation,
+    )
+
+
+def broadcast(config: Config, w: jax.Array) -> jax.Array:
+    """w [N, D] -> w+ [N, L, D]; a w+ passes through."""
+    shape = (config.num_layers, config.w_dim)
+    if w.ndim == 2 and w.shape[1] == config.w_dim:
+        return jnp.broadcast_to(w[:, None, :], (w.shape[0], *shape))
+    if w.ndim == 3 and w.shape[1:] == shape:
+        return w
+    raise ValueError(
+        f"latent: shape {w.shape} given; w [N, {shape[1]}] or w+ [N, {shape[0]}, "
+        f"{shape[1]}] is accepted"
+    )
+
+
+def truncate(
+    params: Params,
+    config: Config,
+    w: jax.Array,
+    psi: float | jax.Array,
+    cutoff: int | None = None,
+) -> jax.Array:
+    """`w_avg + psi * (w - w_avg)` in the first `cutoff` rows; returns w+ [N, L, D].
+
+    Any psi counts, those above 1 too; `cutoff=None` truncates every row. Other
+    implementations ignore psi >= 1 or take None for no row at all.
+    """
+    w = broadcast(config, w)
+    mean = params["mapping"]["w_avg"].astype(w.dtype)[None, None, :]
+    count = config.num_layers if cutoff is None else cutoff
+    chosen = np.arange(config.num_layers)[None, :, None] < count
+    return jnp.where(chosen, mean + psi * (w - mean), w)
+
+
+def styles(params: Params, config: Config, w: jax.Array) -> dict[str, jax.Array]:
+    """w or w+ -> style vectors [N, C_in] by layer name, the space s.
+
+    Source: Wu et al., "StyleSpace Analysis" (2021). `synthesize` takes the result in
+    place of w.
+    """
+    w = broadcast(config, w).astype(params["mapping"]["w_avg"].dtype)
+    return {
+        layer.name: dense(
+            w[:, layer.row], params["synthesis"][layer.block][layer.kind]["affine"]
+        )
+        for layer in layers(config)
+    }
+
+
+def affines(params: Params, config: Config) -> tuple[Affine, ...]:
+    """The style layers, raw weights [w_dim, C_in], in the network's order."""
+    return tuple(
+        Affine(
+            matrix=params["synthesis"][layer.block][layer.kind]["affine"]["weight"],
+            name=layer.name,
+            layer=layer.row,
+            rgb=layer.rgb,
+        )
+        for layer in layers(config)
+    )
+
+
+def synthesize(
+    params: Params,
+    config: Config,
+    latent: jax.Array | Mapping[str, jax.Array],
+    label: jax.Array | None = None,
+    *,
+    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
+) -> jax.Array:
+    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
+        label: ignored; StyleGAN2 sees the label in `map` alone.
+        noise: `Noise.FIXED` or `Noise.NONE`; one key or [N] keys for fresh noise, whose
+            draws depend on the key and the sample alone; or maps by layer name, each
+            [N or 1, r, r].
+    """
+    del label
+    image = None
+    for name, value in _run(params, config, latent, noise):
+        if name == f"b{config.resolution}.image":
+            image = value
+    assert image is not None
+    return jnp.tanh(image) if config.final_tanh else image
+
+
+def features(
+    params: Params,
+    config: Config,
+    latent: jax.Array | Mapping[str, jax.Array],
+    label: jax.Array | None = None,
+    *,
+    names: tuple[str, ...],
+    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
+) -> dict[str, jax.Array]:
+    """Activations [N, r, r, C] by name; nothing behind the last one is computed.
+
+    Names are those of the layers ("b8.conv0", "b8.torgb"), of the blocks ("b8": what it
+    hands on) and of the images so far ("b8.image": behind the to-RGB layer).
+    """
+    del label
+    known = [layer.name for layer in layers(config)]
+    known += [f"{layer.block}.image" for layer in layers(config) if layer.rgb]
+    known += [f"b{resolution}" for resolution in config.resolutions]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ValueError(f"names: {unknown} given; some of {known} are accepted")
+    found: dict[str, jax.Array] = {}
+    for name, value in _run(params, config, latent, noise):
+        if name in names:
+            found[name] = value
+        if len(found) == len(set(names)):
+            break
+    return found
+
+
+def _run(
+    params: Params, config: Config, latent: Any, noise: Any
+) -> Iterator[tuple[str, jax.Array]]:
+    """Yield every named activation as the network computes it."""
+    style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
+    count = next(iter(style.values())).shape[0]
+    prepared = params.get("prepared", {})
+    taps = make_filter(config.filter)
+    noise_maps = _noise_maps(params, config, noise, count)
+    residual = config.architecture == "resnet"
+
+    const = params["synthesis"]["b4"]["const"]
+    x = jnp.broadcast_to(const[None], (count, *const.shape))
+    shortcut = image = None
+    for layer in layers(config):
+        entry = params["synthesis"][layer.block][layer.kind]
+        if layer.rgb:
+            gain = 1 / math.sqrt(layer.inputs)
+            y = ops.modulated_convolve(
+                x, entry["weight"], style[layer.name] * gain, demodulate=False
+            )
+            y = ops.activate(y, entry["bias"], clamp=config.clamp)
+            yield layer.name, y
+            image = y if image is None else upsample(image, taps) + y
+            yield f"{layer.block}.image", image
+            continue
+        if layer.up and residual:
+            kernel = params["synthesis"][layer.block]["skip"]["weight"]
+            gain = math.sqrt(0.5 / layer.inputs)
+            shortcut = ops.upsample_convolve(x, kernel * gain, taps)
+        x = ops.modulated_convolve(
+            x,
+            entry["weight"],
+            style[layer.name],
+            padding=ops.SAME,
+            up_taps=taps if layer.up else None,
+            **prepared.get(layer.name, {}),
+        )
+        if noise_maps is not None:
+            strength = entry["noise_strength"]
+            x = x + (noise_maps[layer.name] * strength)[..., None]
+        merges = shortcut is not None and layer.kind == "conv1"
+        scale = math.sqrt(0.5) if merges else 1.0
+        x = ops.activate(
+            x,
+            entry["bias"],
+            config.activation,
+            gain=ops.ACTIVATIONS[config.activation].gain * scale,
+            clamp=None if config.clamp is None else config.clamp * scale,
+        )
+        yield layer.name, x
+        if layer.kind == "conv1":
+            if shortcut is not None:
+                x, shortcut = x + shortcut, None
+            yield layer.block, x
+
+
+def _noise_maps(
+    params: Params, config: Config, noise: Any, count: int
+) -> dict[str, jax.Array] | None:
+    """Noise by layer, [N or 1, r, r]; None for no noise."""
+    if not config.use_noise or noise is Noise.NONE:
+        return None
+    noisy = [layer for layer in layers(config) if not layer.rgb]
+    if noise is Noise.FIXED:
+        return {
+            layer.name: params["synthesis"][layer.block][layer.kind]["noise_const"][
+                None
+            ]
+            for layer in noisy
+        }
+    if isinstance(noise, Mapping):
+        return {layer.name: _given_noise(noise, layer, count) for layer in noisy}
+    if not jnp.issubdtype(noise.dtype, jax.dtypes.prng_key):
+        raise ValueError(
+            f"noise: {noise.dtype} {noise.shape} given; Noise.FIXED, Noise.NONE, typed "
+            "keys or maps by layer name are accepted"
+        )
+    fold = jax.random.fold_in
+    keys = (
+        jax.vmap(fold, (None, 0))(noise, jnp.arange(count)) if not noise.ndim else noise
+    )
+    dtype = params["mapping"]["w_avg"].dtype
+    return {
+        layer.name: jax.vmap(
+            lambda key, index=index, layer=layer: jax.random.normal(
+                fold(key, index), (layer.resolution, layer.resolution), dtype
+            )
+        )(keys)
+        for index, layer in enumerate(noisy)
+    }
+
+
+def _given_noise(noise: Mapping[str, jax.Array], layer: Layer, count: int) -> jax.Array:
+    if layer.name not in noise:
+        raise ValueError(f"noise: no map for layer {layer.name}; {sorted(noise)} given")
+    value = jnp.asarray(noise[layer.name])
+    size = (layer.resolution, layer.resolution)
+    if value.ndim != 3 or value.shape[1:] != size or value.shape[0] not in (1, count):
+        raise ValueError(
+            f"noise: {layer.name} has shape {value.shape}; [{count} or 1, {size[0]}, "
+            f"{size[1]}] is accepted"
+        )
+    return value

@@ -1,0 +1,1 @@
+"""One paper per module: a core function of arrays, and `discover` for a generator."""

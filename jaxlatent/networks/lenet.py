@@ -1,0 +1,62 @@
+"""LeNet-5, the digit classifier, with rectifiers and max pooling.
+
+LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
+recognition", 1998. The layers bear the names of csinva/gan-vae-pretrained-pytorch.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+RESOLUTION = 32
+
+
+class LeNet(nn.Module):
+    """Images [N, H, W, C] in [-1, 1] -> log-probabilities of the ten digits [N, 10].
+
+    Pictures are white on black, as MNIST's; several channels are averaged.
+
+    Attributes:
+        fit: how images come to 32 x 32 pixels. "pad" puts black around them evenly,
+            "bilinear" resizes them.
+    """
+
+    fit: str = "pad"
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """Classify.
+
+        Raises:
+            ValueError: for images that no even margin brings to 32 x 32 pixels, where
+                `fit` is "pad"; or for another `fit`.
+        """
+        x = (images.mean(axis=-1, keepdims=True) + 1) / 2
+        x = fitted(x, self.fit)
+        for name, features in (("c1", 6), ("c3", 16)):
+            x = nn.relu(nn.Conv(features, (5, 5), padding="VALID", name=name)(x))
+            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = nn.relu(nn.Conv(120, (5, 5), padding="VALID", name="c5")(x))
+        x = x.reshape(-1, 120)  # [N, 1, 1, 120] -> [N, 120]
+        x = nn.relu(nn.Dense(84, name="f6")(x))
+        return nn.log_softmax(nn.Dense(10, name="f7")(x))
+
+
+def fitted(x: jax.Array, fit: str) -> jax.Array:
+    """Bring [N, H, W, C] to 32 x 32 pixels: "pad" with zeros or "bilinear"."""
+    count, height, width, channels = x.shape
+    if fit == "bilinear":
+        return jax.image.resize(x, (count, RESOLUTION, RESOLUTION, channels), fit)
+    if fit != "pad":
+        raise ValueError(f'fit: {fit!r} given; "pad" or "bilinear" is accepted')
+    margins = [(RESOLUTION - side) // 2 for side in (height, width)]
+    if any(
+        margin < 0 or side + 2 * margin != RESOLUTION
+        for side, margin in zip((height, width), margins, strict=True)
+    ):
+        raise ValueError(
+            f"images: {height} x {width} pixels given; even sides up to {RESOLUTION} "
+            'can be padded, others need fit="bilinear"'
+        )
+    rows, columns = ((margin, margin) for margin in margins)
+    return jnp.pad(x, ((0, 0), rows, columns, (0, 0)))

@@ -1,0 +1,448 @@
+"""The words of the library: parameters, noise, affine maps and edits.
+
+Everything that crosses a public function is an array, a pytree of arrays, a plain
+function or a frozen config. Latents are arrays of codes: `z [N, D]`, `w [N, D]`, or
+`w+ [N, L, D]` with one row per style layer.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+Params = dict[str, Any]
+"""Nested dicts of floating arrays; keys are those of the reference checkpoint."""
+
+Scorer = Callable[[jax.Array], jax.Array]
+"""Any function `images [N, H, W, C] -> scores [N]` or `[N, A]`."""
+
+
+class CheckpointError(ValueError):
+    """A file that cannot be used as a checkpoint; the message says what is wrong."""
+
+
+@jax.tree_util.register_static
+class Noise(enum.Enum):
+    """How a synthesis network fills its noise inputs.
+
+    `FIXED` uses the maps stored with the weights, `NONE` leaves noise out. Random noise
+    is asked for with a typed key, chosen noise with arrays.
+    """
+
+    FIXED = "fixed"
+    NONE = "none"
+
+
+@flax.struct.dataclass(eq=False)
+class Affine:
+    """One place where a latent enters a generator linearly.
+
+    Attributes:
+        matrix: [D, out], as stored in the checkpoint (no run-time gain).
+        name: the layer's name in the checkpoint.
+        layer: the row of w+ that feeds it; 0 where the latent has no rows.
+        chunk: (start, stop) of the latent that feeds it, None for all of it.
+        rgb: whether it styles a to-RGB layer, which may share its row with another.
+    """
+
+    matrix: jax.Array
+    name: str = flax.struct.field(pytree_node=False)
+    layer: int = flax.struct.field(pytree_node=False, default=0)
+    chunk: tuple[int, int] | None = flax.struct.field(pytree_node=False, default=None)
+    rgb: bool = flax.struct.field(pytree_node=False, default=False)
+
+
+@runtime_checkable
+class Edit(Protocol):
+    """Anything that shifts latents along numbered directions.
+
+    `shift` is always relative to the latent it is given. What one unit of strength
+    means is documented by each edit.
+    """
+
+    @property
+    def space(self) -> str:
+        """The space of the latents it shifts: "z", "w", "w+", "s" or "feature:NAME"."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name per direction."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def shift(
+        self, latent: jax.Array, index: ArrayLike, strength: ArrayLike
+    ) -> jax.Array:
+        """Move `latent` by `strength` along direction `index`."""
+        ...
+
+    def traverse(
+        self, latent: jax.Array, index: ArrayLike, strengths: ArrayLike
+    ) -> jax.Array:
+        """`[S, *latent.shape]`: one shift for each of the S strengths."""
+        ...
+
+
+EDIT_KINDS: dict[str, type] = {}
+"""Edit classes by the kind under which files name them."""
+
+EditClass = TypeVar("EditClass", bound=type)
+
+
+def register_edit(kind: str) -> Callable[[EditClass], EditClass]:
+    """Make a `flax.struct.dataclass` of edits known to the edit file format."""
+
+    def register(cls: EditClass) -> EditClass:
+        EDIT_KINDS[kind] = cls
+        return cls
+
+    return register
+
+
+@register_edit("directions")
+@flax.struct.dataclass(eq=False)
+class Directions:
+    """Linear directions: `shift = latent + strength * scale * vector`.
+
+    One unit of strength moves a latent by `scale` times its vector. Build one with
+    `directions`, which checks the shapes.
+
+    Attributes:
+        vectors: [K, D], the same shift for every selected row, or [K, L, D].
+        scale: [K], the length of one unit of strength, in units of the vector.
+        mean: [D] origin of the coordinates, or None for zero.
+        bias: [K] offset of the coordinate (a boundary's intercept), or None for zero.
+        info: arrays that a method learned beside the vectors (eigenvalues, ...).
+        space: "z", "w", "w+", "s" or "feature:NAME".
+        layers: rows of w+ that are shifted; None for all.
+        names: one name per direction.
+        method: the method that found them.
+        generator: fingerprint of the generator they belong to, "" if unknown.
+    """
+
+    vectors: jax.Array
+    scale: jax.Array
+    mean: jax.Array | None
+    bias: jax.Array | None
+    info: dict[str, jax.Array]
+    space: str = flax.struct.field(pytree_node=False)
+    layers: tuple[int, ...] | None = flax.struct.field(pytree_node=False)
+    names: tuple[str, ...] = flax.struct.field(pytree_node=False)
+    method: str = flax.struct.field(pytree_node=False)
+    generator: str = flax.struct.field(pytree_node=False)
+
+    def __len__(self) -> int:
+        return self.vectors.shape[0]
+
+    def shift(
+        self, latent: jax.Array, index: ArrayLike, strength: ArrayLike
+    ) -> jax.Array:
+        """Move latents relative to where they are.
+
+        Args:
+            latent: [N, D] or, for w+, [N, L, D].
+            index: direction, scalar or [N].
+            strength: in units of `scale`, scalar or [N].
+
+        Returns:
+            Latents of the same shape and dtype. Rows whose traced index is out of
+            range are NaN.
+
+        Raises:
+            ValueError: for a latent of another rank or dimension, or for `layers` on a
+                latent without rows.
+            IndexError: for a concrete index out of range.
+        """
+        vector, scale = self._pick(latent, index)
+        step = jnp.asarray(strength, latent.dtype) * scale
+        return latent + step.reshape((-1,) + (1,) * (latent.ndim - 1)) * vector
+
+    def traverse(
+        self, latent: jax.Array, index: ArrayLike, strengths: ArrayLike
+    ) -> jax.Array:
+        """`[S, *latent.shape]`: `latent` shifted by each of `strengths` [S]."""
+        return jax.vmap(lambda strength: self.shift(latent, index, strength))(
+            jnp.asarray(strengths, latent.dtype)
+        )
+
+    def coordinate(self, latent: jax.Array, index: ArrayLike) -> jax.Array:
+        """Where latents lie along a direction, [N], in units of strength.
+
+        A shift by s adds exactly s. For a boundary this is the signed distance to the
+        hyperplane, for a principal component the component's coordinate; over several
+        rows of w+ it is their average.
+        """
+        vector, scale = self._pick(latent, index)
+        axes = tuple(range(1, latent.ndim))
+        centred = latent
+        if self.mean is not None:
+            mean = self.mean.astype(latent.dtype)
+            centred = latent - jnp.expand_dims(mean, tuple(range(latent.ndim - 1)))
+        along = jnp.sum(centred * vector, axes) / jnp.sum(vector * vector, axes)
+        if self.bias is not None:
+            along = along + _take(self.bias, index, latent.dtype)
+        return along / scale
+
+    def move_to(
+        self, latent: jax.Array, index: ArrayLike, value: ArrayLike
+    ) -> jax.Array:
+        """Move latents along a direction until their `coordinate` is `value`."""
+        step = jnp.asarray(value, latent.dtype) - self.coordinate(latent, index)
+        return self.shift(latent, index, step)
+
+    def _pick(self, latent: jax.Array, index: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        """The chosen vectors, shaped to broadcast to the latent, and their scales."""
+        dimension = self.vectors.shape[-1]
+        if latent.ndim not in (2, 3) or latent.shape[-1] != dimension:
+            raise ValueError(
+                f"latent: shape {latent.shape} given; these directions of {self.space} "
+                f"accept [N, {dimension}] or [N, L, {dimension}]"
+            )
+        per_layer = self.vectors.ndim == 3
+        if latent.ndim == 2 and (per_layer or self.layers is not None):
+            raise ValueError(
+                f"latent: shape {latent.shape} has no rows, but these directions shift "
+                "single layers; broadcast it to [N, L, D] first"
+            )
+        vector = _take(self.vectors, index, latent.dtype)
+        if latent.ndim == 3:
+            rows = latent.shape[1]
+            if per_layer and self.vectors.shape[1] != rows:
+                raise ValueError(
+                    f"latent: {rows} rows given; these directions have "
+                    f"{self.vectors.shape[1]}"
+                )
+            if not per_layer:
+                vector = jnp.expand_dims(vector, 1)
+            if self.layers is not None:
+                if max(self.layers) >= rows:
+                    raise ValueError(
+                        f"latent: {rows} rows given; these directions shift layers "
+                        f"{self.layers}"
+                    )
+                selected = np.isin(np.arange(rows), self.layers)
+                vector = vector * jnp.asarray(selected, latent.dtype)[None, :, None]
+        return vector, _take(self.scale, index, latent.dtype)
+
+    def select(self, indices: Sequence[int]) -> "Directions":
+        """The directions at `indices`, in that order."""
+        chosen = [_concrete_index(index, len(self)) for index in indices]
+        rows = np.asarray(chosen, np.int32)
+        return dataclasses.replace(
+            self,
+            vectors=self.vectors[rows],
+            scale=self.scale[rows],
+            bias=None if self.bias is None else self.bias[rows],
+            info={
+                key: value[rows] if _per_direction(value, len(self)) else value
+                for key, value in self.info.items()
+            },
+            names=tuple(self.names[index] for index in chosen),
+        )
+
+    def rename(self, names: Mapping[int, str]) -> "Directions":
+        """Give the directions at the mapping's keys new names."""
+        changed = list(self.names)
+        for index, name in names.items():
+            changed[_concrete_index(index, len(self))] = name
+        return dataclasses.replace(self, names=tuple(changed))
+
+
+def directions(
+    vectors: ArrayLike,
+    *,
+    space: str,
+    scale: ArrayLike | None = None,
+    mean: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    info: Mapping[str, ArrayLike] | None = None,
+    layers: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    method: str = "",
+    generator: str = "",
+) -> Directions:
+    """Build `Directions` and check that the pieces fit together.
+
+    Args:
+        vectors: [K, D], or [K, L, D] for directions that differ between rows of w+.
+        space: "z", "w", "w+", "s" or "feature:NAME".
+        scale: [K]; None for ones.
+        mean: [D] or None.
+        bias: [K] or None; added to the coordinate, in units of the vector.
+        info: arrays to keep beside the vectors.
+        layers: rows of w+ to shift, None for all.
+        names: K names; None for "direction 0", ...
+        method: the method's name.
+        generator: the generator's fingerprint.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    vectors = jnp.asarray(vectors)
+    if vectors.ndim not in (2, 3) or not jnp.issubdtype(vectors.dtype, jnp.floating):
+        raise ValueError(
+            f"vectors: {vectors.dtype} {vectors.shape} given; floating [K, D] or "
+            "[K, L, D] is accepted"
+        )
+    count, dimension = vectors.shape[0], vectors.shape[-1]
+    check_space(space)
+    if layers is not None:
+        layers = tuple(sorted({int(layer) for layer in layers}))
+        rows = vectors.shape[1] if vectors.ndim == 3 else None
+        if not layers or layers[0] < 0 or (rows is not None and layers[-1] >= rows):
+            raise ValueError(f"layers: {layers} given; rows from 0 up are accepted")
+    if names is None:
+        names = [f"direction {index}" for index in range(count)]
+    names = tuple(names)
+    if len(names) != count:
+        raise ValueError(f"names: {len(names)} given for {count} directions")
+    scale = jnp.ones(count, vectors.dtype) if scale is None else jnp.asarray(scale)
+    for label, value, shape in (
+        ("scale", scale, (count,)),
+        ("mean", mean, (dimension,)),
+        ("bias", bias, (count,)),
+    ):
+        if value is not None and np.shape(value) != shape:
+            raise ValueError(f"{label}: shape {np.shape(value)} given; {shape} needed")
+    return Directions(
+        vectors=vectors,
+        scale=scale,
+        mean=None if mean is None else jnp.asarray(mean),
+        bias=None if bias is None else jnp.asarray(bias),
+        info={key: jnp.asarray(value) for key, value in (info or {}).items()},
+        space=space,
+        layers=layers,
+        names=names,
+        method=method,
+        generator=generator,
+    )
+
+
+def concatenate(parts: Sequence[Directions]) -> Directions:
+    """Join directions of one space, generator and choice of layers into one edit.
+
+    Entries of `info` that hold one value per direction are joined where every part has
+    them; the method is kept where all parts agree.
+
+    Raises:
+        ValueError: if the parts differ in space, layers, mean, generator or shape.
+    """
+    if not parts:
+        raise ValueError("parts: none given; at least one is needed")
+    first = parts[0]
+    for part in parts[1:]:
+        for label in ("space", "layers", "generator"):
+            if getattr(part, label) != getattr(first, label):
+                raise ValueError(
+                    f"parts: {label} differs: {getattr(first, label)!r} and "
+                    f"{getattr(part, label)!r}"
+                )
+        if part.vectors.shape[1:] != first.vectors.shape[1:]:
+            raise ValueError(
+                f"parts: vectors {first.vectors.shape} and {part.vectors.shape} differ "
+                "in more than their number"
+            )
+        if not _same(part.mean, first.mean):
+            raise ValueError("parts: their means differ")
+    shared = set.intersection(*(set(part.info) for part in parts))
+    offsets = [
+        jnp.zeros_like(part.scale) if part.bias is None else part.bias for part in parts
+    ]
+    return dataclasses.replace(
+        first,
+        vectors=jnp.concatenate([part.vectors for part in parts]),
+        scale=jnp.concatenate([part.scale for part in parts]),
+        bias=(
+            None
+            if all(part.bias is None for part in parts)
+            else jnp.concatenate(offsets)
+        ),
+        info={
+            key: jnp.concatenate([part.info[key] for part in parts])
+            for key in sorted(shared)
+            if all(_per_direction(part.info[key], len(part)) for part in parts)
+        },
+        names=tuple(name for part in parts for name in part.names),
+        method=first.method if len({part.method for part in parts}) == 1 else "",
+    )
+
+
+def parse_layers(
+    layers: Sequence[int] | str | None, num_layers: int
+) -> tuple[int, ...] | None:
+    """Rows of w+ from indices or a selection such as "0-1" or "2-5,8".
+
+    Args:
+        layers: indices, a selection with inclusive ranges, "all" or None.
+        num_layers: how many rows there are.
+
+    Returns:
+        Sorted indices without repeats; None for all rows.
+
+    Raises:
+        ValueError: for a malformed selection or a row that does not exist.
+    """
+    if layers is None or layers == "all":
+        return None
+    rows: set[int] = set()
+    if isinstance(layers, str):
+        for part in layers.replace(" ", "").split(","):
+            first, dash, last = part.partition("-")
+            if not first.isdecimal() or (dash and not last.isdecimal()):
+                raise ValueError(
+                    f'layers: {layers!r} given; "all" or a selection such as "0-1" or '
+                    '"2-5,8" is accepted'
+                )
+            rows |= set(range(int(first), int(last or first) + 1))
+    else:
+        rows = {int(row) for row in layers}
+    if not rows or min(rows) < 0 or max(rows) >= num_layers:
+        raise ValueError(
+            f"layers: {layers!r} given; rows 0 to {num_layers - 1} are accepted"
+        )
+    return tuple(sorted(rows))
+
+
+def check_space(space: str) -> None:
+    """Raise ValueError unless `space` is one of the library's words for a space."""
+    if space not in ("z", "w", "w+", "s") and not space.startswith("feature:"):
+        raise ValueError(
+            f'space: {space!r} given; "z", "w", "w+", "s" or "feature:NAME" is accepted'
+        )
+
+
+def _take(array: jax.Array, index: ArrayLike, dtype: jnp.dtype) -> jax.Array:
+    """Entries at `index` along the first axis, [1 or N, ...]; NaN beyond the end."""
+    if not isinstance(index, Tracer):
+        for entry in np.atleast_1d(np.asarray(index)):
+            _concrete_index(int(entry), array.shape[0])
+    return (
+        array.astype(dtype)
+        .at[jnp.atleast_1d(index)]
+        .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    )
+
+
+def _concrete_index(index: int, count: int) -> int:
+    if not 0 <= index < count:
+        raise IndexError(f"index: {index} given; there are {count} directions")
+    return index
+
+
+def _per_direction(value: jax.Array, count: int) -> bool:
+    return value.ndim > 0 and value.shape[0] == count
+
+
+def _same(left: jax.Array | None, right: jax.Array | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return left.shape == right.shape and bool(jnp.all(left == right))

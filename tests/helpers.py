@@ -1,0 +1,72 @@
+"""What several test files share."""
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+def golden(name: str) -> dict[str, np.ndarray]:
+    """Every array of `tests/golden/NAME.npz`."""
+    with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
+def error(ours: Any, theirs: np.ndarray) -> float:
+    """Largest absolute difference, over the largest absolute value."""
+    ours = np.asarray(ours)
+    assert ours.shape == theirs.shape
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def nhwc(images: np.ndarray) -> np.ndarray:
+    """[N, C, H, W] -> [N, H, W, C]."""
+    return np.moveaxis(images, 1, -1)
+
+
+def drawn(
+    build: Callable[[jax.Array], Any], seed: int, *, scale: float | None = None
+) -> Any:
+    """What `build(key)` would give, with values drawn by NumPy.
+
+    They are normal, of deviation `scale`, or at the fan-in's scale by default.
+
+    Compiling `jax.random` takes a second for every shape, and no test needs its values.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        deviation = np.prod(leaf.shape[:-1]) ** -0.5 if scale is None else scale
+        return jnp.asarray(rng.normal(0, deviation, leaf.shape), leaf.dtype)
+
+    return jax.tree.map(draw, jax.eval_shape(build, jax.random.key(0)))
+
+
+@contextlib.contextmanager
+def compilations() -> Iterator[Callable[[], int]]:
+    """Count the compilations that happen inside the block."""
+    names: list[str] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("Compiling "):
+                names.append(record.getMessage())
+
+    logger = logging.getLogger("jax._src.interpreters.pxla")
+    recorder, level = Recorder(), logger.level
+    logger.addHandler(recorder)
+    logger.propagate = False
+    try:
+        with jax.log_compiles(True):
+            yield lambda: len(names)
+    finally:
+        logger.removeHandler(recorder)
+        logger.setLevel(level)
+        logger.propagate = True

@@ -1,0 +1,359 @@
+"""Sound checkpoints of every container come back bit for bit."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+import writer
+from writer import View, call, ordered
+
+from converters.containers import nvidia
+from converters.containers.reading import container, read, read_object
+from jaxlatent.types import CheckpointError
+
+STATE_DICT_CONTAINERS = {
+    "torch-zip": writer.torch_zip,
+    "torch-legacy": writer.torch_legacy,
+    "pickle": writer.plain_pickle,
+}
+ALL_CONTAINERS = STATE_DICT_CONTAINERS | {"safetensors": writer.safetensors}
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(data):
+        # The suffix lies on purpose: only the content may matter.
+        path = tmp_path / "checkpoint.txt"
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def numbers(dtype, shape):
+    count = int(np.prod(shape))
+    if dtype == np.bool_:
+        return (np.arange(count) % 3 == 0).reshape(shape)
+    if dtype.kind == "f" or dtype == BFLOAT16:
+        return np.linspace(-3, 3, count).astype(dtype).reshape(shape)
+    bits = np.random.default_rng(0).integers(0, 256, count * dtype.itemsize, np.uint8)
+    return bits.view(dtype).reshape(shape)
+
+
+def assert_same(actual, expected):
+    assert isinstance(actual, np.ndarray)
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    assert actual.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", writer.STORAGES.values(), ids=writer.STORAGES)
+@pytest.mark.parametrize("name", ALL_CONTAINERS)
+def test_every_dtype_in_every_container(name, dtype, save):
+    arrays = {
+        "weight": numbers(dtype, (3, 2, 5)),
+        "scalar": numbers(dtype, ()),
+        "empty": numbers(dtype, (0, 4)),
+        "odd": numbers(dtype, (3,)),
+    }
+    path = save(ALL_CONTAINERS[name](arrays))
+    assert container(path) == name
+    loaded = read(path)
+    assert list(loaded) == list(arrays)
+    for key, array in arrays.items():
+        assert_same(loaded[key], array)
+        assert loaded[key].flags.aligned
+
+
+@pytest.mark.parametrize("dtype", ["u2", "u4", "u8"])
+def test_unsigned_dtypes_that_only_safetensors_has(dtype, save):
+    array = numbers(np.dtype(dtype), (4, 3))
+    assert_same(read(save(writer.safetensors({"x": array})))["x"], array)
+
+
+@pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
+def test_strides_offsets_and_shared_storages(name, save):
+    flat = np.arange(60, dtype=np.float32)
+    tree = {
+        "channels_last": View(flat, 0, (2, 3, 2, 5), (30, 1, 15, 3)),
+        "transposed": View(flat, 0, (6, 10), (1, 6)),
+        "slice": View(flat, 7, (3, 4), (20, 2)),
+        "expanded": View(flat, 5, (4, 2), (0, 1)),
+        "row_of_one": View(flat, 59, (1, 1), (10**15, 10**15)),
+        "none": View(flat, 60, (0, 3), (3, 1)),
+        "first": View(flat, 0, (60,), (1,), rebuild="_rebuild_tensor"),
+    }
+    loaded = read(save(STATE_DICT_CONTAINERS[name](tree)))
+    for key, view in tree.items():
+        steps = [4 * step if step < 60 else 0 for step in view.strides]
+        start = flat[view.offset :]
+        expected = np.lib.stride_tricks.as_strided(start, view.shape, steps)
+        assert_same(loaded[key], expected)
+    assert loaded["channels_last"].strides == (120, 4, 60, 12)
+    if name != "pickle":
+        assert np.shares_memory(loaded["first"], loaded["slice"])
+
+
+@pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
+def test_plain_metadata_passes_through(name, save):
+    metadata = {
+        "epoch": 3,
+        "negative": -(2**40),
+        "loss": 0.25,
+        "done": True,
+        "note": "grüße",
+        "blob": b"\x00\xff",
+        "nothing": b"",
+        "none": None,
+        "betas": (0.0, 0.99),
+        "layers": [1, [2, {"deep": "er"}]],
+        "names": {"a", "b"},
+        7: "a number as key",
+    }
+    tree = metadata | {
+        "size": call("torch.Size", (2, 3)),
+        "device": call("torch.device", "cuda", 1),
+        "args": call("argparse.Namespace", state={"lr": 0.002}, opcode=b"\x81"),
+    }
+    loaded = read(save(STATE_DICT_CONTAINERS[name](tree)))
+    assert loaded == metadata | {
+        "size": (2, 3),
+        "device": "cuda:1",
+        "args": {"lr": 0.002},
+    }
+    assert all(type(loaded[key]) is type(metadata[key]) for key in metadata)
+    assert type(loaded["args"]) is dict
+
+
+@pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
+def test_a_bare_state_dict_is_a_plain_dict(name, save):
+    weight = numbers(np.dtype("f4"), (2, 2))
+    versions = {"_metadata": ordered({"": {"version": 1}})}
+    tree = ordered({"layer.weight": weight, "alias": weight}, versions)
+    loaded = read(save(STATE_DICT_CONTAINERS[name](tree)))
+    assert type(loaded) is dict
+    assert list(loaded) == ["layer.weight", "alias"]
+    assert_same(loaded["alias"], weight)
+
+
+@pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
+def test_other_top_level_objects_need_read_object(name, save):
+    latent = numbers(np.dtype("f4"), (1, 18, 8))
+    path = save(STATE_DICT_CONTAINERS[name](latent))
+    assert_same(read_object(path), latent)
+    with pytest.raises(CheckpointError, match="a ndarray, not a dict"):
+        read(path)
+
+
+def test_spellings_of_old_and_new_torch_files(save):
+    array = numbers(np.dtype("f4"), (3,))
+    for data in (
+        writer.torch_zip({"x": array}, first_key=94213484114048, byteorder=False),
+        writer.torch_zip({"x": array}, method=writer.zipfile.ZIP_DEFLATED),
+        writer.torch_legacy({"x": array}, entries=5),
+        writer.torch_legacy({"x": writer.parameter(array)}),
+        writer.torch_legacy({"x": array}, python2=True),
+        writer.plain_pickle({"x": array}, 2, python2=True),
+    ):
+        assert_same(read(save(data))["x"], array)
+
+
+def test_a_storage_by_itself_is_a_flat_array(save):
+    flat = numbers(np.dtype("f2"), (5,))
+    assert_same(read_object(save(writer.embedded(flat))), flat)
+
+
+def test_untyped_storages_are_bytes(save):
+    kind = writer.Name("torch.storage", "UntypedStorage")
+    identity = writer.Persistent(("storage", kind, "0", "cpu", 3))
+    members = {"a/data.pkl": writer.pickled({"x": identity}), "a/data/0": b"abc"}
+    loaded = read(save(writer.zip_bytes(members)))
+    assert_same(loaded["x"], np.frombuffer(b"abc", np.uint8))
+
+
+def test_nan_and_infinity_load_as_stored(save):
+    array = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
+    for write in ALL_CONTAINERS.values():
+        assert_same(read(save(write({"x": array})))["x"], array)
+
+
+def test_arrays_are_read_only(save):
+    array = numbers(np.dtype("f4"), (2, 3))
+    for write in ALL_CONTAINERS.values():
+        loaded = read(save(write({"x": array})))
+        with pytest.raises(ValueError, match="read-only"):
+            loaded["x"][0, 0] = 1
+
+
+def test_safetensors_metadata_is_left_out(save):
+    array = numbers(np.dtype("f4"), (2,))
+    assert list(read(save(writer.safetensors({"x": array}, {"format": "pt"})))) == ["x"]
+    assert read(save(writer.safetensors({}))) == {}
+
+
+@pytest.mark.parametrize("name", ALL_CONTAINERS)
+def test_max_bytes_is_a_cap_on_the_arrays(name, save):
+    arrays = {"a": numbers(np.dtype("f4"), (10,)), "b": numbers(np.dtype("i8"), (5,))}
+    path = save(ALL_CONTAINERS[name](arrays))
+    assert len(read(path, max_bytes=80)) == 2
+    with pytest.raises(CheckpointError, match="more than max_bytes=79"):
+        read(path, max_bytes=79)
+
+
+def numpy_dtype(code, order="<"):
+    state = (3, order, None, None, None, -1, -1, 0)
+    return call("numpy.dtype", code, False, True, state=state)
+
+
+def numpy_array(array, prefix, code, fortran=False):
+    start = call(
+        f"{prefix}.multiarray._reconstruct", writer.Name("numpy", "ndarray"), (0,), b"b"
+    )
+    order = "F" if fortran else "C"
+    data = array.tobytes(order)
+    start.state = (1, array.shape, numpy_dtype(code), fortran, data)
+    return start
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("prefix", ["numpy.core", "numpy._core"])
+def test_numpy_values_in_pickles(prefix, protocol, save):
+    gain = call(f"{prefix}.multiarray.scalar", numpy_dtype("f8"), b"\0" * 6 + b"\xf0?")
+    sizes = np.arange(6, dtype=np.int64).reshape(2, 3)
+    buffer = call(
+        f"{prefix}.numeric._frombuffer",
+        bytearray(sizes.tobytes()) if protocol == 5 else sizes.tobytes(),
+        numpy_dtype("i8"),
+        sizes.shape,
+        "C",
+    )
+    tree = {
+        "gain": gain,
+        "size": numpy_array(sizes, prefix, "i8"),
+        "fortran": numpy_array(sizes, prefix, "i8", fortran=True),
+        "buffer": buffer,
+    }
+    loaded = read(save(writer.pickled(tree, protocol)))
+    assert loaded["gain"] == 1.0
+    assert type(loaded["gain"]) is float
+    for key in ("size", "fortran", "buffer"):
+        assert_same(loaded[key], sizes)
+
+
+def networks(protocol, flat):
+    kernel = View(flat, 0, (2, 3, 1, 2), (6, 1, 6, 3))
+    conv = writer.module(
+        "Conv2dLayer",
+        {"weight": kernel, "bias": None},
+        {"filter": flat[:4], "scratch": flat[:2]},
+        conv_clamp=256,
+        gain=call("numpy.core.multiarray.scalar", numpy_dtype("f4"), b"\0\0\0?"),
+    )
+    synthesis = writer.module("Synthesis", modules={"b4": conv, "gone": None})
+    network = writer.module(
+        "Generator",
+        {"const": flat[:3]},
+        modules={"synthesis": synthesis},
+        z_dim=512,
+        _init_kwargs={"z_dim": 512},
+    )
+    tree = {"G": None, "G_ema": network, "training_set_kwargs": {"use_labels": False}}
+    return writer.plain_pickle(tree, protocol)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_nvidia_networks_become_records(protocol, save):
+    flat = np.arange(12, dtype=np.float32)
+    path = save(networks(protocol, flat))
+    assert container(path) == "nvidia"
+    loaded = read(path)
+    record = loaded["G_ema"]
+    assert set(record) == {"class_name", "state"}
+    assert record["class_name"] == "Generator"
+    assert record["state"]["_init_kwargs"] == {"z_dim": 512}
+    assert b"embedded source" not in repr(loaded).encode()
+
+    arrays = nvidia.tensors(record)
+    weight = np.lib.stride_tricks.as_strided(flat, (2, 3, 1, 2), (24, 4, 0, 12))
+    assert list(arrays) == ["const", "synthesis.b4.weight", "synthesis.b4.filter"]
+    assert_same(arrays["synthesis.b4.weight"], weight)
+    assert arrays["synthesis.b4.weight"].strides == weight.strides
+    assert_same(arrays["const"], flat[:3])
+
+    assert nvidia.attributes(record) == {"training": False, "z_dim": 512}
+    assert nvidia.attributes(record, "synthesis.b4") == {
+        "training": False,
+        "conv_clamp": 256,
+        "gain": 0.5,
+    }
+    assert nvidia.module(record, "synthesis")["class_name"] == "Synthesis"
+    with pytest.raises(CheckpointError, match=r"no module 'synthesis\.gone'"):
+        nvidia.attributes(record, "synthesis.gone")
+    with pytest.raises(CheckpointError, match="without a state"):
+        nvidia.tensors({})
+
+
+def test_files_that_the_system_does_not_open(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "absent.pt")
+    with pytest.raises(CheckpointError, match="a folder or a device"):
+        read(tmp_path)
+    with pytest.raises(CheckpointError, match="a folder or a device"):
+        container("/dev/zero")
+
+
+TORCH_DTYPES = [
+    *("float64", "float32", "float16", "bfloat16", "bool"),
+    *("uint8", "int8", "int16", "int32", "int64"),
+]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("new_format", [True, False])
+def test_files_that_torch_wrote(new_format, tmp_path):
+    import argparse
+
+    import torch
+
+    base = torch.arange(48) % 5
+    tree = {name: base.to(getattr(torch, name)) for name in TORCH_DTYPES}
+    tree |= {
+        "channels_last": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "slice": tree["float32"][3:40:4],
+        "scalar": torch.tensor(2.5),
+        "empty": torch.zeros(3, 0),
+        "parameter": torch.nn.Parameter(torch.randn(3)),
+        "conv": torch.nn.Conv2d(2, 3, 1).state_dict(),
+    }
+    path = tmp_path / "tree.pt"
+    options = {"_use_new_zipfile_serialization": new_format}
+    torch.save(tree | {"args": argparse.Namespace(lr=0.1)}, path, **options)
+    assert container(path) == ("torch-zip" if new_format else "torch-legacy")
+
+    loaded = read(path)
+    assert loaded.pop("args") == {"lr": 0.1}
+    conv, expected_conv = loaded.pop("conv"), tree.pop("conv")
+    for arrays, expected in ((loaded, tree), (conv, expected_conv)):
+        assert list(arrays) == list(expected)
+        for key, value in expected.items():
+            value = value.detach()
+            if value.dtype == torch.bfloat16:
+                value = value.view(torch.uint16).numpy().view(BFLOAT16)
+            assert_same(arrays[key], np.asarray(value))
+    strides = [4 * step for step in tree["channels_last"].stride()]
+    assert list(loaded["channels_last"].strides) == strides
+    assert np.shares_memory(loaded["slice"], loaded["float32"])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_tensors_that_pickle_wrote(protocol, tmp_path):
+    import pickle
+
+    import torch
+
+    module = torch.nn.Conv2d(2, 3, 1)
+    path = tmp_path / "plain.pkl"
+    path.write_bytes(pickle.dumps(module.state_dict(), protocol))
+    loaded = read(path)
+    for key, value in module.state_dict().items():
+        assert_same(loaded[key], value.numpy())
