@@ -12,7 +12,8 @@ import importlib
 import json
 import operator
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -345,18 +346,42 @@ def render(
     Returns:
         Images [N, H, W, C] on the host.
     """
-    total = latent.shape[0]
+    call = partial(_synthesize, generator)
+    inputs = (latent, label, as_noise(noise))
+    parts = in_chunks(call, inputs, latent.shape[0], chunk, progress)
+    return np.concatenate(list(parts))
+
+
+def in_chunks(
+    call: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    total: int,
+    chunk: int,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Any]:
+    """Call a compiled function on `chunk` rows at a time; yield its results' rows.
+
+    Args:
+        call: takes `inputs` with `chunk` rows, returns a pytree of arrays with as many.
+        inputs: pytrees whose arrays have `total` rows.
+        total: how many rows there are.
+        chunk: rows per call. The last call is filled up, so that one compilation
+            serves all.
+        progress: called with the number of rows just finished.
+
+    Raises:
+        ValueError: if there are no rows, or a chunk holds none.
+    """
     if total == 0:
         raise ValueError("latent: no codes given")
+    if chunk < 1:
+        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
     size = min(chunk, total)
-    inputs = (latent, label, as_noise(noise))
-    pictures = []
     for start in range(0, total, size):
-        # wrapping around fills the last chunk with codes that are dropped again
+        # wrapping around fills the last chunk with rows that are dropped again
         rows = np.arange(start, start + size) % total
-        part = _synthesize(generator, *jax.tree.map(operator.itemgetter(rows), inputs))
-        kept = min(size, total - start)
-        pictures.append(np.asarray(part)[:kept])
+        part = call(*jax.tree.map(operator.itemgetter(rows), inputs))
+        kept = slice(min(size, total - start))
+        yield jax.tree.map(lambda array, kept=kept: np.asarray(array)[kept], part)
         if progress is not None:
-            progress(kept)
-    return np.concatenate(pictures)
+            progress(kept.stop)

@@ -1,0 +1,1 @@
+"""Does an edit do what it says: scores of pictures, before and after."""

@@ -1,0 +1,111 @@
+"""Scorers that need no network: one number per picture, by a formula.
+
+Each takes images [N, H, W, C] in [-1, 1], C 1 or 3, and returns [N]. Values beyond the
+range count as they are, so that gradients do not vanish there. Luma weighs red, green
+and blue as ITU-R BT.601 does.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+LUMA = (0.299, 0.587, 0.114)
+_TINY = 1e-6
+
+
+def brightness(images: jax.Array) -> jax.Array:
+    """Mean luma, 0 for black to 1 for white."""
+    return jnp.mean(luma(images), axis=(1, 2))
+
+
+def contrast(images: jax.Array) -> jax.Array:
+    """Standard deviation of luma, at most 0.5 within the range."""
+    return _deviation(luma(images))
+
+
+def colourfulness(images: jax.Array) -> jax.Array:
+    """Spread and mean of the opponent colours; 0 for gray.
+
+    Source: Hasler and Suesstrunk, "Measuring colourfulness in natural images" (2003),
+    eq. 10, for colours in [0, 1].
+    """
+    red, green, blue = _channels(images)
+    red_green, yellow_blue = red - green, (red + green) / 2 - blue
+    spread = _length(_deviation(red_green), _deviation(yellow_blue))
+    mean = _length(jnp.mean(red_green, axis=(1, 2)), jnp.mean(yellow_blue, axis=(1, 2)))
+    return spread + 0.3 * mean
+
+
+def sharpness(images: jax.Array) -> jax.Array:
+    """Variance of the Laplacian of luma (four neighbours), inside the border."""
+    y = luma(images)
+    laplacian = (
+        y[:, :-2, 1:-1]
+        + y[:, 2:, 1:-1]
+        + y[:, 1:-1, :-2]
+        + y[:, 1:-1, 2:]
+        - 4 * y[:, 1:-1, 1:-1]
+    )
+    return jnp.var(laplacian, axis=(1, 2))
+
+
+def saturation(images: jax.Array) -> jax.Array:
+    """Mean of (max - min) / max over the colours, 0 for gray; the S of HSV."""
+    colours = (images + 1) / 2
+    high, low = jnp.max(colours, axis=3), jnp.min(colours, axis=3)
+    return jnp.mean((high - low) / jnp.maximum(high, _TINY), axis=(1, 2))
+
+
+def edge_density(images: jax.Array) -> jax.Array:
+    """Mean length of the gradient of luma (central differences), inside the border."""
+    y = luma(images)
+    down = (y[:, 2:, 1:-1] - y[:, :-2, 1:-1]) / 2
+    right = (y[:, 1:-1, 2:] - y[:, 1:-1, :-2]) / 2
+    return jnp.mean(_length(down, right), axis=(1, 2))
+
+
+def symmetry(images: jax.Array) -> jax.Array:
+    """One minus the mean difference from the left-right mirror image; 1 if equal."""
+    y = luma(images)
+    return 1 - jnp.mean(jnp.abs(y - y[:, :, ::-1]), axis=(1, 2))
+
+
+FORMULAS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "brightness": brightness,
+    "contrast": contrast,
+    "colourfulness": colourfulness,
+    "sharpness": sharpness,
+    "saturation": saturation,
+    "edge-density": edge_density,
+    "symmetry": symmetry,
+}
+"""The formulas by the names under which commands know them."""
+
+
+def luma(images: jax.Array) -> jax.Array:
+    """[N, H, W, C] in [-1, 1] -> [N, H, W] in [0, 1]."""
+    colours = (images + 1) / 2
+    if images.shape[3] == 1:
+        return colours[..., 0]
+    return colours @ jnp.asarray(LUMA, images.dtype)
+
+
+def _channels(images: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    colours = jnp.broadcast_to((images + 1) / 2, (*images.shape[:3], 3))
+    return colours[..., 0], colours[..., 1], colours[..., 2]
+
+
+def _length(x: jax.Array, y: jax.Array) -> jax.Array:
+    """sqrt(x^2 + y^2); its gradient is finite everywhere."""
+    return _root(x * x + y * y)
+
+
+def _deviation(values: jax.Array) -> jax.Array:
+    """Standard deviation over a picture; its gradient is finite everywhere."""
+    return _root(jnp.var(values, axis=(1, 2)))
+
+
+def _root(square: jax.Array) -> jax.Array:
+    safe = jnp.where(square > 0, square, 1.0)
+    return jnp.where(square > 0, jnp.sqrt(safe), 0.0)
