@@ -2,16 +2,19 @@
 
 import os
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from converters.containers.reading import read_object
+from jaxlatent.checkpoint import UNREADABLE
 from jaxlatent.types import CheckpointError, Directions, directions
 
 CODE_NAMES = ("w+", "wp", "w", "z", "codes", "latents", "latent_codes")
+EIGENVECTORS = "eigvec"
 
 
 def load_codes(path: str | os.PathLike[str]) -> np.ndarray:
@@ -26,11 +29,12 @@ def load_codes(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         CheckpointError: if there is no such array in the file.
     """
-    array = _array(path, CODE_NAMES)
+    _, array = _array(path, CODE_NAMES)
     array = array[None] if array.ndim == 1 else array
-    if array.ndim not in (2, 3):
+    if array.ndim not in (2, 3) or not array.size or not _finite(array):
         raise CheckpointError(
-            f"{path}: an array of shape {array.shape}; [N, D] or [N, L, D] is accepted"
+            f"{path}: an array of shape {array.shape}; finite [N, D] or [N, L, D] is "
+            "accepted"
         )
     return array
 
@@ -45,9 +49,10 @@ def import_directions(
     """Read directions that another tool wrote.
 
     Accepted are `.npy` files of shape [D], [K, D] or [1, L, D] (InterFaceGAN,
-    LowRankGAN, ReSeFa), and torch files with an "eigvec" matrix [D, D] (closed-form
-    factorisation in rosinality's repository), whose columns are the directions. Signs
-    are kept; lengths are brought to one, with a warning if they were not.
+    LowRankGAN, ReSeFa), the same in a torch file, and an "eigvec" matrix [D, K]
+    (closed-form factorisation in rosinality's repository), whose columns are the
+    directions. Signs are kept; lengths are brought to one, with a warning if they were
+    not.
 
     Args:
         path: the file.
@@ -58,15 +63,16 @@ def import_directions(
     Raises:
         CheckpointError: if the file holds no such array.
     """
-    vectors = _array(path, ("eigvec",))
-    if Path(path).suffix != ".npy":
+    name, vectors = _array(path, (EIGENVECTORS,))
+    if name == EIGENVECTORS:
         vectors = vectors.T
     vectors = vectors[None] if vectors.ndim == 1 else vectors
-    if vectors.ndim not in (2, 3) or not np.isfinite(vectors).all():
+    if vectors.ndim not in (2, 3) or not vectors.size or not _finite(vectors):
         raise CheckpointError(
             f"{path}: an array of shape {vectors.shape}; finite [K, D] or [K, L, D] is "
             "accepted"
         )
+    vectors = vectors.astype(np.float64)
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     if (norms == 0).any():
         raise CheckpointError(f"{path}: a direction of length zero")
@@ -88,27 +94,49 @@ def import_directions(
     )
 
 
-def _array(path: str | os.PathLike[str], names: Sequence[str]) -> np.ndarray:
-    """The one array of a file, or the one under the first of `names` it has."""
-    if Path(path).suffix in (".npy", ".npz"):
-        try:
-            found = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointError(f"{path}: not an array file: {error}") from error
-        if isinstance(found, np.lib.npyio.NpzFile):
-            with found:
-                found = {name: found[name] for name in found.files}
-    else:
-        found = read_object(path)
+def _array(
+    path: str | os.PathLike[str], names: Sequence[str]
+) -> tuple[str | None, np.ndarray]:
+    """The one array of a file, or the one under the first of `names` it has.
+
+    Returns:
+        Its name, None for an array that stands alone; and the array.
+    """
+    name = None
+    found = _numpy_file(path) if _is_numpy(path) else read_object(path)
     while isinstance(found, dict):
-        members = [found[name] for name in names if name in found]
-        members = members or [v for v in found.values() if isinstance(v, np.ndarray)]
-        if len(members) != 1 and not any(name in found for name in names):
+        known = [key for key in names if key in found]
+        arrays = [key for key, v in found.items() if isinstance(v, np.ndarray)]
+        if not known and len(arrays) != 1:
             raise CheckpointError(
                 f"{path}: {sorted(map(str, found))} found; one array, or one of "
                 f"{tuple(names)}, is accepted"
             )
-        found = members[0]
-    if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
+        name = (known or arrays)[0]
+        found = found[name]
+    if not isinstance(found, np.ndarray) or not jnp.issubdtype(
+        found.dtype, jnp.floating
+    ):
         raise CheckpointError(f"{path}: no array of real numbers")
-    return found
+    return name, found
+
+
+def _is_numpy(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix in (".npy", ".npz")
+
+
+def _numpy_file(path: str | os.PathLike[str]) -> Any:
+    """The array of an `.npy` file, or the arrays of an `.npz` file by name."""
+    # opened here, for np.load leaves broken files open
+    with open(path, "rb") as stream:
+        try:
+            found = np.load(stream, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return found
+            return {name: found[name] for name in found.files}
+        except UNREADABLE as error:
+            raise CheckpointError(f"{path}: not an array file: {error}") from error
+
+
+def _finite(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all())

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Literal, overload
 
@@ -181,7 +181,7 @@ def find_plan(
         CheckpointError: if no known layout offers that part; says what there is.
     """
     for module in _modules(family):
-        plan = module.plan(checkpoint, part=part, config=config)
+        plan = _plan(module, checkpoint, part, config)
         if plan is not None:
             return plan
     offered = _plans(checkpoint, family=family)
@@ -201,10 +201,24 @@ def _plans(
     for module in _modules(family):
         for part in PARTS:
             changes = config if part == "generator" else None
-            plan = module.plan(checkpoint, part=part, config=changes)
+            plan = _plan(module, checkpoint, part, changes)
             if plan is not None and part not in found:
                 found[part] = plan
     return found
+
+
+def _plan(
+    module: ModuleType,
+    checkpoint: Mapping[str, Any],
+    part: Part,
+    config: Mapping[str, Any] | None,
+) -> Plan | None:
+    """A module's plan; what the caller gave is not counted as assumed."""
+    plan = module.plan(checkpoint, part=part, config=config)
+    if plan is None or not config:
+        return plan
+    assumed = {name: v for name, v in plan.assumed.items() if name not in config}
+    return replace(plan, assumed=assumed)
 
 
 def _modules(family: str | None) -> tuple[ModuleType, ...]:

@@ -8,7 +8,8 @@ reports every missing, extra and misshapen tensor in one error.
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import jax.numpy as jnp
 import numpy as np
@@ -111,7 +112,8 @@ def override(config: Any, changes: Mapping[str, Any] | None) -> Any:
     """A config with some of its values replaced; lists become tuples.
 
     Raises:
-        ValueError: for a name that the config does not have.
+        ValueError: for a name that the config does not have, or a value of a type that
+            its field does not take.
     """
     if not changes:
         return config
@@ -119,6 +121,11 @@ def override(config: Any, changes: Mapping[str, Any] | None) -> Any:
     unknown = sorted(set(changes) - set(known))
     if unknown:
         raise ValueError(f"config: {unknown} given; {known} are accepted")
+    for name, hint in get_type_hints(type(config)).items():
+        if name in changes and not _accepts(hint, changes[name]):
+            raise ValueError(
+                f"config: {name} = {changes[name]!r} given; {_words(hint)} is accepted"
+            )
     return dataclasses.replace(
         config,
         **{
@@ -126,6 +133,26 @@ def override(config: Any, changes: Mapping[str, Any] | None) -> Any:
             for name, value in changes.items()
         },
     )
+
+
+def _accepts(hint: Any, value: Any) -> bool:
+    """Whether a value may stand in a field; hints beyond the plain ones accept all."""
+    if isinstance(hint, UnionType):
+        return any(_accepts(choice, value) for choice in get_args(hint))
+    if get_origin(hint) is tuple:
+        entry = get_args(hint)[0]
+        return isinstance(value, list | tuple) and all(
+            _accepts(entry, v) for v in value
+        )
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    if hint is float:
+        return isinstance(value, int | float)
+    return isinstance(value, hint) if hint in (bool, int, str, NoneType) else True
+
+
+def _words(hint: Any) -> str:
+    return str(hint).replace("None", "null") if get_args(hint) else hint.__name__
 
 
 @dataclass(frozen=True)
@@ -154,9 +181,9 @@ class Mismatch:
 
 def compare(plan: Plan) -> Mismatch:
     """Hold the file's tensors against what the architecture needs."""
-    expected: dict[str, Any] = flatten_dict(plan.shapes, sep=".")  # pyright: ignore
+    expected, sources = _expected(plan), _needed(plan)
     missing, misshapen = [], []
-    for ours, source in plan.sources.items():
+    for ours, source in sources.items():
         tensor = plan.tensors.get(source.name)
         if tensor is None:
             missing.append(source.name)
@@ -164,7 +191,7 @@ def compare(plan: Plan) -> Mismatch:
         shape = source.file_shape(tuple(expected[ours].shape))
         if tensor.shape != shape:
             misshapen.append(f"{source.name} is {tensor.shape}, not {shape}")
-    used = {source.name for source in plan.sources.values()} | plan.ignored
+    used = {source.name for source in sources.values()} | plan.ignored
     extra = [name for name in plan.tensors if name not in used]
     return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
 
@@ -188,13 +215,32 @@ def assemble(plan: Plan, dtype: Any = None) -> Params:
     dtype = jnp.float32 if dtype is None else dtype
     flat = {
         ours: source.extract(plan.tensors[source.name], dtype)
-        for ours, source in plan.sources.items()
+        for ours, source in _needed(plan).items()
     }
     broken = [plan.sources[ours].name for ours in flat if not _finite(flat[ours])]
     if broken:
         raise CheckpointError(f"values that are not finite in: {', '.join(broken)}")
     params = unflatten_dict({ours: jnp.asarray(flat[ours]) for ours in flat}, sep=".")
-    return params if plan.complete is None else plan.complete(params, plan.config)
+    if plan.complete is not None:
+        params = plan.complete(params, plan.config)
+    # a config that the caller changed may need what this layout has no tensor for
+    lacking = _expected(plan).keys() - flatten_dict(params, sep=".").keys()
+    if lacking:
+        raise CheckpointError(
+            f"{plan.format} files hold nothing for: {', '.join(sorted(lacking))}"
+        )
+    return params
+
+
+def _expected(plan: Plan) -> dict[str, Any]:
+    """Every parameter of the architecture, by dotted name."""
+    return dict(flatten_dict(plan.shapes, sep="."))  # pyright: ignore
+
+
+def _needed(plan: Plan) -> dict[str, Source]:
+    """The sources of parameters that the architecture, as configured, has."""
+    expected = _expected(plan)
+    return {ours: s for ours, s in plan.sources.items() if ours in expected}
 
 
 def _finite(array: np.ndarray) -> bool:

@@ -153,13 +153,12 @@ def add_mean(params: Params, config: stylegan2.Config) -> Params:
 
 def add_noise(params: Params, config: stylegan2.Config) -> Params:
     """Draw the noise maps, where a file holds none."""
-    drawn = stylegan2.init(jax.random.key(0), config)["synthesis"]
-    synthesis = {}
-    for block, entries in params["synthesis"].items():
-        synthesis[block] = {
-            kind: {**entry, "noise_const": drawn[block][kind]["noise_const"]}
-            if kind.startswith("conv") and "noise_const" not in entry
-            else entry
-            for kind, entry in entries.items()
-        }
+    synthesis = {block: dict(kinds) for block, kinds in params["synthesis"].items()}
+    for index, layer in enumerate(stylegan2.layers(config)):
+        entry = synthesis[layer.block][layer.kind]
+        if not layer.rgb:
+            key = jax.random.fold_in(jax.random.key(0), index)
+            size = (layer.resolution, layer.resolution)
+            noise = jax.random.normal(key, size, entry["weight"].dtype)
+            synthesis[layer.block][layer.kind] = {**entry, "noise_const": noise}
     return {**params, "synthesis": synthesis}

@@ -25,6 +25,7 @@ from converters.stylegan2 import (
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
 FORMAT = "genforce"
+SIGN = "synthesis.early_layer.const"
 
 
 def plan(
@@ -35,9 +36,9 @@ def plan(
     if not isinstance(models, Mapping):
         return None
     generator = _state(models, "generator_smooth", "generator")
-    if generator is None and "synthesis.early_layer.const" in models:
+    if generator is None and {SIGN, f"module.{SIGN}"} & set(models):
         generator = _without_prefix(models)
-    if generator is None or "synthesis.early_layer.const" not in generator:
+    if generator is None or SIGN not in generator:
         return None
     if part == "generator":
         return _generator(generator, config)
@@ -121,7 +122,7 @@ def _generator(
         sources=generator_sources(
             config,
             _layer_source,
-            const=Source("synthesis.early_layer.const", axes=(1, 2, 0), leading=1),
+            const=Source(SIGN, axes=(1, 2, 0), leading=1),
             mean=Source("truncation.w_avg"),
             mapping=lambda index: f"mapping.dense{index}",
             embedding=label_embedding,

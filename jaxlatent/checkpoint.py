@@ -11,12 +11,16 @@ import dataclasses
 import hashlib
 import io
 import json
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +31,7 @@ from jaxlatent.generators.base import (
     Generator,
     config_from_json,
     config_to_json,
+    family_module,
     family_name,
     fingerprint,
     without_prepared,
@@ -38,6 +43,15 @@ GENERATOR_FILE = "generator.json"
 MANIFEST_FILE = "MANIFEST.json"
 PARAMS_FOLDER = "params"
 EDIT_HEADER = "header"
+RESERVED = ("kind", "version", "dtypes", EDIT_HEADER)
+"""What an edit's fields cannot be called, for its file uses the names."""
+
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),
+    *(MemoryError, OverflowError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
+"""What NumPy and zipfile raise for the files that nobody wrote."""
 
 
 def save_generator(
@@ -58,14 +72,20 @@ def save_generator(
     Raises:
         FileExistsError: if `path` exists and `overwrite` is false, or if what is there
             is no generator.
+        ValueError: for a generator of a family that cannot be kept on disk.
     """
     from orbax.checkpoint import v1 as ocp
 
+    family = family_name(generator.config)
+    if type(generator.config) is not family_module(family).Config:
+        raise ValueError(
+            f"generator: {type(generator.config)} is no config of {family}"
+        )
     flat = flatten_dict(without_prepared(generator.params), sep=".")
     arrays = {name: jnp.asarray(leaf) for name, leaf in flat.items()}
     header = {
         "format": FORMAT_VERSION,
-        "family": family_name(generator.config),
+        "family": family,
         "config": config_to_json(generator.config),
         "fingerprint": fingerprint(generator),
         "parameters": {
@@ -80,11 +100,10 @@ def save_generator(
         raise FileExistsError(f"{path} {reason}; choose another name")
     with atomic_folder(path) as folder:
         (folder / GENERATOR_FILE).write_text(json.dumps(header, indent=1) + "\n")
-        # orbax refuses empty arrays, and shapes alone restore them
-        ocp.save(
-            str(folder.resolve() / PARAMS_FOLDER),
-            {name: array for name, array in arrays.items() if array.size},
-        )
+        # orbax refuses empty arrays and empty trees, and shapes alone restore them
+        kept = {name: array for name, array in arrays.items() if array.size}
+        if kept:
+            ocp.save(str(folder.resolve() / PARAMS_FOLDER), kept)
         (folder / MANIFEST_FILE).write_bytes(_manifest_text(_hashes(folder)))
 
 
@@ -106,7 +125,7 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
         for name, (dtype, shape) in entries.items()
     }
     kept = {name: array for name, array in empty.items() if array.size}
-    restored = ocp.load(str(folder.resolve() / PARAMS_FOLDER), kept)
+    restored = ocp.load(str(folder.resolve() / PARAMS_FOLDER), kept) if kept else {}
     arrays = {name: jnp.asarray(array) for name, array in (empty | restored).items()}
     return Generator(
         params=unflatten_dict(arrays, sep="."),
@@ -177,29 +196,60 @@ def save_edit(path: str | os.PathLike[str], edit: Edit) -> None:
     Args:
         path: the file, replaced if it exists.
         edit: a `flax.struct.dataclass` whose class is registered by `register_edit`.
+            Its pytree fields hold arrays, None, or nested dicts of arrays, its static
+            fields JSON values and tuples.
+
+    Raises:
+        TypeError: for another class, or a field with other values or a name in
+            `RESERVED`.
     """
     kinds = {cls: kind for kind, cls in EDIT_KINDS.items()}
     if type(edit) not in kinds:
-        raise TypeError(f"edit: {type(edit).__name__} given; {EDIT_KINDS} can be saved")
+        raise TypeError(
+            f"edit: {type(edit).__name__} given; of the kinds {sorted(EDIT_KINDS)} can "
+            "be saved; register_edit adds others"
+        )
     arrays: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for field in dataclasses.fields(edit):  # pyright: ignore[reportArgumentType]
+        if field.name in RESERVED:
+            raise TypeError(f"edit: its field {field.name!r} needs another name")
         value = getattr(edit, field.name)
-        if field.metadata.get("pytree_node", True):
-            tree = flatten_dict({field.name: value}, sep="/", keep_empty_nodes=False)
-            arrays |= {name: leaf for name, leaf in tree.items() if leaf is not None}
-        else:
+        empty = value is None or (isinstance(value, dict) and not value)
+        if empty or not field.metadata.get("pytree_node", True):
             values[field.name] = value
-    header = {"kind": kinds[type(edit)], "version": FORMAT_VERSION, **values}
+        else:
+            tree: dict[Any, Any] = flatten_dict({field.name: value})  # pyright: ignore
+            arrays |= {_member(keys): np.asarray(leaf) for keys, leaf in tree.items()}
+    # NumPy's format knows neither bfloat16 nor its like
+    narrow = {name: str(a.dtype) for name, a in arrays.items() if a.dtype.kind == "V"}
+    for name in narrow:
+        arrays[name] = arrays[name].view(f"u{arrays[name].itemsize}")
+    header = {
+        "kind": kinds[type(edit)],
+        "version": FORMAT_VERSION,
+        "dtypes": narrow,
+        **values,
+    }
     encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
     save_arrays(path, {EDIT_HEADER: encoded} | arrays)
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
-    """Write named arrays as `.npz`, whole or not at all."""
-    members: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in arrays.items()}
+    """Write named arrays as `.npz`, whole or not at all.
+
+    Raises:
+        TypeError: for what is no array of numbers, which NumPy would pickle.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, **members)
+    # by hand: `np.savez` takes names for arguments, and "file" is one of its own
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, leaf in arrays.items():
+            array = np.asarray(leaf)
+            if array.dtype.hasobject:
+                raise TypeError(f"{name}: not an array of numbers")
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
     atomic_write(path, buffer.getvalue())
 
 
@@ -210,45 +260,48 @@ def load_edit(path: str | os.PathLike[str]) -> Any:
         CheckpointError: if the file is not such an edit or is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, for np.load leaves broken files open
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop(EDIT_HEADER).tobytes())
-        cls = EDIT_KINDS[header.pop("kind")]
-        if header.pop("version") != FORMAT_VERSION:
-            raise ValueError("written by another version")
-        return _rebuild(cls, header, arrays)
+        kind, written = header.pop("kind"), header.pop("version")
+        if written != FORMAT_VERSION:
+            raise ValueError(f"version {written}; {FORMAT_VERSION} is accepted")
+        if kind not in EDIT_KINDS:
+            raise ValueError(f"kind {kind!r}; {sorted(EDIT_KINDS)} are known here")
+        for name, dtype in header.pop("dtypes").items():
+            arrays[name] = arrays[name].view(jnp.dtype(dtype))
+        return _rebuild(EDIT_KINDS[kind], header, arrays)
     except FileNotFoundError:
         raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        AttributeError,
-    ) as error:
-        raise CheckpointError(f"{path}: not an edit: {error}") from error
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: a damaged file: {error}") from error
+    except UNREADABLE as error:
+        raise CheckpointError(f"{path}: not an edit, or damaged: {error}") from error
+
+
+def _member(keys: tuple[str, ...]) -> str:
+    """A nested dict's keys as one name, the slash in a key told from those between."""
+    return "/".join(quote(key, safe=" +:") for key in keys)
 
 
 def _rebuild(
     cls: type, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> Any:
     tree: dict[str, Any] = unflatten_dict(
-        {name: jnp.asarray(array) for name, array in arrays.items()}, sep="/"
+        {
+            tuple(unquote(key) for key in name.split("/")): jnp.asarray(array)
+            for name, array in arrays.items()
+        }
     )
-    fields: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
-        if not field.metadata.get("pytree_node", True):
-            value = values[field.name]
-            fields[field.name] = tuple(value) if isinstance(value, list) else value
-        elif field.name in tree:
-            fields[field.name] = tree[field.name]
-        else:
-            # only optional arrays and empty dicts leave no trace in a file
-            fields[field.name] = {} if "dict" in str(field.type) else None
-    return cls(**fields)
+    known = {field.name for field in dataclasses.fields(cls)}
+    if known != values.keys() | tree.keys():
+        differing = sorted(known ^ (values.keys() | tree.keys()))
+        raise ValueError(f"{differing} missing, or unknown to {cls.__name__}")
+    return cls(**{name: _tuples(value) for name, value in values.items()}, **tree)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON lists as the tuples they were: static fields must be hashable."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 def _manifest_text(hashes: Mapping[str, str]) -> bytes:

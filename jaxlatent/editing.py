@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.generators.base import Generator, NoiseInput, render
+from jaxlatent.generators.base import Generator, NoiseInput, per_image, render
 from jaxlatent.types import Edit, Noise
 
 CODE_SPACES = ("z", "w", "w+")
@@ -93,15 +93,17 @@ def traverse_images(
         psi: truncation, None for none.
         cutoff: rows that are truncated, None for all.
         label: [N] or [N, C], for a class-conditional generator.
-        noise: "fixed", "none", or [N] keys; the same for every strength.
+        noise: "fixed", "none", a key or [N] keys, or maps by layer name; the same for
+            every strength.
         chunk: images per compiled call.
         progress: called with the number of images just finished.
 
     Returns:
         [N, S, H, W, C], not clipped, on the host.
     """
-    if edit.space not in CODE_SPACES:
-        raise ValueError(f"edit: of space {edit.space!r}; {CODE_SPACES} are accepted")
+    offered = [name for name in CODE_SPACES if name in generator.config.spaces]
+    if edit.space not in offered:
+        raise ValueError(f"edit: of space {edit.space!r}; {offered} are accepted")
     last = last_space(generator)
 
     def finish(codes: jax.Array, space: str, label: jax.Array | None) -> jax.Array:
@@ -110,18 +112,17 @@ def traverse_images(
         )
 
     def repeat(rows: jax.Array) -> jax.Array:
-        return jnp.repeat(rows, len(strengths), axis=0)
+        return rows[np.repeat(np.arange(len(rows)), len(strengths))]
 
     early = edit.space == "z"
     if early and space != "z":
         raise ValueError(f"space: codes in {space} given for an edit in z")
     base = codes if early else finish(codes, space, label)
     moved = edit.traverse(base, index, jnp.asarray(strengths))
-    moved = jnp.swapaxes(moved, 0, 1).reshape(-1, *base.shape[1:])  # [N S ...]
-    # noise words and Noise members are not arrays; one row per code is
+    total = len(codes) * len(strengths)
+    moved = jnp.swapaxes(moved, 0, 1).reshape(total, *base.shape[1:])  # [N S ...]
     label = None if label is None else repeat(label)
-    if not isinstance(noise, Noise | str):
-        noise = jax.tree.map(repeat, noise)
+    noise = jax.tree.map(repeat, per_image(noise, len(codes)))
     images = render(
         generator,
         finish(moved, "z", label) if early else moved,

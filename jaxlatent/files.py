@@ -38,6 +38,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary folder that takes the place of `path` when the block ends well.
 
+    When the block fails, an older folder stays as it was and no temporary one is left
+    behind.
+
     Args:
         path: the folder to make or to replace.
 
@@ -59,7 +62,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    # only now: should even the way back fail, the older folder is kept under this name
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _temporary(path: Path) -> Path:

@@ -7,6 +7,7 @@ function or a frozen config. Latents are arrays of codes: `z [N, D]`, `w [N, D]`
 
 import dataclasses
 import enum
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -158,11 +159,14 @@ class Directions:
             range are NaN.
 
         Raises:
-            ValueError: for a latent of another rank or dimension, or for `layers` on a
-                latent without rows.
+            ValueError: for a latent of another rank, dimension or kind, for `layers` on
+                a latent without rows, or for an index or a strength that is neither a
+                scalar nor [N].
             IndexError: for a concrete index out of range.
         """
+        latent = jnp.asarray(latent)
         vector, scale = self._pick(latent, index)
+        _check_per_row("strength", strength, latent)
         step = jnp.asarray(strength, latent.dtype) * scale
         return latent + step.reshape((-1,) + (1,) * (latent.ndim - 1)) * vector
 
@@ -170,6 +174,7 @@ class Directions:
         self, latent: jax.Array, index: ArrayLike, strengths: ArrayLike
     ) -> jax.Array:
         """`[S, *latent.shape]`: `latent` shifted by each of `strengths` [S]."""
+        latent = jnp.asarray(latent)
         return jax.vmap(lambda strength: self.shift(latent, index, strength))(
             jnp.asarray(strengths, latent.dtype)
         )
@@ -181,7 +186,10 @@ class Directions:
         hyperplane, for a principal component the component's coordinate; over several
         rows of w+ it is their average.
         """
+        latent = jnp.asarray(latent)
         vector, scale = self._pick(latent, index)
+        # one vector for all rows counts once for each of them
+        vector = jnp.broadcast_to(vector, (vector.shape[0], *latent.shape[1:]))
         axes = tuple(range(1, latent.ndim))
         centred = latent
         if self.mean is not None:
@@ -196,6 +204,8 @@ class Directions:
         self, latent: jax.Array, index: ArrayLike, value: ArrayLike
     ) -> jax.Array:
         """Move latents along a direction until their `coordinate` is `value`."""
+        latent = jnp.asarray(latent)
+        _check_per_row("value", value, latent)
         step = jnp.asarray(value, latent.dtype) - self.coordinate(latent, index)
         return self.shift(latent, index, step)
 
@@ -207,6 +217,9 @@ class Directions:
                 f"latent: shape {latent.shape} given; these directions of {self.space} "
                 f"accept [N, {dimension}] or [N, L, {dimension}]"
             )
+        if not jnp.issubdtype(latent.dtype, jnp.floating):
+            raise ValueError(f"latent: {latent.dtype} given; a floating one is needed")
+        _check_per_row("index", index, latent)
         per_layer = self.vectors.ndim == 3
         if latent.ndim == 2 and (per_layer or self.layers is not None):
             raise ValueError(
@@ -296,7 +309,7 @@ def directions(
     count, dimension = vectors.shape[0], vectors.shape[-1]
     check_space(space)
     if layers is not None:
-        layers = tuple(sorted({int(layer) for layer in layers}))
+        layers = tuple(sorted({operator.index(layer) for layer in layers}))
         rows = vectors.shape[1] if vectors.ndim == 3 else None
         if not layers or layers[0] < 0 or (rows is not None and layers[-1] >= rows):
             raise ValueError(f"layers: {layers} given; rows from 0 up are accepted")
@@ -370,6 +383,7 @@ def concatenate(parts: Sequence[Directions]) -> Directions:
             key: jnp.concatenate([part.info[key] for part in parts])
             for key in sorted(shared)
             if all(_per_direction(part.info[key], len(part)) for part in parts)
+            and len({part.info[key].shape[1:] for part in parts}) == 1
         },
         names=tuple(name for part in parts for name in part.names),
         method=first.method if len({part.method for part in parts}) == 1 else "",
@@ -391,32 +405,46 @@ def parse_layers(
     Raises:
         ValueError: for a malformed selection or a row that does not exist.
     """
-    if layers is None or layers == "all":
+    if layers is None:
         return None
-    rows: set[int] = set()
+    ranges = []
     if isinstance(layers, str):
-        for part in layers.replace(" ", "").split(","):
-            first, dash, last = part.partition("-")
-            if not first.isdecimal() or (dash and not last.isdecimal()):
+        if layers.strip() == "all":
+            return None
+        for part in layers.split(","):
+            first, dash, last = (piece.strip() for piece in part.partition("-"))
+            last = last if dash else first
+            if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
                 raise ValueError(
                     f'layers: {layers!r} given; "all" or a selection such as "0-1" or '
                     '"2-5,8" is accepted'
                 )
-            rows |= set(range(int(first), int(last or first) + 1))
+            ranges.append((int(first), int(last)))
     else:
-        rows = {int(row) for row in layers}
-    if not rows or min(rows) < 0 or max(rows) >= num_layers:
+        ranges = [(operator.index(row),) * 2 for row in layers]
+    # before any range is spelled out, which may be long
+    if not ranges or any(low < 0 or high >= num_layers for low, high in ranges):
         raise ValueError(
             f"layers: {layers!r} given; rows 0 to {num_layers - 1} are accepted"
         )
-    return tuple(sorted(rows))
+    return tuple(sorted({row for low, high in ranges for row in range(low, high + 1)}))
 
 
 def check_space(space: str) -> None:
     """Raise ValueError unless `space` is one of the library's words for a space."""
-    if space not in ("z", "w", "w+", "s") and not space.startswith("feature:"):
+    kind, _, name = space.partition(":")
+    if space not in ("z", "w", "w+", "s") and not (kind == "feature" and name):
         raise ValueError(
             f'space: {space!r} given; "z", "w", "w+", "s" or "feature:NAME" is accepted'
+        )
+
+
+def _check_per_row(label: str, value: ArrayLike, latent: jax.Array) -> None:
+    """Raise unless a value is a scalar or one per latent: it must not broadcast."""
+    if np.shape(value) not in ((), latent.shape[:1]):
+        raise ValueError(
+            f"{label}: shape {np.shape(value)} given; a scalar or {latent.shape[:1]} "
+            "is accepted"
         )
 
 

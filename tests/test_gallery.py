@@ -15,7 +15,6 @@ from PIL import Image
 from jaxlatent.gallery import (
     Gallery,
     Row,
-    atomic_write,
     enlarge,
     grid,
     save_gif,
@@ -154,36 +153,6 @@ def test_png_round_trip(tmp_path, channels):
     with pytest.raises(ValueError, match="picture must be one"):
         save_png(tmp_path / "b.png", picture[None])
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-# files
-
-
-def test_atomic_write_replaces(tmp_path):
-    atomic_write(tmp_path / "a", b"old")
-    atomic_write(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch):
-    (tmp_path / "a").write_bytes(b"old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        atomic_write(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"old"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_files_are_as_readable_as_any_other(tmp_path):
-    (tmp_path / "plain").write_bytes(b"")
-    atomic_write(tmp_path / "atomic", b"")
-    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
-    assert len(modes) == 1
 
 
 def test_importing_does_not_import_pillow():

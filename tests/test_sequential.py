@@ -20,7 +20,7 @@ from jaxlatent.generators.sequential_weighted import (
     Linear,
     TransposedConvolution,
 )
-from tests.helpers import compilations, drawn
+from tests.helpers import drawn
 
 LINEAR = Config((Linear("net.0", 12), Unflatten("net.1", (2, 3, 2))), 5)
 DCGAN = Config(
@@ -160,25 +160,6 @@ def test_features_run_nothing_behind_the_last_one(dcgan):
         short.synthesize(z)
     assert short.features(z, names=["main.0"])["main.0"].shape == (2, 4, 4, 8)
     assert short.features(z, names=[]) == {}
-
-
-def test_batch_size_changes_neither_draws_nor_images(dcgan):
-    z = dcgan.sample(jax.random.key(1), 5)
-    np.testing.assert_array_equal(dcgan.sample(jax.random.key(1), 2), z[:2])
-    whole = dcgan.synthesize(z)
-    parts = jnp.concatenate([dcgan.synthesize(z[:2]), dcgan.synthesize(z[2:])])
-    np.testing.assert_allclose(parts, whole, atol=1e-6)
-
-
-def test_compiled_equals_eager_and_new_weights_do_not_recompile(dcgan):
-    run = jax.jit(lambda generator, z: generator.synthesize(z))
-    z = dcgan.sample(jax.random.key(1), 2)
-    np.testing.assert_allclose(run(dcgan, z), dcgan.synthesize(z), atol=1e-6)
-    equal = Config.from_json(DCGAN.to_json())
-    other = base.Generator(fresh(equal, 1), equal)
-    with compilations() as count:
-        run(other, z)
-    assert count() == 0
 
 
 def test_gradients_are_finite_and_reach_every_trainable_parameter(dcgan):

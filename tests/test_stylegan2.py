@@ -8,7 +8,7 @@ from helpers import GOLDEN, compilations, drawn, error, golden, nhwc
 
 import converters
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
-from jaxlatent.generators.base import Generator, render
+from jaxlatent.generators.base import Generator
 from jaxlatent.types import Noise
 
 FILES = {
@@ -293,41 +293,6 @@ def test_noise_is_refused_by_name():
         generator.synthesize(w, noise="loud")
     with pytest.raises(ValueError, match="noise: float32"):
         generator.synthesize(w, noise=jnp.zeros(3))
-
-
-def test_a_batch_is_its_samples():
-    generator = tiny()
-    z = generator.sample(jax.random.key(0), 5)
-    w = generator.map(z)
-    together = draw(generator, w)
-    for i in range(5):
-        assert error(draw(generator, w[i : i + 1]), together[i : i + 1]) <= 1e-5
-    assert bool(jnp.all(generator.sample(jax.random.key(0), 3) == z[:3]))
-
-
-@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
-def test_jit_equals_eager_and_new_weights_do_not_recompile(architecture):
-    generator = tiny(architecture=architecture)
-    other = tiny(seed=5, architecture=architecture)
-    w = generator.map(generator.sample(jax.random.key(0), 2))
-    first = render(generator, w, chunk=2)
-    with compilations() as count:
-        second = render(other, w, chunk=2)
-        assert count() == 0
-    assert error(first, np.asarray(generator.synthesize(w))) <= 1e-5
-    assert not np.allclose(first, second, atol=1e-2)
-
-
-def test_weights_can_be_batched():
-    generator = tiny()
-    other = tiny(seed=5).params
-    stacked = jax.tree.map(lambda a, b: jnp.stack([a, b]), generator.params, other)
-    w = jnp.ones((2, 12))
-    images = jax.vmap(stylegan2.synthesize, (0, None, None))(
-        stacked, generator.config, w
-    )
-    assert images.shape == (2, 2, 16, 16, 3)
-    assert error(images[0], np.asarray(generator.synthesize(w))) <= 1e-5
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])

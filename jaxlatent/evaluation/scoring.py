@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlatent.generators.base import Generator, NoiseInput, as_noise, in_chunks
+from jaxlatent.generators.base import Generator, NoiseInput, in_chunks, per_image
 from jaxlatent.networks.base import Network
 from jaxlatent.types import Noise, Scorer
 
@@ -43,7 +43,7 @@ def score_latents(
     networks = {k: v for k, v in scorers.items() if isinstance(v, Network)}
     functions = tuple((k, v) for k, v in scorers.items() if k not in networks)
     call = partial(_score, generator, networks, functions)
-    inputs = (latent, label, as_noise(noise))
+    inputs = (latent, label, per_image(noise, latent.shape[0]))
     parts = list(in_chunks(call, inputs, latent.shape[0], chunk, progress))
     found = {name: np.concatenate([part[name] for part in parts]) for name in scorers}
     for name, scores in found.items():

@@ -188,7 +188,7 @@ def _rows(
         yield _fill(
             "row.html",
             number=number,
-            index=row.index,
+            index="#" if row.name == f"direction {row.index}" else row.index,
             name=_text(row.name),
             facts=facts,
             strengths=heads,

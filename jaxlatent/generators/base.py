@@ -15,12 +15,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxlatent.types import Affine, Noise, Params
 
@@ -94,10 +95,12 @@ class Generator:
             w_dim: dimension of w where it differs from that of z.
 
         The functions are compared by identity: define them once, at module level, so
-        that compiled code is found again.
+        that compiled code is found again. Fingerprints know them by name.
         """
         from jaxlatent.generators import functions
 
+        if map is None and w_dim not in (None, z_dim):
+            raise ValueError(f"w_dim: {w_dim} given, but there is no map from z to w")
         config = functions.Config(
             synthesize_function=synthesize,
             sample_function=sample,
@@ -214,6 +217,42 @@ def as_noise(noise: NoiseInput) -> Noise | jax.Array | Mapping[str, jax.Array]:
         ) from None
 
 
+def is_key(noise: Any) -> TypeGuard[jax.Array]:
+    """Whether noise is given as a typed key or an array of them."""
+    return isinstance(noise, jax.Array) and jnp.issubdtype(
+        noise.dtype, jax.dtypes.prng_key
+    )
+
+
+def per_image(noise: NoiseInput, total: int) -> Noise | jax.Array | Mapping[str, Any]:
+    """Noise whose arrays have one row per image, so that any part of it can be taken.
+
+    Args:
+        noise: as for `Generator.synthesize`.
+        total: the number of images.
+
+    Returns:
+        A member of `Noise` as it is; [N] keys, of one key image i gets fold_in(key, i);
+        maps by layer name, [N, r, r].
+    """
+    noise = as_noise(noise)
+    if is_key(noise) and noise.ndim == 0:
+        return jax.vmap(jax.random.fold_in, (None, 0))(noise, jnp.arange(total))
+    if not isinstance(noise, Mapping):
+        return noise
+    for name, one in noise.items():
+        if np.shape(one)[:1] not in ((1,), (total,)):
+            raise ValueError(
+                f"noise: {name} has shape {np.shape(one)}; {total} or 1 rows are "
+                "accepted"
+            )
+    # views: a map of one row is not copied
+    return {
+        name: np.broadcast_to(one, (total, *np.shape(one)[1:]))
+        for name, one in noise.items()
+    }
+
+
 def without_noise(noise: Noise | Any) -> None:
     """Raise unless a family without noise inputs is asked for none."""
     if not isinstance(noise, Noise):
@@ -235,7 +274,8 @@ def as_label(label: jax.Array | None, label_dim: int, dtype: Any) -> jax.Array |
         dtype: of the result.
 
     Raises:
-        ValueError: for a missing label, an unwanted one, or another shape.
+        ValueError: for a missing label, an unwanted one, another shape, or a class that
+            does not exist (where it is traced, its row is zero).
     """
     if label_dim == 0:
         without_label(label)
@@ -244,6 +284,12 @@ def as_label(label: jax.Array | None, label_dim: int, dtype: Any) -> jax.Array |
         raise ValueError(f"label: missing; this generator has {label_dim} classes")
     label = jnp.asarray(label)
     if label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer):
+        if not isinstance(label, Tracer):
+            wrong = [int(one) for one in np.asarray(label) if not 0 <= one < label_dim]
+            if wrong:
+                raise ValueError(
+                    f"label: {wrong} given; classes 0 to {label_dim - 1} are accepted"
+                )
         return jax.nn.one_hot(label, label_dim, dtype=dtype)
     if label.ndim != 2 or label.shape[1] != label_dim:
         raise ValueError(
@@ -266,6 +312,8 @@ def cast(params: Params, dtype: Any) -> Params:
 
 def without_prepared(params: Params) -> Params:
     """The stored weights alone, without what `prepare` added."""
+    if not isinstance(params, Mapping):  # of foreign functions, any pytree
+        return params
     return {key: value for key, value in params.items() if key != "prepared"}
 
 
@@ -285,7 +333,13 @@ def config_to_json(config: Any) -> dict[str, Any]:
     """The fields of a config as plain JSON values."""
     if hasattr(config, "to_json"):
         return config.to_json()
-    return json.loads(json.dumps(dataclasses.asdict(config), default=repr))
+    return json.loads(json.dumps(dataclasses.asdict(config), default=_function_name))
+
+
+def _function_name(function: Any) -> str:
+    """A function's name and module: unlike its repr, the same in every process."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{getattr(function, '__module__', '')}.{name}"
 
 
 def config_from_json(family: str, values: Mapping[str, Any]) -> Any:
@@ -338,16 +392,21 @@ def render(
         generator: the generator; weights are an argument of the compiled function.
         latent: [N, D] or [N, L, D].
         label: int [N] or [N, C], for class-conditional families.
-        noise: "fixed", "none", or [N] keys.
+        noise: "fixed", "none", [N] keys, one key of which image i gets fold_in(key, i),
+            or maps by layer name, [N or 1, r, r].
         chunk: images per call; bounds memory. The last call is padded, so that one
             compilation serves all.
         progress: called with the number of images just finished.
 
     Returns:
         Images [N, H, W, C] on the host.
+
+    Raises:
+        ValueError: for no codes, a chunk below one, or labels or noise of another
+            number than the codes.
     """
     call = partial(_synthesize, generator)
-    inputs = (latent, label, as_noise(noise))
+    inputs = (latent, label, per_image(noise, latent.shape[0]))
     parts = in_chunks(call, inputs, latent.shape[0], chunk, progress)
     return np.concatenate(list(parts))
 
@@ -370,12 +429,20 @@ def in_chunks(
         progress: called with the number of rows just finished.
 
     Raises:
-        ValueError: if there are no rows, or a chunk holds none.
+        ValueError: if there are no rows, a chunk holds none, or an array has another
+            number of rows.
     """
     if total == 0:
         raise ValueError("latent: no codes given")
     if chunk < 1:
         raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
+    for leaf in jax.tree.leaves(inputs):
+        # jax would clamp indices beyond the end and use the last row again
+        if np.shape(leaf)[:1] != (total,):
+            raise ValueError(
+                f"latent, label or noise: shape {np.shape(leaf)} given among {total} "
+                "codes"
+            )
     size = min(chunk, total)
     for start in range(0, total, size):
         # wrapping around fills the last chunk with rows that are dropped again

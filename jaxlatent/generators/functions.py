@@ -8,6 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators.base import normal_codes, without_label, without_noise
+from jaxlatent.generators.plain import broadcast as broadcast
+from jaxlatent.generators.plain import embed as embed
+from jaxlatent.generators.plain import prepare as prepare
+from jaxlatent.generators.plain import truncate as truncate
+from jaxlatent.generators.plain import without_truncation
 from jaxlatent.types import Affine, Noise, Params
 
 
@@ -35,17 +40,11 @@ def init(key: jax.Array, config: Config) -> Params:
     raise NotImplementedError("a generator made of functions has no init of its own")
 
 
-def prepare(params: Params, config: Config) -> Params:
-    """Nothing to prepare; returns `params`."""
-    return params
-
-
 def sample(
     key: jax.Array, num: int, config: Config, *, truncation: float | None = None
 ) -> jax.Array:
     """z [num, z_dim]; code i is drawn with fold_in(key, i)."""
-    if truncation is not None:
-        raise ValueError("truncation: given, but this generator's prior has none")
+    without_truncation(truncation)
     if config.sample_function is None:
         return normal_codes(key, num, config.z_dim)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(num))
@@ -58,22 +57,6 @@ def map(
     """z [N, z_dim] -> w [N, w_dim], the identity without a mapping function."""
     without_label(label)
     return z if config.map_function is None else config.map_function(params, z)
-
-
-def broadcast(config: Config, w: jax.Array) -> jax.Array:
-    """Not available: these generators have no per-layer latents."""
-    raise ValueError("latent: this generator has no w+, its latents are [N, D]")
-
-
-def truncate(
-    params: Params,
-    config: Config,
-    w: jax.Array,
-    psi: float | jax.Array,
-    cutoff: int | None = None,
-) -> jax.Array:
-    """Not available: these generators know no mean w."""
-    raise ValueError("psi: given, but this generator has no mean latent to truncate to")
 
 
 def synthesize(
@@ -109,8 +92,3 @@ def features(
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     """None: where a latent enters a foreign function is not known."""
     return ()
-
-
-def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
-    """Not available: these generators are unconditional."""
-    raise ValueError("label: this generator is unconditional")

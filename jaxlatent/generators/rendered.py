@@ -29,10 +29,15 @@ import numpy as np
 from jaxlatent.data import faces
 from jaxlatent.generators.base import (
     Generator,
-    normal_codes,
     without_label,
     without_noise,
 )
+from jaxlatent.generators.plain import broadcast as broadcast
+from jaxlatent.generators.plain import embed as embed
+from jaxlatent.generators.plain import map as map
+from jaxlatent.generators.plain import prepare as prepare
+from jaxlatent.generators.plain import sample as sample
+from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.types import Affine, Noise, Params
 
 FEATURES = ("layer0", "factors", "image")
@@ -115,50 +120,12 @@ def init(key: jax.Array, config: Config) -> Params:
     }
 
 
-def prepare(params: Params, config: Config) -> Params:
-    """Nothing to prepare; returns `params`."""
-    return params
-
-
 def trainable(params: Params) -> Params:
     """Which leaves training may change: the map, not the pooling that reads it."""
     return {
         part: jax.tree.map(lambda _, part=part: part == "layer0", leaves)
         for part, leaves in params.items()
     }
-
-
-def sample(
-    key: jax.Array, num: int, config: Config, *, truncation: float | None = None
-) -> jax.Array:
-    """z [num, z_dim], standard normal; code i is drawn with fold_in(key, i)."""
-    if truncation is not None:
-        raise ValueError("truncation: given, but this generator's prior has none")
-    return normal_codes(key, num, config.z_dim)
-
-
-def map(
-    params: Params, config: Config, z: jax.Array, label: jax.Array | None = None
-) -> jax.Array:
-    """Z itself: there is no mapping network."""
-    without_label(label)
-    return z
-
-
-def broadcast(config: Config, w: jax.Array) -> jax.Array:
-    """Not available: this generator has no per-layer latents."""
-    raise ValueError("latent: this generator has no w+, its latents are [N, D]")
-
-
-def truncate(
-    params: Params,
-    config: Config,
-    w: jax.Array,
-    psi: float | jax.Array,
-    cutoff: int | None = None,
-) -> jax.Array:
-    """Not available: this generator knows no mean w."""
-    raise ValueError("psi: given, but this generator has no mean latent to truncate to")
 
 
 def factors(params: Params, config: Config, z: jax.Array) -> jax.Array:
@@ -217,11 +184,6 @@ def features(
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     """The one place where z enters: `layer0`."""
     return (Affine(matrix=params["layer0"]["weight"], name="layer0", layer=0),)
-
-
-def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
-    """Not available: this generator is unconditional."""
-    raise ValueError("label: this generator is unconditional")
 
 
 def embedded() -> Generator:

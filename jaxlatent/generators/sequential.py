@@ -24,12 +24,14 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxlatent.generators.base import normal_codes, without_label, without_noise
+from jaxlatent.generators.base import without_label, without_noise
 from jaxlatent.generators.fields import Count, MapShape
-from jaxlatent.generators.functions import broadcast as broadcast
-from jaxlatent.generators.functions import embed as embed
-from jaxlatent.generators.functions import prepare as prepare
-from jaxlatent.generators.functions import truncate as truncate
+from jaxlatent.generators.plain import broadcast as broadcast
+from jaxlatent.generators.plain import embed as embed
+from jaxlatent.generators.plain import map as map
+from jaxlatent.generators.plain import prepare as prepare
+from jaxlatent.generators.plain import sample as sample
+from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.sequential_chain import Chain, item_shapes
 from jaxlatent.generators.sequential_layers import (
     Activation,
@@ -116,23 +118,6 @@ def init(key: jax.Array, config: Chain) -> Params:
         for name, array in layer.init(jax.random.fold_in(key, index), shape).items():
             flat[f"{layer.name}.{name}"] = array
     return unflatten_dict(flat, sep=".")
-
-
-def sample(
-    key: jax.Array, num: int, config: Config, *, truncation: float | None = None
-) -> jax.Array:
-    """Standard normal z [num, z_dim]; code i is drawn with fold_in(key, i)."""
-    if truncation is not None:
-        raise ValueError("truncation: given, but this generator's prior has none")
-    return normal_codes(key, num, config.z_dim)
-
-
-def map(
-    params: Params, config: Config, z: jax.Array, label: jax.Array | None = None
-) -> jax.Array:
-    """The identity: these generators have no mapping network."""
-    without_label(label)
-    return z
 
 
 def synthesize(

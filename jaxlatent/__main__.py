@@ -1,0 +1,5 @@
+"""`python -m jaxlatent`: the command line."""
+
+from jaxlatent.cli import main
+
+raise SystemExit(main())

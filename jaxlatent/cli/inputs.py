@@ -1,0 +1,306 @@
+"""What a command starts from: a generator, an edit, codes; and whether they fit."""
+
+import importlib
+import os
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent import checkpoint
+from jaxlatent.cli import arguments
+from jaxlatent.cli.options import Codes, Reading
+from jaxlatent.cli.progress import progress_bar
+from jaxlatent.editing import CODE_SPACES
+from jaxlatent.generators.base import Generator
+from jaxlatent.types import Directions, parse_layers
+
+EMBEDDED = ("faces",)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Codes to start from.
+
+    Attributes:
+        codes: [N, D] or [N, L, D].
+        space: z, w or w+.
+        names: N names.
+        seeds: the N seeds they were drawn with, None if they come from a file.
+        label: [N] classes, None for an unconditional generator.
+    """
+
+    codes: jax.Array
+    space: str
+    names: tuple[str, ...]
+    seeds: tuple[int, ...] | None
+    label: jax.Array | None
+
+
+def open_generator(text: str, reading: Reading) -> Generator:
+    """A generator from a folder, a checkpoint file, a built-in name or a function."""
+    is_file = os.path.isfile(text) and text not in EMBEDDED
+    if not is_file and (reading.family or reading.config):
+        option = "--family" if reading.family else "--config"
+        raise ValueError(f"{option}: given, but {text} is no checkpoint file")
+    if text in EMBEDDED:
+        from jaxlatent.generators import rendered
+
+        return rendered.embedded()
+    if checkpoint.is_generator(text):
+        with progress_bar(f"verifying {Path(text).name}"):
+            return checkpoint.load_generator(text)
+    if is_file:
+        return _read(text, reading)
+    if ":" in text and not os.path.exists(text):
+        return _call(text)
+    reason = "is not a converted folder" if os.path.exists(text) else "does not exist"
+    raise ValueError(
+        f"GENERATOR: {text} {reason}; a converted folder, a checkpoint file, "
+        f"{', '.join(EMBEDDED)} or module:function is accepted"
+    )
+
+
+def _read(text: str, reading: Reading) -> Generator:
+    from converters import load
+
+    config = arguments.parse_config(reading.config)
+    with (
+        arguments.naming(family="--family", config="--config"),
+        progress_bar(f"reading {Path(text).name}"),
+    ):
+        return load(text, family=reading.family, config=config)
+
+
+def _call(text: str) -> Generator:
+    module, _, name = text.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"GENERATOR: {text}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    generator = function()
+    if not isinstance(generator, Generator):
+        raise ValueError(
+            f"GENERATOR: {text} returned a {type(generator).__name__}, not a Generator"
+        )
+    return generator
+
+
+def generator_name(text: str) -> str:
+    """A generator's name for a title: a path without its folders."""
+    return Path(text).name if os.path.exists(text) else text
+
+
+def open_edit(path: Path, space: str | None, generator: Generator) -> Any:
+    """An edit of ours, or a file of directions that another tool wrote."""
+    if not path.is_file():
+        raise ValueError(f"EDIT: {path} is not a file")
+    if path.suffix == ".npz":
+        if space is not None:
+            raise ValueError(f"--edit-space: {space} given, but {path} tells its own")
+        return checkpoint.load_edit(path)
+    from converters import import_directions
+
+    return import_directions(path, space=space or generator.latent_space)
+
+
+def restrict(edit: Any, layers: str | None, generator: Generator) -> Any:
+    """The edit on other rows of w+ than its own, if `layers` says so."""
+    if layers is None:
+        return edit
+    if not isinstance(edit, Directions):
+        raise ValueError(f"--layers: a {type(edit).__name__} chooses its own layers")
+    if edit.space == "z":
+        raise ValueError("--layers: given, but EDIT acts in z, which has no rows")
+    return edit.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        layers=choose_layers(layers, generator)
+    )
+
+
+def choose_layers(layers: str | None, generator: Generator) -> tuple[int, ...] | None:
+    """The rows of w+ that `--layers` names; None for all."""
+    if layers in (None, "all"):
+        return None
+    if "w+" not in generator.config.spaces:
+        raise ValueError(f"--layers: {layers} given, but this generator has no w+")
+    with arguments.naming(layers="--layers"):
+        return parse_layers(layers, generator.config.num_layers)
+
+
+def choose_directions(text: str, edit: Any) -> tuple[int, ...]:
+    """The directions that `--index` names."""
+    if text == "all":
+        return tuple(range(len(edit)))
+    indices = arguments.parse_numbers(text, "--index")
+    if max(indices) >= len(edit):
+        raise ValueError(
+            f"--index: {max(indices)} given; EDIT has directions 0 to {len(edit) - 1}"
+        )
+    return indices
+
+
+def check_edit(edit: Any, generator: Generator) -> None:
+    """Raise unless an edit fits a generator: its space, dimension and rows."""
+    config = generator.config
+    accepted = _spaces(generator)
+    if edit.space not in accepted:
+        raise ValueError(
+            f"EDIT: acts in {edit.space}; this generator has {', '.join(accepted)}"
+        )
+    if not isinstance(edit, Directions):
+        return
+    dimension = config.z_dim if edit.space == "z" else config.w_dim
+    if edit.vectors.shape[-1] != dimension:
+        raise ValueError(
+            f"EDIT: directions of dimension {edit.vectors.shape[-1]} in {edit.space}; "
+            f"that of this generator is {dimension}"
+        )
+    rows = config.num_layers if "w+" in accepted and edit.space != "z" else 0
+    last = max(edit.layers or (-1,))
+    if last >= rows or (edit.vectors.ndim == 3 and edit.vectors.shape[1] != rows):
+        has = f"rows 0 to {rows - 1}" if rows else "no rows"
+        wants = f"row {last}" if last >= rows else f"{edit.vectors.shape[1]} rows"
+        raise ValueError(
+            f"EDIT: shifts {wants}; the latent of this generator has {has}"
+        )
+
+
+def check_start(start: Start, edit: Any) -> None:
+    """Raise if an edit acts in z on codes that have left it already."""
+    if edit.space == "z" and start.space != "z":
+        raise ValueError(f"--codes: in {start.space} given, but EDIT acts in z")
+
+
+def start_codes(options: Codes, generator: Generator, *, num: int = 3) -> Start:
+    """Draw the codes that the options ask for, or read them.
+
+    Args:
+        options: the options.
+        generator: whose prior to draw from.
+        num: without seeds and a file, codes are drawn with seeds 0 to num - 1.
+    """
+    _check_options(options, generator)
+    seeds = None
+    if options.codes is not None:
+        codes, space = _read_codes(options, generator)
+        names = tuple(f"code {i}" for i in range(codes.shape[0]))
+    else:
+        seeds = (
+            tuple(range(arguments.at_least_one(num, "--num")))
+            if options.seeds is None
+            else arguments.parse_seeds(options.seeds)
+        )
+        codes = jnp.concatenate(
+            [generator.sample(jax.random.key(seed), 1) for seed in seeds]
+        )
+        space, names = "z", tuple(f"seed {seed}" for seed in seeds)
+    classes = _classes(options, generator, len(names))
+    if classes is not None and len(set(classes)) > 1:
+        names = tuple(f"{n}, class {c}" for n, c in zip(names, classes, strict=True))
+    label = None if classes is None else jnp.asarray(classes)
+    return Start(codes, space, names, seeds, label)
+
+
+def _spaces(generator: Generator) -> list[str]:
+    return [space for space in CODE_SPACES if space in generator.config.spaces]
+
+
+def _check_options(options: Codes, generator: Generator) -> None:
+    if options.codes is not None and options.seeds is not None:
+        raise ValueError(
+            "--seeds: given together with --codes; one of them is accepted"
+        )
+    if options.codes is None and options.space is not None:
+        raise ValueError("--space: given without --codes; drawn codes are in z")
+    if options.truncation is not None and "w+" not in generator.config.spaces:
+        raise ValueError("--truncation: given, but this generator has no w+")
+    if options.cutoff is None:
+        return
+    if options.truncation is None:
+        raise ValueError("--cutoff: given without --truncation")
+    if not 0 <= options.cutoff <= generator.config.num_layers:
+        raise ValueError(
+            f"--cutoff: {options.cutoff} given; 0 to {generator.config.num_layers} is "
+            "accepted"
+        )
+
+
+def _classes(
+    options: Codes, generator: Generator, count: int
+) -> tuple[int, ...] | None:
+    """One class for each code, None for an unconditional generator."""
+    number = generator.config.label_dim
+    if number == 0 and options.label is not None:
+        raise ValueError("--label: given, but this generator has no classes")
+    if number == 0:
+        return None
+    if options.label is None:
+        raise ValueError(
+            f"--label: missing; this generator has classes 0 to {number - 1}"
+        )
+    words = options.label.split(",")
+    classes = [int(word) if word.strip().isdecimal() else number for word in words]
+    if max(classes) >= number:
+        raise ValueError(
+            f"--label: {options.label!r} given; classes 0 to {number - 1} are accepted"
+        )
+    if len(classes) not in (1, count):
+        raise ValueError(
+            f"--label: {len(classes)} classes given for {count} codes; one, or one for "
+            "each, is accepted"
+        )
+    return tuple(classes * count)[:count]
+
+
+def _read_codes(options: Codes, generator: Generator) -> tuple[jax.Array, str]:
+    path, space = options.codes, options.space
+    assert path is not None
+    if not path.is_file():
+        raise ValueError(f"--codes: {path} is not a file")
+    codes, space = _load_codes(path, space)
+    accepted = _spaces(generator)
+    if space is None and codes.ndim == 3:
+        space = "w+"
+    if space is None and len(accepted) == 1:
+        space = accepted[0]
+    if space not in accepted:
+        given = "missing" if space is None else f"{space} given"
+        raise ValueError(
+            f"--space: {given} for {path}; one of {', '.join(accepted)} is accepted"
+        )
+    config = generator.config
+    dimension = config.z_dim if space == "z" else config.w_dim
+    shape = (config.num_layers, dimension) if space == "w+" else (dimension,)
+    if codes.shape[1:] != shape or not len(codes) or not np.isfinite(codes).all():
+        wanted = ", ".join(map(str, ("N", *shape)))
+        raise ValueError(
+            f"--codes: {list(codes.shape)} found in {path}; finite [{wanted}] is "
+            f"accepted for {space}"
+        )
+    return jnp.asarray(codes, jnp.float32), space
+
+
+def _load_codes(path: Path, space: str | None) -> tuple[np.ndarray, str | None]:
+    """The codes of a file, and their space where an `.npz` names it."""
+    from converters import load_codes
+
+    if path.suffix != ".npz":
+        return load_codes(path), space
+    wanted = CODE_SPACES[::-1] if space is None else (space,)
+    try:
+        # opened here, because NumPy leaves a damaged file open
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            for name in wanted:
+                if name in file.files:
+                    return np.atleast_2d(file[name]), name
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"--codes: {path} is not an .npz: {error}") from error
+    return load_codes(path), space

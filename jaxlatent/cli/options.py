@@ -1,0 +1,126 @@
+"""The words of the command line: what `--help` shows, and what a command is given."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import tyro
+
+
+def _default(shown: str) -> str:
+    return "" if shown in ("None", "") else f"(default: {shown})"
+
+
+def option(metavar: str) -> Any:
+    """How an option looks: a word for its value, and its default if it has one."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=_default)
+
+
+def positional(metavar: str) -> Any:
+    """How an argument without a name looks."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+Choice = Literal["z", "w", "w+"]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Where the codes come from: drawn with seeds, or read from a file."""
+
+    seeds: Annotated[str | None, option("SEEDS")] = None
+    """Draw one code with each of these seeds, such as 0,4-6."""
+    codes: Annotated[Path | None, option("FILE")] = None
+    """Read the codes instead: .npy, .npz or .pt, [N, D] or [N, L, D]."""
+    space: Annotated[Choice | None, tyro.conf.arg(help_behavior_hint="")] = None
+    """The space of the codes in FILE, where nothing else tells."""
+    label: Annotated[str | None, option("CLASS")] = None
+    """The class to draw, or one for each code such as 0,2,2."""
+    truncation: Annotated[float | None, option("PSI")] = None
+    """Pull w towards its mean by this factor; 1 leaves it as it is."""
+    cutoff: Annotated[int | None, option("ROWS")] = None
+    """Truncate only the first rows of w+."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a checkpoint file. A converted folder needs none of this."""
+
+    family: Annotated[str | None, option("NAME")] = None
+    """The architecture, such as stylegan2; recognised if left out."""
+    config: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(repeatable)"),
+    ] = ()
+    """Replace a config value; or @FILE, a JSON object of them."""
+
+
+GeneratorText = Annotated[str, tyro.conf.Positional, positional("GENERATOR")]
+Out = Annotated[Path, tyro.conf.arg(metavar="DIR")]
+Layers = Annotated[str | None, option("ROWS")]
+Strengths = Annotated[str, option("LIST")]
+Number = Annotated[int, option("N")]
+# these two name the groups in --help: "code options" and "checkpoint options"
+CodesGroup = Annotated[Codes, tyro.conf.arg(name="code")]
+ReadingGroup = Annotated[Reading, tyro.conf.arg(name="checkpoint")]
+
+
+def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """A command's twin that only keeps its arguments, so that parsing runs nothing."""
+
+    @functools.wraps(command)
+    def keep(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return functools.partial(command, *args, **kwargs)
+
+    return keep
+
+
+def _subcommand(name: str, command: Callable[..., None]) -> Any:
+    summary = (command.__doc__ or "").partition("\n\n")[0]
+    return Annotated[
+        Any,
+        tyro.conf.subcommand(
+            name=name, constructor=_deferred(command), description=summary
+        ),
+    ]
+
+
+def _methods() -> Any:
+    from jaxlatent.cli import commands
+
+    # one alternative is no choice to the parser, hence a second that never shows
+    return Union[  # noqa: UP007
+        _subcommand("sefa", commands.discover_sefa), Annotated[None, tyro.conf.Suppress]
+    ]
+
+
+def _discover(
+    method: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_methods)],
+) -> Callable[[], None]:
+    """Find directions with a method and draw them."""
+    return method
+
+
+def _commands() -> Any:
+    from jaxlatent.cli import commands
+
+    return Union[  # noqa: UP007
+        _subcommand("demo", commands.demo),
+        _subcommand("convert", commands.convert),
+        _subcommand("inspect", commands.inspect),
+        _subcommand("sample", commands.sample),
+        Annotated[Any, tyro.conf.subcommand(name="discover", constructor=_discover)],
+        _subcommand("edit", commands.edit),
+    ]
+
+
+@dataclass(frozen=True)
+class Jaxlatent:
+    """Find and apply edits in the latent space of image generators."""
+
+    command: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_commands)]
+    debug: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    """Show where an error came from instead of one line."""

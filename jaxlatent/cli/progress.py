@@ -1,0 +1,60 @@
+"""Progress for a person who waits."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_DELAY = 1.0  # seconds; what ends sooner shows nothing
+_INTERVAL = 0.25
+_LOG_INTERVAL = 10.0  # a log needs few lines
+
+
+@contextmanager
+def progress_bar(
+    label: str, total: int | None = None
+) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error for work that lasts longer than a second.
+
+    Its clock moves even while nothing is finished (a long compilation, a large file).
+
+    Args:
+        label: what is being done.
+        total: images to draw; None for work that cannot be counted.
+
+    Yields:
+        A function to call with the number of images just finished.
+    """
+    finished = threading.Event()
+    counted: list[int] = []
+    clock = threading.Thread(target=_show, args=(label, total, counted, finished))
+    clock.start()
+    try:
+        yield counted.append
+    finally:
+        finished.set()
+        clock.join()
+
+
+def _show(
+    label: str, total: int | None, counted: list[int], finished: threading.Event
+) -> None:
+    """Draw the bar again and again until the work is finished; its own thread."""
+    if finished.wait(_DELAY):
+        return
+    from tqdm import tqdm
+
+    interval = _INTERVAL if sys.stderr.isatty() else _LOG_INTERVAL
+    with tqdm(
+        total=total,
+        desc=label,
+        unit="image",
+        leave=False,
+        bar_format="{desc}: {elapsed}" if total is None else None,
+    ) as bar:
+        bar.start_t -= _DELAY
+        while True:
+            bar.n = sum(counted)
+            bar.refresh()
+            if finished.wait(interval):
+                return

@@ -1,0 +1,681 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import hostile
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import GOLDEN
+from PIL import Image
+
+import jaxlatent
+from jaxlatent import cli
+from jaxlatent.checkpoint import file_hash
+from jaxlatent.cli import arguments, description, inputs, progress, runs
+from jaxlatent.cli.options import Codes, Reading
+from jaxlatent.cli.usage import one_line
+
+ROOT = Path(__file__).parents[1]
+PLAIN = str(GOLDEN / "stylegan2_ada_a.pkl")
+LABELLED = str(GOLDEN / "stylegan2_ada_b.pkl")
+ASSUMING = str(GOLDEN / "rosinality_stylegan2_a.pt")
+LINEAR = "test_cli:linear"
+CODES = "--seeds --codes --space --label --truncation --cutoff"
+OPTIONS = {
+    "": "--debug demo convert inspect sample discover edit",
+    "demo": "--out --debug",
+    "convert": "SOURCE OUT --family --config --overwrite --debug",
+    "inspect": "FILE --tensors --json --family --config --debug",
+    "sample": f"GENERATOR --out --num --chunk {CODES} --family --config --debug",
+    "discover": "sefa --debug",
+    "discover sefa": "GENERATOR --out --layers --num --formula --order --strengths "
+    f"--chunk {CODES} --family --config --debug",
+    "edit": "GENERATOR EDIT --out --index --strengths --layers --edit-space --chunk "
+    f"{CODES} --family --config --debug",
+}
+
+
+def synthesize(params, latent):
+    images = jnp.tanh(latent @ params["matrix"])
+    return images.reshape(-1, 6, 6, 1)
+
+
+def linear():
+    """A generator of functions: z [N, 4] -> 6 x 6 pictures."""
+    matrix = np.random.default_rng(0).normal(size=(4, 36)).astype(np.float32)
+    return jaxlatent.Generator.from_functions(
+        synthesize, z_dim=4, params={"matrix": jnp.asarray(matrix)}
+    )
+
+
+def broken():
+    raise RuntimeError("the disk\nis on fire")
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    """An empty current folder, and no compiled code kept outside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_keep_compiled_code", lambda: None)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """StyleGAN2 as a converted folder, SeFa's edit of it, and a plain .npy."""
+    folder = tmp_path_factory.mktemp("converted")
+    generator = folder / "generator"
+    assert cli.main(["convert", PLAIN, str(generator)]) == 0
+    found = jaxlatent.methods.sefa.discover(
+        jaxlatent.load_generator(generator), layers="0-1", k=3
+    )
+    jaxlatent.save_edit(folder / "edit.npz", found)
+    np.save(folder / "other.npy", np.eye(32, dtype=np.float32)[:2])
+    np.save(folder / "narrow.npy", np.eye(5, dtype=np.float32)[:2])
+    return folder
+
+
+def run_file(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def ok(*words):
+    assert cli.main([str(word) for word in words]) == 0
+
+
+# help and usage
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_mentions_every_option_and_reads_like_english(command, capsys):
+    ok(*command.split(), "--help")
+    text = capsys.readouterr().out
+    for option in OPTIONS[command].split():
+        assert option in text, option
+    assert "None" not in text
+    assert "{True,False}" not in text
+    assert "--no-" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "Expected one of {demo"),
+        ("smaple", "smaple"),
+        ("sample", "Missing: GENERATOR --out DIR"),
+        ("sample faces --out q --num many", "--num: 'many' given; a number"),
+        ("sample faces --out q --truncation low", "--truncation: 'low' given"),
+        ("sample faces --out q --space x", "--space"),
+        ("sample faces --out q --bogus", "--bogus"),
+        ("discover sefa faces --out q --order up", "--order"),
+        ("discover", "Expected one of {sefa}"),
+    ],
+)
+def test_words_that_no_command_accepts(words, expected, capsys, workplace):
+    assert cli.main(words.split()) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert expected in told.err
+    assert told.err.count("\n") == 1
+    assert "--help tells more" in told.err
+    assert not list(workplace.iterdir())
+
+
+FRAMED = """\
+╭─ Value error ─────────────╮
+│ Error parsing --num: no   │
+│ such type.                │
+│                           │
+│ - details                 │
+│ ───────────────────────── │
+│ jaxlatent sample --help   │
+╰───────────────────────────╯
+"""
+PLAINLY = """\
+ Required options
+ ----------------
+  Missing from jaxlatent sample:
+      GENERATOR
+          What draws.
+  --------------
+  For full helptext, run:
+      jaxlatent sample --help
+"""
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (FRAMED, "--num: no such type; jaxlatent sample --help tells more"),
+        (PLAINLY, "Missing: GENERATOR; jaxlatent sample --help tells more"),
+        ("A sentence.", "A sentence; jaxlatent --help tells more"),
+    ],
+)
+def test_boxes_of_either_alphabet_become_one_line(box, expected):
+    assert one_line(box) == expected
+
+
+# errors of every argument
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("inspect nowhere.pt", "FILE: nowhere.pt does not exist"),
+        ("inspect .", "FILE: . is a folder"),
+        ("convert nowhere.pt out", "SOURCE: nowhere.pt is not a file"),
+        (f"convert {PLAIN} CONVERTED/generator", "OUT: CONVERTED/generator exists"),
+        (f"convert {PLAIN} q --family vqgan", "--family: 'vqgan' given"),
+        (f"convert {PLAIN} q --config sise=1", "--config: ['sise'] given"),
+        (f"convert {PLAIN} q --config clamp=low", "--config: clamp = 'low' given"),
+        (f"convert {PLAIN} q --config z_dim=true", "--config: z_dim = True given"),
+        (f"convert {PLAIN} q --config clamp", "--config: 'clamp' given; KEY=VALUE"),
+        (f"convert {PLAIN} q --config @nowhere.json", "nowhere.json: No such file"),
+        (f"sample {PLAIN} --out CONVERTED/other.npy", "--out: CONVERTED/other.npy"),
+        ("sample nowhere --out q", "GENERATOR: nowhere does not exist"),
+        ("sample . --out q", "GENERATOR: . is not a converted folder"),
+        ("sample nowhere:x --out q", "GENERATOR: nowhere:x: No module"),
+        ("sample json:nothing --out q", "GENERATOR: json:nothing"),
+        ("sample os:getcwd --out q", "returned a str, not a Generator"),
+        ("sample test_cli:broken --out q", "RuntimeError: the disk is on fire"),
+        (f"sample {LINEAR} --out q --config a=1", "--config: given, but"),
+        (f"sample {LINEAR} --out q --family a", "--family: given, but"),
+        (f"sample {LINEAR} --out q --seeds 4-", "--seeds: '4-' given"),
+        (f"sample {LINEAR} --out q --seeds 4-2", "--seeds: '4-2' given"),
+        (f"sample {LINEAR} --out q --seeds 0-999999999", "--seeds: '0-999999999'"),
+        (f"sample {LINEAR} --out q --seeds 99999999999", "--seeds: 99999999999 given"),
+        (f"sample {LINEAR} --out q --num 0", "--num: 0 given"),
+        (f"sample {LINEAR} --out q --chunk 0", "--chunk: 0 given"),
+        (f"sample {LINEAR} --out q --label 1", "--label: given"),
+        (f"sample {LINEAR} --out q --truncation 0.5", "--truncation: given"),
+        (f"sample {LINEAR} --out q --space z", "--space: given without --codes"),
+        (f"sample {LINEAR} --out q --codes nowhere.npy", "--codes: nowhere.npy"),
+        (f"sample {LINEAR} --out q --codes CONVERTED/other.npy", "--codes: [2, 32]"),
+        (
+            f"sample {LINEAR} --out q --seeds 1 --codes CONVERTED/other.npy",
+            "--seeds: given together with --codes",
+        ),
+        (
+            f"sample {LINEAR} --out q --space w --codes CONVERTED/other.npy",
+            "--space: w given",
+        ),
+        (f"sample {PLAIN} --out q --codes CONVERTED/other.npy", "--space: missing"),
+        (f"sample {PLAIN} --out q --cutoff 2", "--cutoff: given without"),
+        (f"sample {PLAIN} --out q --cutoff 9 --truncation 1", "--cutoff: 9 given"),
+        (f"sample {LABELLED} --out q", "--label: missing"),
+        (f"sample {LABELLED} --out q --label 5", "--label: '5' given; classes 0 to 4"),
+        (f"sample {LABELLED} --out q --label cat", "--label: 'cat' given"),
+        (f"sample {LABELLED} --out q --label 1,2", "--label: 2 classes given for 8"),
+        (f"discover sefa {PLAIN} --out q --layers 0-99", "--layers: '0-99' given"),
+        (f"discover sefa {PLAIN} --out q --layers a", "--layers: 'a' given"),
+        (f"discover sefa {PLAIN} --out q --num 33", "--num: 33 given"),
+        (f"discover sefa {PLAIN} --out q --num 0", "--num: 0 given"),
+        (f"discover sefa {PLAIN} --out q --strengths -3:3", "--strengths: '-3:3'"),
+        (f"discover sefa {PLAIN} --out q --strengths 0:1:0", "--strengths: '0:1:0'"),
+        (f"discover sefa {PLAIN} --out q --strengths nan", "--strengths: 'nan'"),
+        (f"discover sefa {PLAIN} --out q --chunk 0", "--chunk: 0 given"),
+        (f"discover sefa {LINEAR} --out q", "GENERATOR: none given; this generator"),
+        (f"discover sefa {LINEAR} --out q --layers 0", "--layers: 0 given"),
+        ("edit CONVERTED/generator nowhere.npz --out q", "EDIT: nowhere.npz is not"),
+        (f"edit {LINEAR} CONVERTED/edit.npz --out q", "EDIT: acts in w"),
+        (
+            f"edit {LINEAR} CONVERTED/narrow.npy --out q",
+            "EDIT: directions of dimension 5",
+        ),
+        (
+            f"edit {PLAIN} CONVERTED/narrow.npy --out q",
+            "EDIT: directions of dimension 5",
+        ),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --index 3", "--index: 3 given"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --index x", "--index: 'x' given"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --layers 8", "--layers: '8' given"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --edit-space w", "--edit-space: w"),
+        (
+            f"edit {PLAIN} CONVERTED/other.npy --out q --edit-space z --layers 1",
+            "--layers: given, but EDIT acts in z",
+        ),
+        (
+            f"edit {PLAIN} CONVERTED/other.npy --out q --edit-space z --space w "
+            "--codes CONVERTED/other.npy",
+            "--codes: in w given, but EDIT acts in z",
+        ),
+    ],
+)
+def test_an_error_is_one_line_that_names_the_argument(
+    words, expected, converted, capsys, workplace
+):
+    here = str(converted)
+    assert cli.main(words.replace("CONVERTED", here).split()) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert expected.replace("CONVERTED", here) in told.err
+    assert told.err.startswith("jaxlatent: ")
+    assert told.err.count("\n") == 1
+    assert not list(workplace.iterdir())
+
+
+def test_debug_raises_what_happened():
+    with pytest.raises(RuntimeError, match="on fire"):
+        cli.main(["sample", "test_cli:broken", "--out", "q", "--debug"])
+    with pytest.raises(ValueError, match="FILE"):
+        cli.main(["--debug", "inspect", "nowhere"])
+
+
+def test_interruption_and_closed_pipes(monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(description, "describe", interrupted)
+    assert cli.main(["inspect", PLAIN]) == 130
+    assert capsys.readouterr().err == "jaxlatent: interrupted\n"
+
+
+def test_a_reader_who_leaves_early_is_no_error():
+    command = f"{sys.executable} -m jaxlatent inspect {PLAIN} --tensors | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+    )
+    first, status = done.stdout.splitlines()
+    assert first == PLAIN
+    assert status in ("0", "141")  # 0 if everything fitted into the pipe
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.pt"), "a.pt: No such"),
+        (KeyError("name"), "name"),
+        (ValueError("x: 1"), "x: 1"),
+        (ZeroDivisionError("x"), "ZeroDivisionError: x (unexpected; --debug"),
+        (ValueError(), "ValueError:  (unexpected"),
+    ],
+)
+def test_errors_in_words(error, expected):
+    assert cli._describe(error).startswith(expected)
+
+
+# values of options
+
+
+def test_numbers_strengths_and_config(tmp_path):
+    assert arguments.parse_seeds("0, 4-6,5") == (0, 4, 5, 6)
+    assert arguments.parse_strengths("-3:3:7") == (-3, -2, -1, 0, 1, 2, 3)
+    assert arguments.parse_strengths("-1.5,2e1") == (-1.5, 20)
+    (tmp_path / "values.json").write_text('{"a": [1, 2]}')
+    given = (f"@{tmp_path}/values.json", "b=null", "c=text=more", "d=0.5")
+    expected = {"a": [1, 2], "b": None, "c": "text=more", "d": 0.5}
+    assert arguments.parse_config(given) == expected
+    for text, words in (("[1]", "no JSON object"), ("{", "is not JSON")):
+        (tmp_path / "values.json").write_text(text)
+        with pytest.raises(ValueError, match=words):
+            arguments.parse_config(given)
+
+
+def test_codes_keep_the_space_that_their_file_names(tmp_path):
+    model = inputs.open_generator(PLAIN, Reading())
+    codes = np.ones((2, 32), np.float32)
+    np.savez(tmp_path / "codes.npz", z=codes, **{"w+": np.ones((2, 8, 32), np.float32)})
+    start = inputs.start_codes(Codes(codes=tmp_path / "codes.npz"), model)
+    assert (start.space, start.codes.shape) == ("w+", (2, 8, 32))
+    assert start.seeds is None
+    start = inputs.start_codes(Codes(codes=tmp_path / "codes.npz", space="z"), model)
+    assert (start.space, start.names) == ("z", ("code 0", "code 1"))
+    np.savez(tmp_path / "codes.npz", w=codes)
+    assert inputs.start_codes(Codes(codes=tmp_path / "codes.npz"), model).space == "w"
+    np.save(tmp_path / "z.npy", codes[:, :4])
+    assert inputs.start_codes(Codes(codes=tmp_path / "z.npy"), linear()).space == "z"
+    whole = (tmp_path / "codes.npz").read_bytes()
+    for damaged in (b"nothing", whole[: len(whole) // 2]):
+        (tmp_path / "codes.npz").write_bytes(damaged)
+        with pytest.raises(ValueError, match="--codes"):
+            inputs.start_codes(Codes(codes=tmp_path / "codes.npz"), model)
+
+
+# commands
+
+
+def test_inspect_tells_what_fits_what_is_assumed_and_how_to_change_it(capsys):
+    ok("inspect", ASSUMING, "--tensors")
+    text = capsys.readouterr().out
+    for line in (
+        "container: torch-legacy",
+        f"sha256: {file_hash(ASSUMING)}",
+        "generator: stylegan2, rosinality layout",
+        "mapping_rate = 0.01  (assumed)",
+        "--config NAME=VALUE overrides it",
+        "72 tensors, every one fits",
+        "discriminator: stylegan2",
+        "style.1.weight float32 [32, 32]",
+    ):
+        assert line in text, line
+    ok("inspect", ASSUMING, "--json", "--config", "mapping_rate=0.1")
+    part = json.loads(capsys.readouterr().out)["parts"]["generator"]
+    assert part["config"]["mapping_rate"] == 0.1
+    assert "mapping_rate" not in part["assumed"]
+    assert part["missing"] == part["extra"] == part["misshapen"] == []
+
+
+def test_inspect_lists_what_does_not_fit(capsys):
+    ok("inspect", PLAIN, "--config", "mapping_layers=4", "--config", "w_dim=30")
+    text = capsys.readouterr().out
+    assert "missing (2): mapping.fc3.weight, mapping.fc3.bias" in text
+    assert re.search(r"misshapen \(\d+\): .*is \(32, 32\), not \(32, 30\)", text) or (
+        "misshapen" in text
+    )
+
+
+def test_inspect_shows_the_tensors_of_a_file_that_no_layout_fits(capsys):
+    ok("inspect", PLAIN)
+    capsys.readouterr()
+    assert cli.main(["inspect", PLAIN, "--family", "lenet"]) == 2
+    told = capsys.readouterr()
+    assert "G_ema" in told.out
+    assert "float32 [" in told.out
+    assert "no layout of lenet" in told.err
+
+
+def test_inspect_verifies_folders_and_reads_edits(converted, capsys, tmp_path):
+    ok("inspect", converted / "generator")
+    text = capsys.readouterr().out
+    assert "every file is as it was written" in text
+    assert "file stylegan2_ada_a.pkl" in text
+    assert "generator: stylegan2" in text
+    ok("inspect", converted / "generator", "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["origin"]["sha256"] == file_hash(PLAIN)
+    ok("inspect", converted / "edit.npz")
+    text = capsys.readouterr().out
+    assert "method: sefa" in text
+    assert "layers: 0, 1" in text
+    assert "direction 0, direction 1, direction 2" in text
+
+    ok("convert", PLAIN, "copy")
+    header = tmp_path / "copy" / "generator.json"
+    header.write_text(header.read_text().replace("32", "64", 1))
+    capsys.readouterr()
+    assert cli.main(["inspect", "copy"]) == 2
+    assert "generator.json" in capsys.readouterr().err
+
+
+def test_convert_says_what_it_assumed(capsys):
+    ok("convert", ASSUMING, "out")
+    text = capsys.readouterr().out
+    assert "a stylegan2 generator in rosinality layout" in text
+    assert "assumed: mapping_rate = 0.01" in text
+    ok("convert", ASSUMING, "out", "--overwrite", "--config", "mapping_rate=0.1")
+    assert "mapping_rate" not in capsys.readouterr().out
+    assert jaxlatent.load_generator("out").config.mapping_rate == 0.1
+
+
+def test_sample_writes_pictures_codes_and_the_record(capsys, tmp_path):
+    ok("sample", LABELLED, "--out", "a", "--seeds", "3,5", "--label", "0,4")
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "a" / "sheet.png")
+    out = tmp_path / "a"
+    record = run_file(out)
+    assert record["seeds"] == [3, 5]
+    assert record["codes"] == ["seed 3, class 0", "seed 5, class 4"]
+    assert record["inputs"] == {LABELLED: file_hash(LABELLED)}
+    assert record["arguments"]["start"]["label"] == "0,4"
+    assert record["arguments"]["chunk"] == 8
+    assert record["versions"]["jaxlatent"]
+    names = {"sheet.png", "seed_3_class_0.png", "seed_5_class_4.png", "codes.npz"}
+    assert set(record["files"]) == names
+    assert {file.name for file in out.iterdir()} == names | {"run.json"}
+    assert all(file_hash(out / name) == record["files"][name] for name in names)
+    with np.load(out / "codes.npz") as codes:
+        assert {name: codes[name].shape for name in codes.files} == {
+            "z": (2, 24),
+            "w+": (2, 8, 32),
+            "label": (2,),
+        }
+
+    # the codes it wrote draw the same pictures again
+    ok("sample", LABELLED, "--out", "b", "--codes", "a/codes.npz", "--label", "0,4")
+    assert file_hash("b/sheet.png") == file_hash("a/sheet.png")
+    again = run_file(tmp_path / "b")
+    assert again["seeds"] is None
+    assert again["inputs"]["a/codes.npz"] == file_hash("a/codes.npz")
+
+
+def test_sample_draws_functions_of_a_user(tmp_path):
+    ok("sample", LINEAR, "--out", "out", "--num", "3", "--chunk", "2")
+    assert size("out/seed_2.png") == (6, 6)
+    assert run_file(tmp_path / "out")["generator"]["family"] == "functions"
+
+
+def test_a_run_replaces_what_an_earlier_one_left(tmp_path):
+    ok("sample", LINEAR, "--out", "out", "--num", "4")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    (tmp_path / "out" / "seed_3.png").write_bytes(b"painted over")
+    ok("sample", LINEAR, "--out", "out", "--num", "1")
+    left = sorted(file.name for file in (tmp_path / "out").iterdir())
+    kept = ["notes.txt", "run.json", "seed_0.png", "seed_3.png", "sheet.png"]
+    assert left == ["codes.npz", *kept]
+    assert set(run_file(tmp_path / "out")["files"]) == {
+        "codes.npz",
+        "seed_0.png",
+        "sheet.png",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"files": 1}', '{"files": {"../x": "y"}}'])
+def test_a_record_that_is_not_ours_removes_nothing(text, tmp_path):
+    (tmp_path / "x").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text(text.replace("y", file_hash("x")))
+    runs.Run(tmp_path / "out", "sample", {}).file("new")
+    assert (tmp_path / "x").exists()
+
+
+def test_a_run_that_breaks_has_no_record(tmp_path, monkeypatch):
+    words = ["discover", "sefa", PLAIN, "--out", "out", "--num", "1", "--seeds", "0"]
+    words += ["--strengths", "-1,0,1"]
+    ok(*words)
+    assert (tmp_path / "out" / "run.json").exists()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device", "index.html")
+
+    monkeypatch.setattr("jaxlatent.cli.drawing.write_page", full)
+    assert cli.main(words) == 2
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
+SEFA = ["discover", "sefa", PLAIN, "--layers", "0-1", "--num", "2", "--seeds", "0,7"]
+
+
+def test_discover_writes_edit_pictures_and_page(tmp_path, capsys):
+    ok(*SEFA, "--out", "a", "--strengths", "-3:3:3", "--truncation", "0.7")
+    page = capsys.readouterr().out.splitlines()[-1]
+    assert page == (tmp_path / "a" / "index.html").as_uri()
+    record = run_file(tmp_path / "a")
+    assert set(record["files"]) == {
+        "sefa.npz",
+        "index.html",
+        *(f"direction_{i:03d}.{kind}" for i in (0, 1) for kind in ("png", "gif")),
+    }
+    assert record["command"] == "discover sefa"
+    assert record["arguments"]["layers"] == "0-1"
+    assert record["arguments"]["reading"] == {"family": None, "config": []}
+    assert record["strengths"] == [-3, 0, 3]
+    assert record["seeds"] == [0, 7]
+    assert record["edited"] == "after truncation"
+    edit = jaxlatent.load_edit(tmp_path / "a" / "sefa.npz")
+    assert (edit.layers, len(edit), edit.method) == ((0, 1), 2, "sefa")
+    # 2 codes x 3 strengths of 32 px and 2 px between them
+    assert size("a/direction_000.png") == (100, 66)
+    with Image.open("a/direction_000.gif") as animation:
+        assert animation.n_frames > 1
+    text = (tmp_path / "a" / "index.html").read_text()
+    for fact in (
+        "SeFa directions of stylegan2_ada_a.pkl",
+        "0-1",
+        "0.7, before the edit",
+    ):
+        assert fact in text, fact
+    assert f"{float(edit.info['eigenvalues'][1]):.4g}" in text
+
+    # once more, to the same bytes; chunks and the other spelling change nothing
+    ok(*SEFA, "--out", "b", "--strengths=-3:3:3", "--truncation", "0.7")
+    assert run_file(tmp_path / "b")["files"] == record["files"]
+
+
+def test_edit_takes_the_layers_of_the_file_or_others(converted, tmp_path):
+    words = ["edit", converted / "generator", converted / "edit.npz", "--seeds", "1"]
+    words += ["--strengths", "-2,0,2"]
+    ok(*words, "--out", "own", "--index", "0,2")
+    record = run_file(tmp_path / "own")
+    assert record["directions"] == ["direction 0", "direction 2"]
+    assert record["edited"] == "in w"
+    assert record["inputs"] == {
+        str(converted / "edit.npz"): file_hash(converted / "edit.npz")
+    }
+    assert jaxlatent.load_edit("own/edit.npz").layers == (0, 1)
+    ok(*words, "--out", "others", "--layers", "5-6")
+    assert jaxlatent.load_edit("others/edit.npz").layers == (5, 6)
+    ok(*words, "--out", "all", "--layers", "all")
+    assert jaxlatent.load_edit("all/edit.npz").layers is None
+    pictures = {
+        file_hash(f"{out}/direction_000.png") for out in ("own", "others", "all")
+    }
+    assert len(pictures) == 3
+    assert "all 8" in (tmp_path / "all" / "index.html").read_text()
+
+
+def test_edit_applies_what_other_tools_wrote(converted, tmp_path):
+    words = [
+        "edit",
+        PLAIN,
+        converted / "other.npy",
+        "--seeds",
+        "1",
+        "--strengths",
+        "-1,0,1",
+    ]
+    ok(*words, "--out", "w", "--index", "all")
+    edit = jaxlatent.load_edit("w/edit.npz")
+    assert (edit.space, len(edit), edit.method) == ("w", 2, "imported")
+    ok(*words, "--out", "z", "--edit-space", "z", "--truncation", "0.5")
+    assert run_file(tmp_path / "z")["edited"] == "before the mapping network"
+    assert "0.5, after the edit" in (tmp_path / "z" / "index.html").read_text()
+    np.save("four.npy", np.eye(4, dtype=np.float32)[0])
+    ok("edit", LINEAR, "four.npy", "--out", "four", "--strengths", "0,1")
+    assert run_file(tmp_path / "four")["edited"] == "at the network's input"
+
+
+@pytest.mark.filterwarnings("default")
+def test_edit_warns_when_directions_belong_to_another_generator(
+    converted, tmp_path, capsys
+):
+    words = ["edit", LABELLED, converted / "edit.npz", "--label", "3"]
+    ok(*words, "--out", "out", "--strengths", "0", "--seeds", "0")
+    told = capsys.readouterr().err
+    assert told.startswith("jaxlatent: warning: These directions were found in another")
+    assert told.count("\n") == 1
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "found in another generator" in page
+    assert "Class" in page
+
+
+def test_demo_needs_nothing(tmp_path, monkeypatch, capsys):
+    from jaxlatent.generators import rendered
+
+    small = jaxlatent.Generator(
+        params=rendered.embedded().params, config=rendered.Config(size=16)
+    )
+    monkeypatch.setattr(rendered, "embedded", lambda: small)
+    ok("demo")
+    record = run_file(tmp_path / "demo")
+    assert len(record["directions"]) == 8
+    assert record["seeds"] == [9, 10, 11, 4]
+    assert (tmp_path / "demo" / "index.html").as_uri() in capsys.readouterr().out
+
+
+# progress
+
+
+def test_progress_shows_only_what_lasts_and_leaves_no_thread(monkeypatch, capsys):
+    with progress.progress_bar("quick", 3) as advance:
+        advance(3)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "_DELAY", 0.0)
+    monkeypatch.setattr(progress, "_LOG_INTERVAL", 0.05)
+    before = threading.active_count()
+    with progress.progress_bar("slow", 3) as advance:
+        advance(2)
+        threading.Event().wait(0.5)
+    assert threading.active_count() == before
+    assert "2/3" in capsys.readouterr().err
+
+
+def test_the_cache_of_compiled_code_stays_where_the_user_put_it(monkeypatch):
+    monkeypatch.undo()
+    script = (
+        "import jax, sys; from jaxlatent import cli; cli._keep_compiled_code();"
+        "print(jax.config.jax_compilation_cache_dir)"
+    )
+    for variable, value, expected in (
+        ("JAX_COMPILATION_CACHE_DIR", "/tmp/mine", "/tmp/mine"),
+        ("XDG_CACHE_HOME", "/dev/null/nowhere", "None"),
+    ):
+        env = {**os.environ, variable: value, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=env
+        )
+        assert done.stdout.strip() == expected, done.stderr
+
+
+# the page that people read first
+
+
+def blocks(language):
+    text = (ROOT / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
+
+
+def test_readme_begins_with_two_commands():
+    for block in blocks("sh")[:2]:
+        lines = [line for line in block.splitlines() if line.strip()]
+        assert len(lines) == 1
+        assert not lines[0].startswith("#")
+
+
+def test_readme_example_runs(tmp_path):
+    [example] = blocks("python")
+    assert len(example.splitlines()) <= 24
+    (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
+    exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
+    assert "<html" in (tmp_path / "sefa.html").read_text()
+
+
+def test_readme_counts_the_hostile_files():
+    assert hostile.table() in (ROOT / "README.md").read_text()
+
+
+def test_readme_commands_are_accepted():
+    """Every `jaxlatent` line parses; what it would run is another test's matter."""
+    lines = [
+        line
+        for block in blocks("sh")[2:]
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("jaxlatent ")
+    ]
+    assert len(lines) >= 5
+    for line in lines:
+        command, debug = cli._parse(line.partition("#")[0].split()[1:])
+        assert callable(command)
+        assert debug is False

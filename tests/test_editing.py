@@ -1,0 +1,287 @@
+"""Codes on their way through the spaces, and edited pictures, by hand."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy
+from helpers import drawn, error
+
+from jaxlatent.editing import last_space, to_space, traverse_images
+from jaxlatent.generators import stylegan2
+from jaxlatent.generators.base import Generator, render
+from jaxlatent.types import Noise, directions
+
+N, D = 3, 3
+STRENGTHS = [-1.0, 0.0, 2.0]
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+CODES, ROWS = normal(0, N, D), normal(1, N, 2, D)
+VECTORS = normal(2, 2, D)
+MEAN = np.array([1.0, 2.0, 3.0])
+LABEL = np.array([1, 0, 1])
+
+
+def shape(images):
+    """The pictures of the toy, [N, S, D]."""
+    return np.asarray(images)[:, :, 0, :, 0]
+
+
+def drawn_by_hand(rows):
+    """What the toy draws of w+ [..., 2, D]."""
+    return rows[..., 0, :] + 10 * rows[..., 1, :]
+
+
+def truncated(rows, psi, cutoff=2):
+    rows = np.array(rows, np.float64)
+    rows[..., :cutoff, :] = MEAN + psi * (rows[..., :cutoff, :] - MEAN)
+    return rows
+
+
+def doubled(w):
+    return np.stack([w, w], axis=-2)
+
+
+# spaces
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "options", "expected"),
+    [
+        ("z", "z", {}, CODES),
+        ("z", "w", {}, 2 * CODES),
+        ("z", "w+", {}, doubled(2 * CODES)),
+        ("w", "w", {}, CODES),
+        ("w", "w+", {}, doubled(CODES)),
+        ("w+", "w+", {}, ROWS),
+        ("z", "w+", {"psi": 0.5}, truncated(doubled(2 * CODES), 0.5)),
+        ("w", "w+", {"psi": 0.5, "cutoff": 1}, truncated(doubled(CODES), 0.5, 1)),
+        ("w+", "w+", {"psi": 0.0}, np.broadcast_to(MEAN, ROWS.shape)),
+    ],
+)
+def test_to_space_by_hand(source, target, options, expected):
+    codes = jnp.asarray(ROWS if source == "w+" else CODES)
+    found = to_space(toy.make(), codes, source, target, **options)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_labels_go_into_the_mapping():
+    generator = toy.make(label_dim=2)
+    found = to_space(generator, jnp.asarray(CODES), "z", "w", label=LABEL)
+    np.testing.assert_allclose(found, 2 * CODES + 1 + LABEL[:, None], rtol=1e-6)
+    with pytest.raises(ValueError, match="label: missing"):
+        to_space(generator, jnp.asarray(CODES), "z", "w")
+    # w is behind the mapping
+    to_space(generator, jnp.asarray(CODES), "w", "w+")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "psi", "message"),
+    [
+        ("s", "w+", None, r"source: space 's' given; \['z', 'w', 'w\+'\] are"),
+        ("z", "s", None, "target: space 's' given"),
+        ("w", "z", None, "target: codes in w cannot go back to z"),
+        ("w+", "w", None, r"target: codes in w\+ cannot go back to w"),
+        ("z", "w", 0.5, r"psi: truncation ends in w\+, but codes in w are asked"),
+    ],
+)
+def test_ways_that_do_not_exist(source, target, psi, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        to_space(toy.make(), jnp.asarray(CODES), source, target, psi=psi)
+
+
+def linear(params, z):
+    return (z @ params["matrix"])[:, :, None, None]
+
+
+def mapped(params, z):
+    return z @ params["map"]
+
+
+PARAMS = {"matrix": jnp.asarray(normal(3, D, 4)), "map": jnp.asarray(normal(4, D, D))}
+LINEAR = Generator.from_functions(linear, z_dim=D, params=PARAMS)
+MAPPED = Generator.from_functions(linear, z_dim=D, params=PARAMS, map=mapped)
+
+
+def test_spaces_that_a_generator_lacks():
+    assert [last_space(g) for g in (toy.make(), LINEAR, MAPPED)] == ["w+", "z", "w"]
+    with pytest.raises(ValueError, match=r"target: space 'w' given; \['z'\] are"):
+        to_space(LINEAR, jnp.asarray(CODES), "z", "w")
+    with pytest.raises(ValueError, match=r"target: space 'w\+' given; \['z', 'w'\]"):
+        to_space(MAPPED, jnp.asarray(CODES), "z", "w+")
+
+
+# pictures
+
+
+def edit(space, **changes):
+    return directions(VECTORS, **{"space": space, "scale": [1.0, 0.5]} | changes)
+
+
+def moved(codes, index=1):
+    """[N, S, D]: codes moved along a direction of `edit`, which is half as long."""
+    steps = 0.5 * np.asarray(STRENGTHS)[None, :, None] * VECTORS[index]
+    return codes[:, None] + steps
+
+
+def traverse(generator, edit, codes, **options):
+    values = {"space": "z", "chunk": 4} | options
+    images = traverse_images(
+        generator, edit, jnp.asarray(codes), 1, STRENGTHS, **values
+    )
+    assert isinstance(images, np.ndarray)
+    return images
+
+
+def test_a_linear_generator_draws_the_closed_form():
+    images = traverse(LINEAR, edit("z"), CODES)
+    assert images.shape == (N, 3, 4, 1, 1)
+    expected = moved(CODES) @ np.asarray(PARAMS["matrix"])
+    np.testing.assert_allclose(images[..., 0, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_a_mapped_generator_draws_the_closed_form(space):
+    matrix, map_matrix = (np.asarray(PARAMS[name]) for name in ("matrix", "map"))
+    before = traverse(MAPPED, edit("z"), CODES)[..., 0, 0]
+    np.testing.assert_allclose(before, moved(CODES) @ map_matrix @ matrix, atol=1e-4)
+    codes = CODES if space == "w" else CODES @ map_matrix
+    behind = traverse(MAPPED, edit("w"), CODES, space=space)[..., 0, 0]
+    np.testing.assert_allclose(behind, moved(codes) @ matrix, atol=1e-4)
+
+
+def test_an_edit_in_w_comes_behind_the_truncation():
+    w = MEAN + 0.5 * (2 * CODES - MEAN)
+    for space in ("w", "w+"):
+        images = traverse(toy.make(), edit(space), CODES, psi=0.5)
+        np.testing.assert_allclose(shape(images), 11 * moved(w), rtol=1e-4, atol=1e-4)
+
+
+def test_an_edit_in_z_comes_before_mapping_and_truncation():
+    w = MEAN + 0.5 * (2 * moved(CODES) - MEAN)
+    images = traverse(toy.make(), edit("z"), CODES, psi=0.5)
+    np.testing.assert_allclose(shape(images), 11 * w, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cutoff_truncates_the_first_rows():
+    for space, by_hand in (
+        ("z", truncated(doubled(2 * moved(CODES)), 0.5, 1)),
+        (
+            "w",
+            doubled(moved(0 * CODES)) + truncated(doubled(2 * CODES), 0.5, 1)[:, None],
+        ),
+    ):
+        images = traverse(toy.make(), edit(space), CODES, psi=0.5, cutoff=1)
+        np.testing.assert_allclose(
+            shape(images), drawn_by_hand(by_hand), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_layers_choose_the_rows():
+    rows = np.repeat(ROWS[:, None], 3, axis=1)
+    rows[:, :, 1] = moved(ROWS[:, 1])
+    images = traverse(toy.make(), edit("w+", layers=(1,)), ROWS, space="w+")
+    np.testing.assert_allclose(shape(images), drawn_by_hand(rows), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_labels_are_repeated_for_every_strength(space):
+    generator = toy.make(label_dim=2)
+    images = traverse(generator, edit(space), CODES, label=jnp.asarray(LABEL))
+    # into the mapping, and into the synthesis, of which it is a thousand
+    w = 2 * moved(CODES) if space == "z" else moved(2 * CODES)
+    offset = (1 + LABEL)[:, None, None]
+    if space == "w":
+        expected = 11 * (moved(2 * CODES + 1 + LABEL[:, None]))
+    else:
+        expected = 11 * (w + offset)
+    expected = expected + 1000 * LABEL[:, None, None]
+    np.testing.assert_allclose(shape(images), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_noise_belongs_to_the_code_and_not_to_the_strength():
+    key = jax.random.key(4)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(N))
+    quiet = traverse(toy.make(), edit("w"), CODES)
+    by_keys = traverse(toy.make(), edit("w"), CODES, noise=keys) - quiet
+    drawn_noise = [float(jax.random.uniform(one, ())) for one in keys]
+    for row, value in zip(by_keys, drawn_noise, strict=True):
+        np.testing.assert_allclose(row, value, atol=1e-5)
+    assert len(set(drawn_noise)) == N
+    by_key = traverse(toy.make(), edit("w"), CODES, noise=key) - quiet
+    np.testing.assert_allclose(by_key, by_keys, atol=1e-5)
+    for rows in (1, N):
+        noise = {"map": jnp.arange(float(rows))[:, None]}
+        by_map = traverse(toy.make(), edit("w"), CODES, noise=noise) - quiet
+        expected = np.broadcast_to(np.arange(rows)[:, None, None], (N, 3, D))
+        np.testing.assert_allclose(shape(by_map), expected, atol=1e-4)
+    for word in ("none", "fixed", Noise.FIXED):
+        again = traverse(toy.make(), edit("w"), CODES, noise=word)
+        np.testing.assert_array_equal(again, quiet)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 9, 100])
+def test_chunks_change_nothing_and_progress_counts_all(chunk):
+    finished = []
+    whole = traverse(toy.make(), edit("w"), CODES, chunk=9)
+    images = traverse(
+        toy.make(), edit("w"), CODES, chunk=chunk, progress=finished.append
+    )
+    assert error(images, whole) <= 1e-6
+    assert sum(finished) == 9
+
+
+@pytest.mark.parametrize(
+    ("generator", "space", "options", "message"),
+    [
+        (toy.make(), "s", {}, "edit: of space 's'; "),
+        (toy.make(), "feature:b4", {}, "edit: of space 'feature:b4'"),
+        (LINEAR, "w", {}, r"edit: of space 'w'; \['z'\] are accepted"),
+        (MAPPED, "w+", {}, r"edit: of space 'w\+'; \['z', 'w'\] are accepted"),
+        (toy.make(), "z", {"space": "w"}, "space: codes in w given for an edit in z"),
+        (toy.make(), "w", {"space": "s"}, "source: space 's' given"),
+        (LINEAR, "z", {"psi": 0.5}, r"psi: truncation ends in w\+"),
+        (toy.make(), "w", {"chunk": 0}, "chunk: 0 given"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(generator, space, options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        traverse(generator, edit(space), CODES, **options)
+
+
+def test_a_direction_that_does_not_exist():
+    with pytest.raises(IndexError, match="index: 2 given; there are 2"):
+        traverse_images(LINEAR, edit("z"), jnp.asarray(CODES), 2, STRENGTHS, space="z")
+
+
+def test_a_stylegan2_is_drawn_as_by_hand():
+    config = stylegan2.Config(
+        resolution=8,
+        channels=(3, 2),
+        z_dim=D,
+        w_dim=D,
+        mapping_layers=1,
+        mapping_width=D,
+        mapping_rate=1.0,
+    )
+    params = drawn(lambda key: stylegan2.init(key, config), 0, scale=1.0)
+    generator = Generator(params, config)
+    w = np.asarray(generator.broadcast(generator.map(jnp.asarray(CODES[:2]))))
+    mean = np.asarray(params["mapping"]["w_avg"])
+    w = mean + 0.7 * (w - mean)
+    made = edit("w", layers=(0, 2))
+    images = traverse(generator, made, CODES[:2], psi=0.7, chunk=6)
+    rows = np.repeat(w[:, None], 3, axis=1)
+    for layer in (0, 2):
+        rows[:, :, layer] = moved(w[:, layer])
+    by_hand = render(generator, rows.reshape(6, *rows.shape[2:]), chunk=6)
+    assert error(images.reshape(by_hand.shape), by_hand) <= 1e-5
+    # and on to the right generator: other weights, other pictures
+    other = dataclasses.replace(generator, params=jax.tree.map(jnp.ones_like, params))
+    assert error(traverse(other, made, CODES[:2], chunk=6), images) > 1e-2
