@@ -10,6 +10,8 @@ from jaxlatent.generators.base import Discriminator as Discriminator
 from jaxlatent.generators.base import Generator as Generator
 from jaxlatent.generators.base import fingerprint as fingerprint
 from jaxlatent.generators.base import render as render
+from jaxlatent.methods.ganspace import ganspace as ganspace
+from jaxlatent.methods.interfacegan import interfacegan as interfacegan
 from jaxlatent.methods.sefa import sefa as sefa
 from jaxlatent.networks.base import Network as Network
 from jaxlatent.types import Affine as Affine

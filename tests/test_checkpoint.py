@@ -414,12 +414,11 @@ def test_fields_that_a_file_uses_itself_are_refused(tmp_path):
 
 
 @pytest.mark.usefixtures("registered")
-def test_an_unknown_kind_is_named(tmp_path):
+def test_an_unknown_kind_is_named(tmp_path, monkeypatch):
     checkpoint.save_edit(tmp_path / "e.npz", walk())
-    kept = EDIT_KINDS.pop("walk of a test")
+    monkeypatch.delitem(EDIT_KINDS, "walk of a test")
     with pytest.raises(CheckpointError, match=r"kind 'walk of a test'; \['directions'"):
         checkpoint.load_edit(tmp_path / "e.npz")
-    EDIT_KINDS["walk of a test"] = kept
 
 
 def members(edit, tmp_path):
