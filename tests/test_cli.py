@@ -58,6 +58,12 @@ def broken():
 
 
 @pytest.fixture(autouse=True)
+def no_clock(monkeypatch):
+    """Bars would stand among the errors wherever a loaded machine is slow."""
+    monkeypatch.setattr(progress, "_DELAY", 3600.0)
+
+
+@pytest.fixture(autouse=True)
 def workplace(tmp_path, monkeypatch):
     """An empty current folder, and no compiled code kept outside it."""
     monkeypatch.chdir(tmp_path)
