@@ -188,6 +188,40 @@ def test_configs_tell_what_every_family_tells(case):
     assert hash(config) == hash(dataclasses.replace(config))
 
 
+def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
+    seen = []
+
+    def hook(name):
+        return lambda value: seen.append(name) or value
+
+    def run(generator, z):
+        names = generator.feature_names
+        hooks = {name: hook(name) for name in names}
+        found = generator.features(generator.map(z), names=names)
+        return found, generator.synthesize(generator.map(z), hooks=hooks)
+
+    found, _ = jax.eval_shape(run, case.generator, case.codes)
+    assert set(found) == set(seen)  # jax sorts what it returns
+    assert tuple(seen) == case.generator.feature_names
+
+
+def test_hooks_change_what_follows(case):
+    names = case.generator.feature_names
+    first, last = names[0], names[-1]
+    if case.name == "rendered":  # whose pictures take long to build
+        last = "factors"
+    latent = case.generator.map(case.codes)
+
+    @jax.jit
+    def run(generator, latent, gain):
+        hooks = {first: lambda value: gain * value}
+        return generator.features(latent, names=(first, last), hooks=hooks)
+
+    plain, changed = run(case.generator, latent, 1), run(case.generator, latent, 3)
+    assert error(changed[first], 3 * np.asarray(plain[first])) < 1e-6
+    assert np.abs(np.asarray(changed[last]) - np.asarray(plain[last])).max() > 1e-3
+
+
 def test_there_is_a_case_for_every_family():
     assert set(CONFIGS) == {*base.FAMILIES, "functions"}
 
@@ -376,7 +410,7 @@ def test_parameters_may_be_any_pytree():
         (lambda g, z: g.synthesize(z, noise="loud"), "noise: 'loud' given"),
         (lambda g, z: g.broadcast(z), r"latent: .* has no w\+"),
         (lambda g, z: g.truncate(z, 0.5), "psi: given"),
-        (lambda g, z: g.features(z, names=["b4"]), r"names: \('b4',\) given"),
+        (lambda g, z: g.features(z, names=["b4"]), r"names: \['b4'\] given"),
         (lambda g, z: g.sample(jax.random.key(0), 1, truncation=0.5), "truncation: "),
         (lambda g, z: Generator.from_functions(affine, z_dim=3, w_dim=4), "w_dim: 4"),
     ],

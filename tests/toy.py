@@ -49,9 +49,10 @@ def truncate(params, config, w, psi, cutoff=None):
     return jnp.where(rows, mean + psi * (w - mean), w)
 
 
-def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED):
+def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED, hooks=None):
     rows = broadcast(config, latent)
-    image = params["gain"] * (rows[:, 0] + 10 * rows[:, 1])
+    mixed = (hooks or {}).get("mixed", lambda x: x)(rows[:, 0] + 10 * rows[:, 1])
+    image = params["gain"] * mixed
     if isinstance(noise, dict):
         image = image + noise["map"]
     elif not isinstance(noise, Noise):

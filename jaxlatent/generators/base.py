@@ -1,9 +1,10 @@
 """`Generator`: parameters and a frozen config, seen through the functions of a family.
 
 A family is a module whose `Config` class and functions `init`, `prepare`, `sample`,
-`map`, `broadcast`, `truncate`, `synthesize`, `features`, `affines` and `embed` share
-their names with every other family. The module is found from the class of the config,
-so a generator carries nothing but arrays and static data and is itself a pytree.
+`map`, `broadcast`, `truncate`, `synthesize`, `features`, `feature_names`, `affines` and
+`embed` share their names with every other family. The module is found from the class of
+the config, so a generator carries nothing but arrays and static data and is itself a
+pytree.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxlatent.generators.steps import Hook
 from jaxlatent.types import Affine, Noise, Params
 
 
@@ -152,11 +154,22 @@ class Generator:
         label: jax.Array | None = None,
         *,
         noise: NoiseInput = Noise.FIXED,
+        hooks: Mapping[str, Hook] | None = None,
         **options: Any,
     ) -> jax.Array:
-        """Latents -> images [N, H, W, C], nominally in [-1, 1], not clipped."""
+        """Latents -> images [N, H, W, C], nominally in [-1, 1], not clipped.
+
+        `hooks` are functions of activations, by the names of `feature_names`; what they
+        return takes the activation's place.
+        """
         return self.family.synthesize(
-            self.params, self.config, latent, label, noise=as_noise(noise), **options
+            self.params,
+            self.config,
+            latent,
+            label,
+            noise=as_noise(noise),
+            hooks=hooks,
+            **options,
         )
 
     def features(
@@ -166,9 +179,10 @@ class Generator:
         *,
         names: Iterable[str],
         noise: NoiseInput = Noise.FIXED,
+        hooks: Mapping[str, Hook] | None = None,
         **options: Any,
     ) -> dict[str, jax.Array]:
-        """Activations by layer name; nothing behind the last one asked for is run."""
+        """Activations by name; nothing behind the last one asked for is run."""
         return self.family.features(
             self.params,
             self.config,
@@ -176,8 +190,14 @@ class Generator:
             label,
             names=tuple(names),
             noise=as_noise(noise),
+            hooks=hooks,
             **options,
         )
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What `features` and hooks know, in the network's order."""
+        return self.family.feature_names(self.config)
 
     def affines(self) -> tuple[Affine, ...]:
         """Every place where a latent enters linearly, in the network's order."""

@@ -1,19 +1,23 @@
 """The family of generators that are made of a user's own functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxlatent.generators import steps
 from jaxlatent.generators.base import normal_codes, without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.plain import without_truncation
+from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
+
+FEATURES = ("image",)
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,12 @@ def synthesize(
     label: jax.Array | None = None,
     *,
     noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> jax.Array:
     """Latents [N, D] -> images [N, H, W, C]."""
     without_label(label)
     without_noise(noise)
-    return config.synthesize_function(params, latent)
+    return steps.last(_run(params, config, latent), hooks, FEATURES)
 
 
 def features(
@@ -81,14 +86,23 @@ def features(
     *,
     names: tuple[str, ...],
     noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> dict[str, jax.Array]:
     """The image under the name "image"; foreign functions show nothing else."""
-    if set(names) - {"image"}:
-        raise ValueError(f'names: {names} given; this generator offers ("image",)')
-    image = synthesize(params, config, latent, label, noise=noise)
-    return dict.fromkeys(names, image)
+    without_label(label)
+    without_noise(noise)
+    return steps.collect(_run(params, config, latent), names, hooks, FEATURES)
+
+
+def feature_names(config: Config) -> tuple[str, ...]:
+    """Of the image alone."""
+    return FEATURES
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     """None: where a latent enters a foreign function is not known."""
     return ()
+
+
+def _run(params: Params, config: Config, latent: jax.Array) -> Steps:
+    yield "image", config.synthesize_function(params, latent)

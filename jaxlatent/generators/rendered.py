@@ -18,6 +18,7 @@ of each q_j is positive, the sign that the library gives to eigenvectors.
 
 import importlib.resources
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.data import faces
-from jaxlatent.generators.base import (
-    Generator,
-    without_label,
-    without_noise,
-)
+from jaxlatent.generators import steps
+from jaxlatent.generators.base import Generator, without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
+from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
 
 FEATURES = ("layer0", "factors", "image")
@@ -144,15 +143,16 @@ def synthesize(
     label: jax.Array | None = None,
     *,
     noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> jax.Array:
     """Latents [N, D] -> images [N, size, size, 3] in [-1, 1].
 
     Raises:
         ValueError: for latents of another shape, a label, or noise.
     """
-    return features(params, config, latent, label, names=("image",), noise=noise)[
-        "image"
-    ]
+    without_label(label)
+    without_noise(noise)
+    return steps.last(_run(params, config, latent), hooks, FEATURES)
 
 
 def features(
@@ -163,6 +163,7 @@ def features(
     *,
     names: tuple[str, ...],
     noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> dict[str, jax.Array]:
     """Any of "layer0" [N, H], "factors" [N, F] and "image" [N, size, size, 3].
 
@@ -171,14 +172,12 @@ def features(
     """
     without_label(label)
     without_noise(noise)
-    if set(names) - set(FEATURES):
-        raise ValueError(f"names: {names} given; this generator offers {FEATURES}")
-    known = {"layer0": _layer0(params, config, latent)}
-    if set(names) & {"factors", "image"}:
-        known["factors"] = _factors(params, config, known["layer0"])
-    if "image" in names:
-        known["image"] = faces.render(known["factors"], size=config.size)
-    return {name: known[name] for name in names}
+    return steps.collect(_run(params, config, latent), names, hooks, FEATURES)
+
+
+def feature_names(config: Config) -> tuple[str, ...]:
+    """The first layer, the factors and the image."""
+    return FEATURES
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
@@ -214,6 +213,13 @@ def save_embedded(path: str | Path) -> None:
     }
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez_compressed(path, header=text, **arrays)
+
+
+def _run(params: Params, config: Config, z: jax.Array) -> Steps:
+    """Hand out every stage; go on with what comes back."""
+    units = yield "layer0", _layer0(params, config, z)
+    values = yield "factors", _factors(params, config, units)
+    yield "image", faces.render(values, size=config.size)
 
 
 def _layer0(params: Params, config: Config, z: jax.Array) -> jax.Array:

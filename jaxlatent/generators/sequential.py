@@ -16,7 +16,7 @@ A chain is described by its layers, in Python or as JSON:
 Layers bear the names of the checkpoint's modules, parameters those of its tensors.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxlatent.generators import steps
 from jaxlatent.generators.base import without_label, without_noise
 from jaxlatent.generators.fields import Count, MapShape
 from jaxlatent.generators.plain import broadcast as broadcast
@@ -40,6 +41,7 @@ from jaxlatent.generators.sequential_layers import (
     Unflatten,
 )
 from jaxlatent.generators.sequential_weighted import STATISTICS, Weighted
+from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
 
 
@@ -127,15 +129,25 @@ def synthesize(
     label: jax.Array | None = None,
     *,
     noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> jax.Array:
     """z [N, z_dim] -> images [N, H, W, C] in [-1, 1].
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: z.
+        label: not accepted.
+        noise: "fixed" or "none"; there is none.
+        hooks: functions of activations, by layer, whose results take their place.
 
     Raises:
         ValueError: for a latent of another shape, a label, or noise.
     """
     without_label(label)
     without_noise(noise)
-    *_, (_, image) = _steps(params, config, latent, "latent")
+    running = _run(params, config, latent, "latent")
+    image = steps.last(running, hooks, feature_names(config))
     low, high = config.image_range
     # spelled so that the range [-1, 1] changes no bit
     return image * (2 / (high - low)) - (high + low) / (high - low)
@@ -149,6 +161,7 @@ def features(
     *,
     names: tuple[str, ...],
     noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> dict[str, jax.Array]:
     """What leaves the named layers, [N, D] or [N, H, W, C], before the image range.
 
@@ -159,16 +172,13 @@ def features(
     """
     without_label(label)
     without_noise(noise)
-    offered = tuple(layer.name for layer in config.layers)
-    if set(names) - set(offered):
-        raise ValueError(f"names: {names} given; this generator offers {offered}")
-    found = {}
-    steps = _steps(params, config, latent, "latent")
-    while set(found) != set(names):
-        name, activation = next(steps)
-        if name in names:
-            found[name] = activation
-    return found
+    running = _run(params, config, latent, "latent")
+    return steps.collect(running, names, hooks, feature_names(config))
+
+
+def feature_names(config: Config) -> tuple[str, ...]:
+    """The names of the layers."""
+    return tuple(layer.name for layer in config.layers)
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
@@ -206,8 +216,8 @@ def discriminate(
     without_label(label)
     low, high = config.image_range
     inside = images * ((high - low) / 2) + (high + low) / 2
-    *_, (_, logits) = _steps(params, config, inside, "images")
-    return logits
+    running = _run(params, config, inside, "images")
+    return steps.last(running, None, ())
 
 
 def trainable(params: Params) -> Params:
@@ -217,10 +227,8 @@ def trainable(params: Params) -> Params:
     )
 
 
-def _steps(
-    params: Params, config: Chain, x: jax.Array, argument: str
-) -> Iterator[tuple[str, jax.Array]]:
-    """The name of each layer and what leaves it."""
+def _run(params: Params, config: Chain, x: jax.Array, argument: str) -> Steps:
+    """Hand out what leaves each layer; go on with what comes back."""
     if x.shape[1:] != config.input_shape:
         accepted = ", ".join(("N", *(str(side) for side in config.input_shape)))
         raise ValueError(f"{argument}: shape {x.shape} given; [{accepted}] is accepted")
@@ -229,7 +237,7 @@ def _steps(
         x = x.astype(jnp.result_type(*leaves))
     for layer in config.layers:
         x = layer(_weights(params, layer.name), x)
-        yield layer.name, x
+        x = yield layer.name, x
 
 
 def _weights(params: Params, name: str) -> Params:

@@ -9,7 +9,7 @@ carry no run-time gain, except the image and skip kernels (1 / sqrt(fan in)).
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.generators import ops
+from jaxlatent.generators import ops, steps
 from jaxlatent.generators.base import as_label, normal_codes
 from jaxlatent.generators.filters import make_filter, upsample
+from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
     check_sizes,
@@ -334,6 +335,7 @@ def synthesize(
     label: jax.Array | None = None,
     *,
     noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> jax.Array:
     """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
 
@@ -345,13 +347,13 @@ def synthesize(
         noise: `Noise.FIXED` or `Noise.NONE`; one key or [N] keys for fresh noise, whose
             draws depend on the key and the sample alone; or maps by layer name, each
             [N or 1, r, r].
+        hooks: functions of activations, by the names of `feature_names`, whose results
+            take their place.
     """
     del label
-    image = None
-    for name, value in _run(params, config, latent, noise):
-        if name == f"b{config.resolution}.image":
-            image = value
-    assert image is not None
+    image = steps.last(
+        _run(params, config, latent, noise), hooks, feature_names(config)
+    )
     return jnp.tanh(image) if config.final_tanh else image
 
 
@@ -363,32 +365,31 @@ def features(
     *,
     names: tuple[str, ...],
     noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed.
-
-    Names are those of the layers ("b8.conv0", "b8.torgb"), of the blocks ("b8": what it
-    hands on) and of the images so far ("b8.image": behind the to-RGB layer).
-    """
+    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
     del label
-    known = [layer.name for layer in layers(config)]
-    known += [f"{layer.block}.image" for layer in layers(config) if layer.rgb]
-    known += [f"b{resolution}" for resolution in config.resolutions]
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        raise ValueError(f"names: {unknown} given; some of {known} are accepted")
-    found: dict[str, jax.Array] = {}
-    for name, value in _run(params, config, latent, noise):
-        if name in names:
-            found[name] = value
-        if len(found) == len(set(names)):
-            break
-    return found
+    running = _run(params, config, latent, noise)
+    return steps.collect(running, names, hooks, feature_names(config))
 
 
-def _run(
-    params: Params, config: Config, latent: Any, noise: Any
-) -> Iterator[tuple[str, jax.Array]]:
-    """Yield every named activation as the network computes it."""
+def feature_names(config: Config) -> tuple[str, ...]:
+    """Layers ("b8.conv0"), blocks ("b8": what it hands on), images so far ("b8.image").
+
+    In the network's order; "b8.torgb" is what a to-RGB layer adds to the image.
+    """
+    names = []
+    for layer in layers(config):
+        names.append(layer.name)
+        if layer.kind == "conv1":
+            names.append(layer.block)
+        if layer.rgb:
+            names.append(f"{layer.block}.image")
+    return tuple(names)
+
+
+def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
+    """Hand out every named activation; go on with what comes back."""
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
     prepared = params.get("prepared", {})
@@ -407,9 +408,9 @@ def _run(
                 x, entry["weight"], style[layer.name] * gain, demodulate=False
             )
             y = ops.activate(y, entry["bias"], clamp=config.clamp)
-            yield layer.name, y
+            y = yield layer.name, y
             image = y if image is None else upsample(image, taps) + y
-            yield f"{layer.block}.image", image
+            image = yield f"{layer.block}.image", image
             continue
         if layer.up and residual:
             kernel = params["synthesis"][layer.block]["skip"]["weight"]
@@ -435,11 +436,11 @@ def _run(
             gain=ops.ACTIVATIONS[config.activation].gain * scale,
             clamp=None if config.clamp is None else config.clamp * scale,
         )
-        yield layer.name, x
+        x = yield layer.name, x
         if layer.kind == "conv1":
             if shortcut is not None:
                 x, shortcut = x + shortcut, None
-            yield layer.block, x
+            x = yield layer.block, x
 
 
 def _noise_maps(
