@@ -10,6 +10,8 @@ from jaxlatent.generators.base import Discriminator as Discriminator
 from jaxlatent.generators.base import Generator as Generator
 from jaxlatent.generators.base import fingerprint as fingerprint
 from jaxlatent.generators.base import render as render
+from jaxlatent.joining import combine as combine
+from jaxlatent.joining import concatenate as concatenate
 from jaxlatent.methods.ganspace import ganspace as ganspace
 from jaxlatent.methods.interfacegan import interfacegan as interfacegan
 from jaxlatent.methods.sefa import sefa as sefa
@@ -21,6 +23,5 @@ from jaxlatent.types import Edit as Edit
 from jaxlatent.types import Noise as Noise
 from jaxlatent.types import Params as Params
 from jaxlatent.types import Scorer as Scorer
-from jaxlatent.types import concatenate as concatenate
 from jaxlatent.types import directions as directions
 from jaxlatent.types import register_edit as register_edit

@@ -256,7 +256,7 @@ class Directions:
             scale=self.scale[rows],
             bias=None if self.bias is None else self.bias[rows],
             info={
-                key: value[rows] if _per_direction(value, len(self)) else value
+                key: value[rows] if per_direction(value, len(self)) else value
                 for key, value in self.info.items()
             },
             names=tuple(self.names[index] for index in chosen),
@@ -340,56 +340,6 @@ def directions(
     )
 
 
-def concatenate(parts: Sequence[Directions]) -> Directions:
-    """Join directions of one space, generator and choice of layers into one edit.
-
-    Entries of `info` that hold one value per direction are joined where every part has
-    them; the method is kept where all parts agree.
-
-    Raises:
-        ValueError: if the parts differ in space, layers, mean, generator or shape.
-    """
-    if not parts:
-        raise ValueError("parts: none given; at least one is needed")
-    first = parts[0]
-    for part in parts[1:]:
-        for label in ("space", "layers", "generator"):
-            if getattr(part, label) != getattr(first, label):
-                raise ValueError(
-                    f"parts: {label} differs: {getattr(first, label)!r} and "
-                    f"{getattr(part, label)!r}"
-                )
-        if part.vectors.shape[1:] != first.vectors.shape[1:]:
-            raise ValueError(
-                f"parts: vectors {first.vectors.shape} and {part.vectors.shape} differ "
-                "in more than their number"
-            )
-        if not _same(part.mean, first.mean):
-            raise ValueError("parts: their means differ")
-    shared = set.intersection(*(set(part.info) for part in parts))
-    offsets = [
-        jnp.zeros_like(part.scale) if part.bias is None else part.bias for part in parts
-    ]
-    return dataclasses.replace(
-        first,
-        vectors=jnp.concatenate([part.vectors for part in parts]),
-        scale=jnp.concatenate([part.scale for part in parts]),
-        bias=(
-            None
-            if all(part.bias is None for part in parts)
-            else jnp.concatenate(offsets)
-        ),
-        info={
-            key: jnp.concatenate([part.info[key] for part in parts])
-            for key in sorted(shared)
-            if all(_per_direction(part.info[key], len(part)) for part in parts)
-            and len({part.info[key].shape[1:] for part in parts}) == 1
-        },
-        names=tuple(name for part in parts for name in part.names),
-        method=first.method if len({part.method for part in parts}) == 1 else "",
-    )
-
-
 def parse_layers(
     layers: Sequence[int] | str | None, num_layers: int
 ) -> tuple[int, ...] | None:
@@ -466,11 +416,6 @@ def _concrete_index(index: int, count: int) -> int:
     return index
 
 
-def _per_direction(value: jax.Array, count: int) -> bool:
+def per_direction(value: jax.Array, count: int) -> bool:
+    """Whether an array of `info` holds one entry for each of `count` directions."""
     return value.ndim > 0 and value.shape[0] == count
-
-
-def _same(left: jax.Array | None, right: jax.Array | None) -> bool:
-    if left is None or right is None:
-        return left is right
-    return left.shape == right.shape and bool(jnp.all(left == right))

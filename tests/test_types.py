@@ -12,7 +12,6 @@ from jaxlatent.types import (
     EDIT_KINDS,
     Directions,
     Edit,
-    concatenate,
     directions,
     parse_layers,
     register_edit,
@@ -349,7 +348,7 @@ def test_what_would_broadcast_or_round_is_refused(call, message):
         call(edit(), jnp.asarray(CODES))
 
 
-# select, rename, concatenate
+# select, rename
 
 
 def test_select_takes_rows_of_everything_that_has_one_per_direction():
@@ -379,51 +378,6 @@ def test_rename_changes_the_named_ones_alone():
     assert edit().names == ("direction 0", "direction 1", "direction 2")
     with pytest.raises(IndexError, match="index: 3 given"):
         made.rename({3: "d"})
-
-
-def test_concatenating_the_pieces_gives_the_whole():
-    whole = edit(info={"value": np.arange(3.0), "map": normal(5, 3, 2)}, method="m")
-    joined = concatenate([whole.select([0]), whole.select([1, 2])])
-    for ours, theirs in zip(
-        jax.tree.leaves(joined), jax.tree.leaves(whole), strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-    assert jax.tree.structure(joined) == jax.tree.structure(whole)
-
-
-def test_concatenate_joins_what_all_parts_have():
-    first = edit(info={"value": np.arange(3.0), "own": np.ones(3)}, method="sefa")
-    second = edit(bias=None, info={"value": np.ones(3)}, method="ganspace")
-    joined = concatenate([first, second])
-    assert joined.method == ""
-    assert list(joined.info) == ["value"]
-    np.testing.assert_array_equal(joined.bias, [*BIAS, 0, 0, 0])
-    assert concatenate([second, second]).bias is None
-    # one value per direction, but of another size: not to be joined
-    wide, narrow = (edit(info={"map": np.ones((3, n))}) for n in (2, 4))
-    assert concatenate([wide, narrow]).info == {}
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"space": "z"}, "parts: space differs: 'w' and 'z'"),
-        ({"layers": (1,)}, r"parts: layers differs: None and \(1,\)"),
-        ({"generator": "g"}, "parts: generator differs: '' and 'g'"),
-        ({"vectors": ROW_VECTORS}, "parts: vectors .* differ in more than their num"),
-        ({"mean": None}, "parts: their means differ"),
-        ({"mean": MEAN + 1}, "parts: their means differ"),
-    ],
-)
-def test_parts_that_do_not_go_together_are_refused(changes, message):
-    vectors = changes.pop("vectors", VECTORS)
-    with pytest.raises(ValueError, match=f"^{message}"):
-        concatenate([edit(), edit(vectors, **changes)])
-
-
-def test_no_parts_are_refused():
-    with pytest.raises(ValueError, match="parts: none given"):
-        concatenate([])
 
 
 # layers

@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A room may import itself and the rooms named. A deeper name is a room of its own.
 ROOMS = {
     "jaxlatent.types": [],
+    "jaxlatent.joining": ["jaxlatent.types"],
     "jaxlatent.files": [],
     "jaxlatent.parallel": ["jaxlatent.types"],
     "jaxlatent.numerics": ["jaxlatent.types", "jaxlatent.parallel"],

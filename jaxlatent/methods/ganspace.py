@@ -40,7 +40,7 @@ codes (1 000 000 in the paper), blocks of max(batch, 2000, 3 K) rows.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -93,21 +93,27 @@ class Decomposition(NamedTuple):
     latent_stdev: np.ndarray | None = None
 
 
+class Options(TypedDict, total=False):
+    """How to decompose; `decompose` tells what each option does."""
+
+    k: int | None
+    estimator: str
+    resample: bool
+    passes: int
+    chunk: int | None
+    mesh: Mesh | None
+    progress: Progress | None
+
+
 def ganspace(
     features: Callable[[jax.Array], jax.Array],
     sample: Callable[[jax.Array, int], jax.Array],
     *,
     num: int,
-    k: int | None = None,
-    estimator: str = "exact",
     key: jax.Array,
     space: str = "w",
     regressed: bool = False,
-    resample: bool = False,
-    passes: int = 2,
-    chunk: int | None = None,
-    mesh: Mesh | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Directions:
     """GANSpace of any function of any latents.
 
@@ -117,16 +123,10 @@ def ganspace(
         features: latents [N, d] -> [N, ...]; the identity for PCA of the latent.
         sample: `(key, num) -> latents [num, d]`; called for one code at a time.
         num: codes to use.
-        k: components; None for 80, or as many as there are.
-        estimator: "exact", "randomized", "incremental", "ica" or "sparse".
         key: of all draws; code i depends on the key and i alone.
         space: that of the result: of the features, or, if `regressed`, of the latents.
         regressed: return directions of the latent instead of the features.
-        resample: regress on fresh codes without intercept, as the original.
-        passes: over the codes, for "randomized".
-        chunk: codes per compiled call, None for as many as fill 32 MiB of features.
-        mesh: devices among which each chunk is split.
-        progress: called with the number of codes just finished.
+        **options: as for `decompose`.
 
     Returns:
         Directions of unit vectors in `space`; `info` as `feature_directions` says.
@@ -134,19 +134,8 @@ def ganspace(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    found = decompose(
-        function_source(features, sample),
-        num=num,
-        k=k,
-        estimator=estimator,
-        key=key,
-        regressed=regressed,
-        resample=resample,
-        passes=passes,
-        chunk=chunk,
-        mesh=mesh,
-        progress=progress,
-    )
+    source = function_source(features, sample)
+    found = decompose(source, num=num, key=key, regressed=regressed, **options)
     build = latent_directions if regressed else feature_directions
     return build(found, space=space)
 
@@ -157,16 +146,10 @@ def discover(
     layer: str | None = None,
     regress: str | None = None,
     layers: Sequence[int] | str | None = None,
-    estimator: str = "exact",
-    num: int | None = None,
-    k: int | None = None,
-    key: jax.Array,
     label: ArrayLike | None = None,
-    resample: bool = False,
-    passes: int = 2,
-    chunk: int | None = None,
-    mesh: Mesh | None = None,
-    progress: Progress | None = None,
+    num: int | None = None,
+    key: jax.Array,
+    **options: Unpack[Options],
 ) -> Directions:
     """GANSpace of a generator.
 
@@ -175,21 +158,15 @@ def discover(
 
     Args:
         generator: the generator.
-        layer: what to decompose: "w", or the name of a feature; None for w.
+        layer: what to decompose: "w", or one of `Generator.feature_names`; None for w.
         regress: the latent to carry components of a layer to: "w" or "z". None for
             directions of the layer itself, in space "feature:LAYER".
         layers: rows of w+ to edit: indices or a selection such as "0-1"; None for all.
-        num: codes; None for 1 000 000 of w and 20 000 of features.
         label: the class of every code, an index or weights [C], for class-conditional
             generators.
-        estimator: this and the others as in `ganspace`.
-        k: components.
+        num: codes; None for 1 000 000 of w and 20 000 of features.
         key: of all draws.
-        resample: regress on fresh codes.
-        passes: over the codes.
-        chunk: codes per compiled call.
-        mesh: devices.
-        progress: callback.
+        **options: as for `decompose`.
 
     Raises:
         ValueError: names the argument that does not fit.
@@ -203,21 +180,15 @@ def discover(
             f"layers: {layers!r} given for directions in {space!r}; rows are chosen in "
             f"{generator.latent_space!r} alone"
         )
-    found = decompose(
-        source,
-        num=num or (1_000_000 if layer in (None, "w") else 20_000),
-        k=k,
-        estimator=estimator,
-        key=key,
-        regressed=regressed,
-        resample=resample,
-        passes=passes,
-        chunk=chunk,
-        mesh=mesh,
-        progress=progress,
-    )
+    num = num or default_num(layer)
+    found = decompose(source, num=num, key=key, regressed=regressed, **options)
     build = latent_directions if regressed else feature_directions
     return build(found, space=space, layers=rows, generator=fingerprint(generator))
+
+
+def default_num(layer: str | None) -> int:
+    """Codes to use: 1 000 000 of w, as the paper, 20 000 of features."""
+    return 1_000_000 if layer in (None, "w") else 20_000
 
 
 def function_source(
@@ -271,8 +242,24 @@ def decompose(
 ) -> Decomposition:
     """Components of features and, if `regressed`, of the latents behind them.
 
-    See `ganspace` for the arguments. Memory does not grow with `num`, except for "ica"
-    and "sparse". Orders and ranks are decided on the host.
+    Memory does not grow with `num`, except for "ica" and "sparse". Orders and ranks are
+    decided on the host.
+
+    Args:
+        source: codes and what to decompose.
+        num: codes to use.
+        k: components; None for 80, or as many as there are.
+        estimator: "exact", "randomized", "incremental", "ica" or "sparse".
+        key: of all draws; code i depends on the key and i alone.
+        regressed: carry the components to the latents.
+        resample: regress on fresh codes without intercept, as the original.
+        passes: over the codes, for "randomized".
+        chunk: codes per compiled call, None for as many as fill 32 MiB of features.
+        mesh: devices among which each chunk is split.
+        progress: called with the number of codes just finished.
+
+    Raises:
+        ValueError: names the argument that does not fit.
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator: {estimator!r} given; {ESTIMATORS} are accepted")
