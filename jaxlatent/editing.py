@@ -1,12 +1,22 @@
 """From codes to edited pictures: spaces, truncation and traversals."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from jaxlatent.generators.base import Generator, NoiseInput, per_image, render
+from jaxlatent.generators.base import (
+    Generator,
+    NoiseInput,
+    in_chunks,
+    per_image,
+    render,
+)
+from jaxlatent.generators.steps import check_names
 from jaxlatent.types import Edit, Noise
 
 CODE_SPACES = ("z", "w", "w+")
@@ -65,14 +75,16 @@ def to_space(
 
 def traverse_images(
     generator: Generator,
-    edit: Edit,
+    edit: Edit | Sequence[Edit],
     codes: jax.Array,
     index: int,
     strengths: Sequence[float],
     *,
     space: str,
+    absolute: bool = False,
     psi: float | None = None,
     cutoff: int | None = None,
+    truncate: str = "before",
     label: jax.Array | None = None,
     noise: NoiseInput = Noise.FIXED,
     chunk: int = 8,
@@ -80,18 +92,21 @@ def traverse_images(
 ) -> np.ndarray:
     """Pictures of codes moved along one direction.
 
-    An edit in z acts before the mapping network. An edit in w or w+ acts behind the
-    truncation, on w+ where the generator has one.
+    An edit in z acts before the mapping network, an edit in w or w+ on w+ where the
+    generator has one, an edit in "feature:NAME" inside the synthesis network.
 
     Args:
         generator: the generator.
-        edit: the edit.
+        edit: the edit, or several that move together, each in its own space: GANSpace's
+            latent and activation edits of the same component.
         codes: [N, D] or [N, L, D].
         index: the direction.
         strengths: S of them.
         space: the space of `codes`; not behind that of the edit.
+        absolute: move to the strengths (`Directions.move_to`) instead of by them.
         psi: truncation, None for none.
         cutoff: rows that are truncated, None for all.
+        truncate: "before" or "after" an edit in w or w+.
         label: [N] or [N, C], for a class-conditional generator.
         noise: "fixed", "none", a key or [N] keys, or maps by layer name; the same for
             every strength.
@@ -100,35 +115,103 @@ def traverse_images(
 
     Returns:
         [N, S, H, W, C], not clipped, on the host.
+
+    Raises:
+        ValueError: if the edit's space is not the generator's, or codes are behind it;
+            or names the argument that does not fit.
     """
-    offered = [name for name in CODE_SPACES if name in generator.config.spaces]
-    if edit.space not in offered:
-        raise ValueError(f"edit: of space {edit.space!r}; {offered} are accepted")
-    last = last_space(generator)
-
-    def finish(codes: jax.Array, space: str, label: jax.Array | None) -> jax.Array:
-        return to_space(
-            generator, codes, space, last, psi=psi, cutoff=cutoff, label=label
-        )
-
-    def repeat(rows: jax.Array) -> jax.Array:
-        return rows[np.repeat(np.arange(len(rows)), len(strengths))]
-
-    early = edit.space == "z"
+    edits = tuple(edit) if isinstance(edit, Sequence) else (edit,)
+    for one in edits:
+        check_edit_space(generator, one)
+        if not 0 <= index < len(one):
+            raise IndexError(f"index: {index} given; there are {len(one)} directions")
+    if absolute and not all(hasattr(one, "move_to") for one in edits):
+        raise ValueError("absolute: this edit knows no coordinate to move to")
+    if truncate not in ("before", "after"):
+        raise ValueError(f'truncate: {truncate!r} given; "before" or "after"')
+    mapped = "w" in generator.config.spaces
+    inside = tuple(one for one in edits if feature_of(one) is not None)
+    early = tuple(one for one in edits if one.space == "z" and mapped)
+    late = tuple(one for one in edits if one not in (*inside, *early))
     if early and space != "z":
         raise ValueError(f"space: codes in {space} given for an edit in z")
-    base = codes if early else finish(codes, space, label)
-    moved = edit.traverse(base, index, jnp.asarray(strengths))
-    total = len(codes) * len(strengths)
-    moved = jnp.swapaxes(moved, 0, 1).reshape(total, *base.shape[1:])  # [N S ...]
-    label = None if label is None else repeat(label)
-    noise = jax.tree.map(repeat, per_image(noise, len(codes)))
-    images = render(
-        generator,
-        finish(moved, "z", label) if early else moved,
-        label,
-        noise=noise,
-        chunk=chunk,
-        progress=progress,
-    )
+    copies = np.repeat(np.arange(len(codes)), len(strengths))
+    amounts = jnp.tile(jnp.asarray(strengths, jnp.float32), len(codes))
+    last = last_space(generator)
+
+    def move(latent: jax.Array, some: Sequence[Edit]) -> jax.Array:
+        for one in some:
+            latent = _move(one, latent, index, amounts, absolute)
+        return latent
+
+    def carry(latent: jax.Array, label: jax.Array | None) -> jax.Array:
+        first = psi if truncate == "before" else None
+        return to_space(
+            generator, latent, space, last, psi=first, cutoff=cutoff, label=label
+        )
+
+    labels = None if label is None else label[copies]
+    if early:
+        latent = carry(move(codes[copies], early), labels)
+    else:
+        latent = carry(codes, label)[copies]
+    latent = move(latent, late)
+    if truncate == "after":
+        latent = to_space(generator, latent, last, last, psi=psi, cutoff=cutoff)
+    noise = jax.tree.map(lambda rows: rows[copies], per_image(noise, len(codes)))
+    if inside:
+        call = partial(_synthesize_edited, absolute, generator, inside, index)
+        inputs = (latent, amounts, labels, noise)
+        parts = in_chunks(call, inputs, len(copies), chunk, progress)
+        images = np.concatenate(list(parts))
+    else:
+        images = render(
+            generator, latent, labels, noise=noise, chunk=chunk, progress=progress
+        )
     return images.reshape(codes.shape[0], len(strengths), *images.shape[1:])
+
+
+def feature_of(edit: Edit) -> str | None:
+    """The feature that an edit moves; None for an edit of latents."""
+    kind, _, name = edit.space.partition(":")
+    return name if kind == "feature" else None
+
+
+def check_edit_space(generator: Generator, edit: Edit) -> None:
+    """Raise ValueError unless the generator has an edit's space."""
+    offered = [name for name in CODE_SPACES if name in generator.config.spaces]
+    name = feature_of(edit)
+    if name is None and edit.space not in offered:
+        raise ValueError(f"edit: of space {edit.space!r}; {offered} are accepted")
+    if name is not None:
+        check_names("edit", [name], generator.feature_names)
+
+
+def _move(
+    edit: Any, latent: jax.Array, index: ArrayLike, amounts: jax.Array, absolute: bool
+) -> jax.Array:
+    return (edit.move_to if absolute else edit.shift)(latent, index, amounts)
+
+
+@partial(jax.jit, static_argnums=0)
+def _synthesize_edited(
+    absolute: bool,
+    generator: Generator,
+    edits: tuple[Edit, ...],
+    index: jax.Array,
+    latent: jax.Array,
+    amounts: jax.Array,
+    label: jax.Array | None,
+    noise: Any,
+) -> jax.Array:
+    """Synthesis with edits of (flattened) activations in its midst."""
+
+    def moved(name: str, value: jax.Array) -> jax.Array:
+        flat = value.reshape(len(value), -1)
+        for edit in edits:
+            if feature_of(edit) == name:
+                flat = _move(edit, flat, index, amounts, absolute)
+        return flat.reshape(value.shape)
+
+    hooks = {name: partial(moved, name) for edit in edits if (name := feature_of(edit))}
+    return generator.synthesize(latent, label, noise=noise, hooks=hooks)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
-from helpers import drawn, error
+from helpers import compilations, drawn, error
 
 from jaxlatent.editing import last_space, to_space, traverse_images
 from jaxlatent.generators import stylegan2
@@ -169,6 +169,62 @@ def test_an_edit_in_z_comes_before_mapping_and_truncation():
     np.testing.assert_allclose(shape(images), 11 * w, rtol=1e-4, atol=1e-4)
 
 
+def test_truncation_may_come_behind_the_edit():
+    expected = MEAN + 0.5 * (moved(2 * CODES) - MEAN)
+    options = {"psi": 0.5, "truncate": "after"}
+    images = traverse(toy.make(), edit("w"), CODES, **options)
+    np.testing.assert_allclose(shape(images), 11 * expected, rtol=1e-4, atol=1e-4)
+    # of an edit in z the truncation is always behind
+    early = traverse(toy.make(), edit("z"), CODES, **options)
+    np.testing.assert_array_equal(
+        early, traverse(toy.make(), edit("z"), CODES, psi=0.5)
+    )
+
+
+def test_absolute_moves_end_at_the_strengths():
+    made = edit("w", bias=[0.5, -1.0])
+    w = np.asarray(2 * CODES, np.float64)
+    vector = VECTORS[1] / 2
+    # the coordinate is (<w, v> / |v|^2 + bias) / scale, in steps of scale * v
+    now = (w @ VECTORS[1] / (VECTORS[1] @ VECTORS[1]) - 1) / 0.5
+    steps = np.asarray(STRENGTHS)[None] - now[:, None]
+    images = traverse(toy.make(), made, CODES, absolute=True)
+    expected = 11 * (w[:, None] + steps[..., None] * vector)
+    np.testing.assert_allclose(shape(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_edit_of_activations_acts_inside_the_network():
+    made = edit("feature:mixed")
+    images = traverse(toy.make(3.0), made, CODES)
+    mixed = 11 * 2 * CODES
+    np.testing.assert_allclose(shape(images), 3 * moved(mixed), rtol=1e-4, atol=1e-4)
+    by_chunks = traverse(toy.make(3.0), made, CODES, chunk=2)
+    np.testing.assert_allclose(by_chunks, images, rtol=1e-6)
+    absolute = traverse(toy.make(3.0), made, CODES, absolute=True)
+    reached = shape(absolute).astype(np.float64) / 3 @ VECTORS[1]
+    wanted = 0.5 * np.asarray(STRENGTHS) * (VECTORS[1] @ VECTORS[1])
+    np.testing.assert_allclose(reached, np.tile(wanted, (N, 1)), atol=1e-4)
+
+
+def test_another_direction_of_activations_compiles_nothing():
+    made, codes = edit("feature:mixed"), jnp.asarray(CODES)
+    traverse_images(toy.make(), made, codes, 0, STRENGTHS, space="z")
+    with compilations() as count:
+        for model, index in ((toy.make(), 1), (toy.make(2.0), 0)):
+            traverse_images(model, made, codes, index, STRENGTHS, space="z")
+    assert count() == 0
+
+
+def test_several_edits_move_together():
+    both = (edit("w"), edit("feature:mixed"))
+    images = traverse(toy.make(), both, CODES)
+    expected = moved(11 * moved(2 * CODES)[:, 0])[:, 0]
+    np.testing.assert_allclose(shape(images)[:, 0], expected, rtol=1e-4, atol=1e-4)
+    twice = traverse(toy.make(), (edit("w"), edit("w")), CODES)
+    expected = 11 * (2 * moved(2 * CODES) - 2 * CODES[:, None])
+    np.testing.assert_allclose(shape(twice), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_cutoff_truncates_the_first_rows():
     for space, by_hand in (
         ("z", truncated(doubled(2 * moved(CODES)), 0.5, 1)),
@@ -241,7 +297,8 @@ def test_chunks_change_nothing_and_progress_counts_all(chunk):
     ("generator", "space", "options", "message"),
     [
         (toy.make(), "s", {}, "edit: of space 's'; "),
-        (toy.make(), "feature:b4", {}, "edit: of space 'feature:b4'"),
+        (toy.make(), "feature:b4", {}, r"edit: \['b4'\] given; .*'mixed'"),
+        (toy.make(), "w", {"truncate": "never"}, "truncate: 'never' given"),
         (LINEAR, "w", {}, r"edit: of space 'w'; \['z'\] are accepted"),
         (MAPPED, "w+", {}, r"edit: of space 'w\+'; \['z', 'w'\] are accepted"),
         (toy.make(), "z", {"space": "w"}, "space: codes in w given for an edit in z"),

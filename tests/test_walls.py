@@ -25,7 +25,11 @@ ROOMS = {
         "jaxlatent.generators",
         "jaxlatent.data",
     ],
-    "jaxlatent.editing": ["jaxlatent.types", "jaxlatent.generators.base"],
+    "jaxlatent.editing": [
+        "jaxlatent.types",
+        "jaxlatent.generators.base",
+        "jaxlatent.generators.steps",
+    ],
     "jaxlatent.checkpoint": [
         "jaxlatent.types",
         "jaxlatent.files",

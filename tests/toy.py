@@ -51,7 +51,9 @@ def truncate(params, config, w, psi, cutoff=None):
 
 def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED, hooks=None):
     rows = broadcast(config, latent)
-    mixed = (hooks or {}).get("mixed", lambda x: x)(rows[:, 0] + 10 * rows[:, 1])
+    mixed = rows[:, 0] + 10 * rows[:, 1]
+    if hooks:
+        mixed = hooks["mixed"](mixed)
     image = params["gain"] * mixed
     if isinstance(noise, dict):
         image = image + noise["map"]
@@ -62,3 +64,7 @@ def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED, hooks=N
     if label is not None:  # families whose synthesis sees the label as well
         image = image + 1000 * label[:, None]
     return image[:, None, :, None]
+
+
+def feature_names(config):
+    return ("mixed",)
