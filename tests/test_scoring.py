@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toy
 from helpers import compilations, drawn
 
 from jaxlatent.evaluation.formulas import brightness
-from jaxlatent.evaluation.scoring import score_latents
+from jaxlatent.evaluation.scoring import score_images, score_latents
 from jaxlatent.generators.base import Generator
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.lenet import LeNet
@@ -47,6 +48,28 @@ def test_scores_by_hand(chunk):
     mean = (CODES[:, 0] + CODES[:, 1]) / 4 + 0.5
     assert np.allclose(found["brightness"], mean, atol=1e-6)
     assert sum(finished) == 7
+
+
+def test_latents_come_from_any_space_with_truncation_on_the_way():
+    model, codes = toy.make(), jnp.asarray(CODES)
+    mean = np.array([1.0, 2.0, 3.0])
+    w = mean + 0.5 * (2 * np.asarray(CODES) - mean)
+    scorers = {"first": lambda images: images[:, 0, 0, 0]}
+    found = score_latents(model, scorers, codes, space="z", psi=0.5, chunk=3)
+    assert np.allclose(found["first"], 11 * w[:, 0], atol=1e-4)
+    found = score_latents(model, scorers, codes, space="w", chunk=3)
+    assert np.allclose(found["first"], 11 * np.asarray(CODES)[:, 0], atol=1e-4)
+    with pytest.raises(ValueError, match="space: missing; truncation"):
+        score_latents(model, scorers, codes, psi=0.5)
+
+
+def test_pictures_of_ones_own_get_the_same_scores():
+    scorers = {"left": left, "both": both}
+    images = generator().synthesize(CODES)
+    ours = score_images(scorers, images, chunk=3)
+    drawn_ones = score_latents(generator(), scorers, CODES)
+    for name in scorers:
+        np.testing.assert_array_equal(ours[name], drawn_ones[name])
 
 
 def test_networks_are_arguments_of_the_compiled_function():

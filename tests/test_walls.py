@@ -55,6 +55,7 @@ ROOMS = {
         "jaxlatent.networks",
         "jaxlatent.data",
         "jaxlatent.generators.base",
+        "jaxlatent.editing",
     ],
     "jaxlatent.gallery": ["jaxlatent.types", "jaxlatent.files"],
     "jaxlatent.cli": ["jaxlatent", "converters"],

@@ -97,7 +97,7 @@ class Options(TypedDict, total=False):
     """How to decompose; `decompose` tells what each option does."""
 
     k: int | None
-    estimator: str
+    estimator: str | None
     resample: bool
     passes: int
     chunk: int | None
@@ -231,7 +231,7 @@ def decompose(
     *,
     num: int,
     k: int | None = None,
-    estimator: str = "exact",
+    estimator: str | None = None,
     key: jax.Array,
     regressed: bool = False,
     resample: bool = False,
@@ -249,7 +249,8 @@ def decompose(
         source: codes and what to decompose.
         num: codes to use.
         k: components; None for 80, or as many as there are.
-        estimator: "exact", "randomized", "incremental", "ica" or "sparse".
+        estimator: "exact", "randomized", "incremental", "ica" or "sparse"; None for the
+            first of them, or the second beyond `EXACT_LIMIT` dimensions.
         key: of all draws; code i depends on the key and i alone.
         regressed: carry the components to the latents.
         resample: regress on fresh codes without intercept, as the original.
@@ -261,7 +262,7 @@ def decompose(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    if estimator not in ESTIMATORS:
+    if estimator is not None and estimator not in ESTIMATORS:
         raise ValueError(f"estimator: {estimator!r} given; {ESTIMATORS} are accepted")
     if num < 2 or (chunk is not None and chunk < 1):
         raise ValueError(f"num, chunk: {num}, {chunk} given; 2 and 1 are the least")
@@ -269,6 +270,7 @@ def decompose(
     size, dim = row.shape[1], latent.shape[1] if regressed else 0
     pca.check_k(k, size)
     count = min(COMPONENTS, size) if k is None else k
+    estimator = estimator or ("exact" if size <= EXACT_LIMIT else "randomized")
     if estimator == "exact" and size > EXACT_LIMIT:
         raise ValueError(
             f"estimator: 'exact' keeps a covariance of {size} x {size}; use "

@@ -8,14 +8,16 @@ own conversion of such a model, with components found by `ganspace`.
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxlatent.types import Directions
+from jaxlatent.types import Directions, directions
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def find_preset(
     """The first preset of that name (case does not matter).
 
     Raises:
-        LookupError: if there is none; lists the names there are.
+        LookupError: if there is none, listing the names there are; or if several models
+            have one of that name.
     """
     among = [
         preset
@@ -73,11 +76,54 @@ def find_preset(
         if (model is None or preset.model.lower() == model.lower())
         and (data is None or preset.data.lower() == data.lower())
     ]
-    for preset in among:
-        if preset.name.lower() == name.lower():
-            return preset
+    found = [preset for preset in among if preset.name.lower() == name.lower()]
+    owners = sorted({(preset.model, preset.data) for preset in found})
+    if len(owners) > 1:
+        raise LookupError(f"name: {name!r} is a preset of several models: {owners}")
+    if found:
+        return found[0]
     names = sorted({preset.name for preset in among})
     raise LookupError(f"name: no preset {name!r}; {names} are known")
+
+
+def preset_directions(
+    chosen: Sequence[Preset], components: Directions, *, num_layers: int
+) -> Directions:
+    """Presets as an edit of w+: one unit of strength is the whole of a preset.
+
+    A strip is drawn with `shift`; a target is reached with `move_to`, whose coordinate
+    is the mean over the preset's rows (where they are equal, that of each).
+
+    Args:
+        chosen: the presets, of one space.
+        components: as for `apply_preset`.
+        num_layers: rows of w+.
+
+    Returns:
+        [K, L, D] in w+, zero outside each preset's rows.
+
+    Raises:
+        ValueError: as `apply_preset`; or for a mirrored preset, whose target depends on
+            the code: only `apply_preset` applies it.
+    """
+    mirrored = [preset.name for preset in chosen if preset.mirror]
+    if mirrored:
+        raise ValueError(f"chosen: {mirrored} mirror each code; use apply_preset")
+    vectors = np.zeros((len(chosen), num_layers, components.vectors.shape[1]))
+    for vector, preset in zip(vectors, chosen, strict=True):
+        rows = _rows(preset, components, num_layers)
+        vector[list(rows)] = components.vectors[preset.component]
+    picked = np.asarray([preset.component for preset in chosen])
+    strengths = np.asarray([preset.strength for preset in chosen])
+    return directions(
+        vectors.astype(np.float32),
+        space="w+",
+        scale=np.asarray(components.scale)[picked] * strengths.astype(np.float32),
+        mean=components.mean,
+        names=[preset.name for preset in chosen],
+        method="ganspace",
+        generator=components.generator,
+    )
 
 
 def apply_preset(
@@ -99,17 +145,9 @@ def apply_preset(
     Raises:
         ValueError: if space, number of components or layers do not suit the preset.
     """
-    if components.space != preset.space or len(components) <= preset.component:
-        raise ValueError(
-            f"components: {len(components)} in {components.space} given; "
-            f"{preset.name!r} needs number {preset.component} in {preset.space}"
-        )
-    if latent.ndim != 3 or latent.shape[1] <= preset.layers[0]:
-        raise ValueError(
-            f"latent: shape {latent.shape} given; [N, L, D] with more than "
-            f"{preset.layers[0]} rows is accepted"
-        )
-    rows = tuple(range(preset.layers[0], min(preset.layers[1], latent.shape[1])))
+    if latent.ndim != 3:
+        raise ValueError(f"latent: shape {latent.shape} given; [N, L, D] is accepted")
+    rows = _rows(preset, components, latent.shape[1])
     strength: float | jax.Array = preset.strength * amount
     if preset.move == "target":
         whole = dataclasses.replace(components, layers=None)
@@ -118,3 +156,18 @@ def apply_preset(
         strength = there - here
     edit = dataclasses.replace(components, layers=rows)
     return edit.shift(latent, preset.component, strength)
+
+
+def _rows(preset: Preset, components: Directions, num_layers: int) -> tuple[int, ...]:
+    """The rows that a preset edits, after a check that it can be."""
+    if components.space != preset.space or len(components) <= preset.component:
+        raise ValueError(
+            f"components: {len(components)} in {components.space} given; "
+            f"{preset.name!r} needs number {preset.component} in {preset.space}"
+        )
+    if num_layers <= preset.layers[0]:
+        raise ValueError(
+            f"latent: {num_layers} rows given; {preset.name!r} needs more than "
+            f"{preset.layers[0]}"
+        )
+    return tuple(range(preset.layers[0], min(preset.layers[1], num_layers)))
