@@ -9,13 +9,9 @@ Everything is written under a temporary name and renamed when it is complete.
 
 import dataclasses
 import hashlib
-import io
 import json
-import lzma
 import os
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxlatent.files import atomic_folder, atomic_write
+from jaxlatent.files import (
+    UNREADABLE,
+    atomic_folder,
+    atomic_write,
+    encode_arrays,
+    read_arrays,
+)
 from jaxlatent.generators.base import (
     Generator,
     config_from_json,
@@ -45,13 +47,6 @@ PARAMS_FOLDER = "params"
 EDIT_HEADER = "header"
 RESERVED = ("kind", "version", "dtypes", EDIT_HEADER)
 """What an edit's fields cannot be called, for its file uses the names."""
-
-UNREADABLE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),
-    *(MemoryError, OverflowError, RuntimeError, SyntaxError),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-)
-"""What NumPy and zipfile raise for the files that nobody wrote."""
 
 
 def save_generator(
@@ -241,16 +236,7 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None
     Raises:
         TypeError: for what is no array of numbers, which NumPy would pickle.
     """
-    buffer = io.BytesIO()
-    # by hand: `np.savez` takes names for arguments, and "file" is one of its own
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, leaf in arrays.items():
-            array = np.asarray(leaf)
-            if array.dtype.hasobject:
-                raise TypeError(f"{name}: not an array of numbers")
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
-    atomic_write(path, buffer.getvalue())
+    atomic_write(path, encode_arrays(arrays))
 
 
 def load_edit(path: str | os.PathLike[str]) -> Any:
@@ -260,9 +246,9 @@ def load_edit(path: str | os.PathLike[str]) -> Any:
         CheckpointError: if the file is not such an edit or is damaged.
     """
     try:
-        # opened here, for np.load leaves broken files open
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
+        if not isinstance(arrays, dict):
+            raise ValueError("one array alone")
         header = json.loads(arrays.pop(EDIT_HEADER).tobytes())
         kind, written = header.pop("kind"), header.pop("version")
         if written != FORMAT_VERSION:
@@ -276,6 +262,15 @@ def load_edit(path: str | os.PathLike[str]) -> Any:
         raise
     except UNREADABLE as error:
         raise CheckpointError(f"{path}: not an edit, or damaged: {error}") from error
+
+
+def is_edit(path: str | os.PathLike[str]) -> bool:
+    """Whether a file looks like one that `save_edit` wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{EDIT_HEADER}.npy" in archive.namelist()
+    except UNREADABLE:
+        return False
 
 
 def _member(keys: tuple[str, ...]) -> str:

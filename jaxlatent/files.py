@@ -1,11 +1,35 @@
-"""Writing files and folders so that a reader never meets half of one."""
+"""Files and folders of which no reader meets a half; arrays that no file inflates."""
 
+import io
+import lzma
+import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+MAX_EXPANSION = 8
+"""How many times its size a file may expand to, where that is not harmless."""
+
+HARMLESS_BYTES = 1 << 20
+
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),
+    *(MemoryError, OverflowError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
+"""What NumPy and zipfile raise for the files that nobody wrote."""
+
+_ARRAY_MAGIC = b"\x93NUMPY"
+_MEMBER_SUFFIX = ".npy"
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
@@ -64,6 +88,108 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
     # only now: should even the way back fail, the older folder is kept under this name
     shutil.rmtree(old, ignore_errors=True)
+
+
+def encode_arrays(arrays: Mapping[str, Any]) -> bytes:
+    """The content of an `.npz` file, uncompressed.
+
+    Raises:
+        TypeError: for what is no array of numbers, which NumPy would pickle.
+    """
+    buffer = io.BytesIO()
+    # by hand: `np.savez` takes names for arguments, and "file" is one of its own
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, leaf in arrays.items():
+            array = np.asarray(leaf)
+            if array.dtype.hasobject:
+                raise TypeError(f"{name}: not an array of numbers")
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def holds_arrays(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is NumPy's by its content: `.npy`, or a zip archive of such."""
+    with open(path, "rb") as stream:
+        if stream.read(len(_ARRAY_MAGIC)) == _ARRAY_MAGIC:
+            return True
+        try:
+            names = zipfile.ZipFile(stream).namelist()
+        except UNREADABLE:
+            return False
+    return all(name.endswith(_MEMBER_SUFFIX) for name in names)
+
+
+def read_arrays(path: str | os.PathLike[str]) -> np.ndarray | dict[str, np.ndarray]:
+    """Read an `.npy` or an `.npz` file without pickles.
+
+    What its directory and its headers announce is held against the size of the file
+    before anything is read or inflated.
+
+    Returns:
+        The array of an `.npy` file, the arrays of an `.npz` file by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, holds objects, or expands to more than
+            `MAX_EXPANSION` times its size and `HARMLESS_BYTES`.
+    """
+    # outside, for a missing file is not a damaged one
+    with open(path, "rb") as stream:
+        try:
+            size = os.fstat(stream.fileno()).st_size
+            if stream.read(len(_ARRAY_MAGIC)) == _ARRAY_MAGIC:
+                return _read_array(stream, size)
+            with zipfile.ZipFile(stream) as archive:
+                return _read_archive(archive, size)
+        except UNREADABLE as error:
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"not an array file: {reason}") from error
+
+
+def _read_archive(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
+    members = archive.infolist()
+    expanded = sum(member.file_size for member in members)
+    if expanded > max(MAX_EXPANSION * size, HARMLESS_BYTES):
+        raise ValueError(
+            f"it expands to {expanded} bytes, over {MAX_EXPANSION} times its size"
+        )
+    found = {}
+    for member in members:
+        name = member.filename.removesuffix(_MEMBER_SUFFIX)
+        if name in found:
+            raise ValueError(f"two members are called {name[:60]!a}")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # the others cannot be inflated in steps of a chosen length
+            raise ValueError(f"{name[:60]!a} is compressed in an unusual way")
+        with archive.open(member) as stream:
+            try:
+                found[name] = _read_array(stream, member.file_size)
+            except ValueError as error:
+                raise ValueError(f"{name[:60]!a}: {error}") from None
+    return found
+
+
+def _read_array(stream: IO[bytes], size: int) -> np.ndarray:
+    """The array of a stream that must be `size` bytes long."""
+    stream.seek(0)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f"version {version} of NumPy's format is not read")
+    shape, _, dtype = readers[version](stream)
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects")
+    needed = stream.tell() + math.prod(shape) * dtype.itemsize
+    if needed != size:
+        raise ValueError(
+            f"shape {shape} of {dtype} takes {needed} bytes; {size} are there"
+        )
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _temporary(path: Path) -> Path:

@@ -427,9 +427,9 @@ def members(edit, tmp_path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def archived(members):
+def archived(members, method=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
@@ -464,6 +464,9 @@ HOSTILE = {
     "a giant shape": lambda good: archived(
         good
         | {"vectors.npy": npy(np.ones(2)).replace(b"(2,)", b"(1" + b"0" * 15 + b",)")}
+    ),
+    "a compressed bomb": lambda good: archived(
+        good | {"vectors.npy": npy(np.zeros((2, 1_000_000)))}, zipfile.ZIP_DEFLATED
     ),
     "a header of bytes": lambda good: archived(
         good | {"header.npy": npy(np.frombuffer(b"\xff\xfe", np.uint8))}

@@ -61,6 +61,7 @@ ROOMS = {
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
+        "jaxlatent.files",
         "jaxlatent.generators",
         "jaxlatent.networks",
         "jaxlatent.checkpoint",

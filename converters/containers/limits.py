@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from jaxlatent.files import HARMLESS_BYTES, MAX_EXPANSION
 from jaxlatent.types import CheckpointError
 
 # Training checkpoints with optimiser state need some ten thousand opcodes. One opcode
@@ -15,9 +16,7 @@ MAX_DEPTH = 100
 
 # Weight tying lets a file describe more bytes than it holds, and shared containers
 # more values than it spells out. Both expand in the hands of the caller, so a result
-# may be this many times larger than its file, or as large as is harmless anyway.
-MAX_EXPANSION = 8
-HARMLESS_BYTES = 1 << 20
+# may be MAX_EXPANSION times larger than its file, or as large as is harmless anyway.
 HARMLESS_VALUES = 10_000
 
 

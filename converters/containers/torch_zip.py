@@ -13,10 +13,11 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from converters.containers.limits import MAX_EXPANSION, Budget, shown
+from converters.containers.limits import Budget, shown
 from converters.containers.pickles import load
 from converters.containers.rebuilding import GLOBALS, plain
 from converters.containers.tensors import Storages
+from jaxlatent.files import MAX_EXPANSION
 from jaxlatent.types import CheckpointError
 
 MAGIC = b"PK"
