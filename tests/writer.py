@@ -9,10 +9,23 @@ import json
 import struct
 import zipfile
 from dataclasses import dataclass
-from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from converters.containers.safetensors import encode as safetensors
+from converters.containers.writing import (
+    Assembler,
+    Call,
+    Name,
+    Persistent,
+    call,
+    ordered,
+    storage_id,
+    tensor,
+)
+
+__all__ = ["Persistent", "safetensors"]
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 MACHINE = {
@@ -34,48 +47,6 @@ STORAGES = {
     "BoolStorage": np.dtype("?"),
 }
 
-SAFETENSORS_CODES = {
-    np.dtype("f8"): "F64",
-    np.dtype("f4"): "F32",
-    np.dtype("f2"): "F16",
-    np.dtype(ml_dtypes.bfloat16): "BF16",
-    np.dtype("i8"): "I64",
-    np.dtype("i4"): "I32",
-    np.dtype("i2"): "I16",
-    np.dtype("i1"): "I8",
-    np.dtype("u8"): "U64",
-    np.dtype("u4"): "U32",
-    np.dtype("u2"): "U16",
-    np.dtype("u1"): "U8",
-    np.dtype("?"): "BOOL",
-}
-
-
-@dataclass(frozen=True)
-class Name:
-    """A global, as ``module`` and ``name``."""
-
-    module: str
-    name: str
-
-
-@dataclass
-class Call:
-    """A call of a global, then optionally dict items and a BUILD state."""
-
-    function: Any
-    arguments: tuple = ()
-    items: dict | None = None
-    state: Any = None
-    opcode: bytes = b"R"
-
-
-@dataclass
-class Persistent:
-    """A persistent id."""
-
-    identity: Any
-
 
 @dataclass
 class Raw:
@@ -95,15 +66,7 @@ class View:
     rebuild: str = "_rebuild_tensor_v2"
 
 
-def call(path, *arguments, **options):
-    return Call(Name(*path.rsplit(".", 1)), arguments, **options)
-
-
-def ordered(items, state=None):
-    return call("collections.OrderedDict", items=items, state=state)
-
-
-class _Assembler:
+class _Assembler(Assembler):
     def __init__(self, protocol, python2):
         self.protocol = protocol
         self.python2 = python2
@@ -120,7 +83,7 @@ class _Assembler:
         memoise = b"\x94" if self.protocol >= 4 else b"r" + struct.pack("<I", index)
         return b"X" + struct.pack("<I", len(data)) + data + memoise
 
-    def bytes(self, value):
+    def byte_string(self, value):
         if self.python2:
             return self.text(value.decode("latin-1"))
         if self.protocol < 3:
@@ -133,27 +96,10 @@ class _Assembler:
         match value:
             case Raw():
                 return value.opcodes
-            case None | bool():
-                return {None: b"N", True: b"\x88", False: b"\x89"}[value]
-            case int():
-                data = value.to_bytes(
-                    value.bit_length() // 8 + 1, "little", signed=True
-                )
-                return b"\x8a" + bytes([len(data)]) + data
-            case float():
-                return b"G" + struct.pack(">d", value)
-            case str():
-                return self.text(value)
-            case bytes():
-                return self.bytes(value)
             case bytearray():
                 return b"\x96" + struct.pack("<Q", len(value)) + bytes(value)
-            case tuple():
-                return b"(" + b"".join(map(self, value)) + b"t"
             case list():
                 return b"](" + b"".join(map(self, value)) + b"e"
-            case dict():
-                return b"}" + self.items(value)
             case set() if self.protocol >= 4:
                 return b"\x8f(" + b"".join(map(self, sorted(value))) + b"\x90"
             case set():
@@ -161,19 +107,7 @@ class _Assembler:
                 return self(call(f"{module}.set", sorted(value)))
             case Name() if self.protocol >= 4:
                 return self(value.module) + self(value.name) + b"\x93"
-            case Name():
-                return f"c{value.module}\n{value.name}\n".encode()
-            case Persistent():
-                return self(value.identity) + b"Q"
-            case Call():
-                code = self(value.function) + self(value.arguments) + value.opcode
-                code += self.items(value.items) if value.items is not None else b""
-                return code + (self(value.state) + b"b" if value.state else b"")
-        raise TypeError(type(value))
-
-    def items(self, items):
-        pairs = (self(key) + self(value) for key, value in items.items())
-        return b"(" + b"".join(pairs) + b"u"
+        return super().__call__(value)
 
 
 def pickled(value, protocol=2, *, python2=False):
@@ -182,16 +116,6 @@ def pickled(value, protocol=2, *, python2=False):
     if protocol >= 4:
         header += b"\x95" + struct.pack("<Q", len(body))
     return header + body
-
-
-def tensor(storage, offset, shape, strides, rebuild="_rebuild_tensor_v2"):
-    extra = () if rebuild == "_rebuild_tensor" else (False, ordered({}))
-    return call(f"torch._utils.{rebuild}", storage, offset, shape, strides, *extra)
-
-
-def storage_id(dtype, key, size, *more):
-    kind = next(name for name, known in STORAGES.items() if known == dtype)
-    return Persistent(("storage", Name("torch", kind), key, "cpu", size, *more))
 
 
 def described(tree, storage_of):
@@ -319,16 +243,3 @@ def header_bytes(entries):
     text = entries if isinstance(entries, bytes) else json.dumps(entries).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text
-
-
-def safetensors(arrays, metadata=None):
-    """Writes what the safetensors library writes."""
-    entries = {} if metadata is None else {"__metadata__": metadata}
-    position = 0
-    for name, array in arrays.items():
-        stop = position + array.nbytes
-        code = SAFETENSORS_CODES[array.dtype]
-        offsets = [position, stop]
-        entries[name] = {"dtype": code, "shape": array.shape, "data_offsets": offsets}
-        position = stop
-    return header_bytes(entries) + b"".join(map(np.ndarray.tobytes, arrays.values()))

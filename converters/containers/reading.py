@@ -98,6 +98,29 @@ def read(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> dict:
     return value
 
 
+def read_texts(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Reads the texts that a safetensors file keeps in its header.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The texts by name; none for a file of another kind.
+
+    Raises:
+        CheckpointError: if the file is a damaged safetensors file.
+    """
+    with _naming(path) as file:
+        try:
+            kind = _container(file)
+        except CheckpointError:
+            return {}
+        if kind != "safetensors":
+            return {}
+        budget = Budget(file.stat().st_size)
+        return safetensors.read_with_metadata(file, budget)[1]
+
+
 @contextlib.contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Puts the file's name in front of every message about its content."""

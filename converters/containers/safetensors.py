@@ -5,7 +5,8 @@ cover the block exactly, without holes, overlaps or bytes to spare.
 """
 
 import json
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +49,31 @@ def read(path: Path, budget: Budget) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: if the file is anything but a sound one.
     """
+    return read_with_metadata(path, budget)[0]
+
+
+def read_with_metadata(
+    path: Path, budget: Budget
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Reads a safetensors file and the texts that its header keeps beside it.
+
+    Args:
+        path: the file.
+        budget: counts the bytes of the arrays.
+
+    Returns:
+        The arrays and the texts, both by name.
+
+    Raises:
+        CheckpointError: if the file is anything but a sound one.
+    """
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     if length > min(len(data) - 8, _MAX_HEADER_BYTES):
         raise CheckpointError(f"a safetensors header of {length} bytes is too long")
     entries = _parse(data[8 : 8 + length])
-    _check_metadata(entries.pop("__metadata__", {}))
+    metadata = entries.pop("__metadata__", {})
+    _check_metadata(metadata)
     ranges = {name: _range(name, entry) for name, entry in entries.items()}
     _check_cover(ranges.values(), len(data) - 8 - length)
     result = {}
@@ -66,7 +86,40 @@ def read(path: Path, budget: Budget) -> dict[str, np.ndarray]:
             result[name] = dense_array(data[start:stop], dtype, shape)
         except CheckpointError as error:
             raise CheckpointError(f"tensor {shown(name)}: {error}") from None
-    return result
+    return result, metadata
+
+
+def encode(
+    arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """What the safetensors library writes.
+
+    Args:
+        arrays: the tensors by name.
+        metadata: texts to keep in the header.
+
+    Raises:
+        TypeError: for an element type that the format does not have.
+    """
+    codes = {dtype: code for code, dtype in _DTYPES.items()}
+    entries: dict[str, object] = {}
+    if metadata is not None:
+        entries["__metadata__"] = dict(metadata)
+    position, contents = 0, []
+    for name, array in arrays.items():
+        if array.dtype not in codes:
+            raise TypeError(f"{name}: arrays of {array.dtype} cannot be written")
+        stop = position + array.nbytes
+        entries[name] = {
+            "dtype": codes[array.dtype],
+            "shape": array.shape,
+            "data_offsets": [position, stop],
+        }
+        contents.append(array.tobytes())
+        position = stop
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + b"".join(contents)
 
 
 def _parse(header: bytes) -> dict:
