@@ -1,7 +1,8 @@
 """PyTorch checkpoint -> parameters: safe, and without importing torch."""
 
-from converters.artefacts import import_directions as import_directions
-from converters.artefacts import load_codes as load_codes
+from converters.artefacts.codes import load_codes as load_codes
+from converters.artefacts.exporting import export_edit as export_edit
+from converters.artefacts.importing import import_edit as import_edit
 from converters.containers.reading import container as container
 from converters.containers.reading import read as read
 from converters.loading import convert as convert

@@ -584,6 +584,26 @@ def test_edit_applies_what_other_tools_wrote(converted, tmp_path):
     assert run_file(tmp_path / "four")["edited"] == "at the network's input"
 
 
+def test_edits_of_other_tools_tell_their_space(tmp_path):
+    model = inputs.open_generator(PLAIN, Reading())
+    rows = np.eye(3, 32, dtype=np.float32)
+    np.save(tmp_path / "stylegan_ffhq_age_boundary.npy", rows[:1])
+    edit = inputs.open_edit(tmp_path / "stylegan_ffhq_age_boundary.npy", None, model)
+    assert (edit.space, edit.names) == ("z", ("age",))
+    np.savez(
+        tmp_path / "components.npz",
+        lat_comp=rows[:, None],
+        lat_mean=rows[:1],
+        lat_stdev=np.float32([3, 2, 1]),
+    )
+    edit = inputs.open_edit(tmp_path / "components.npz", None, model)
+    assert (edit.space, edit.method, edit.scale.tolist()) == (
+        "w",
+        "ganspace",
+        [3, 2, 1],
+    )
+
+
 @pytest.mark.filterwarnings("default")
 def test_edit_warns_when_directions_belong_to_another_generator(
     converted, tmp_path, capsys

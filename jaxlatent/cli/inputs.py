@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Codes, Reading
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.editing import CODE_SPACES
+from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import Generator
 from jaxlatent.types import Directions, parse_layers
 
@@ -103,13 +103,18 @@ def open_edit(path: Path, space: str | None, generator: Generator) -> Any:
     """An edit of ours, or a file of directions that another tool wrote."""
     if not path.is_file():
         raise ValueError(f"EDIT: {path} is not a file")
-    if path.suffix == ".npz":
+    if checkpoint.is_edit(path):
         if space is not None:
             raise ValueError(f"--edit-space: {space} given, but {path} tells its own")
         return checkpoint.load_edit(path)
-    from converters import import_directions
+    from converters import import_edit
 
-    return import_directions(path, space=space or generator.latent_space)
+    return import_edit(
+        path,
+        space=space,
+        default_space=generator.latent_space,
+        num_layers=generator.config.num_layers or None,
+    )
 
 
 def restrict(edit: Any, layers: str | None, generator: Generator) -> Any:
@@ -296,11 +301,10 @@ def _load_codes(path: Path, space: str | None) -> tuple[np.ndarray, str | None]:
         return load_codes(path), space
     wanted = CODE_SPACES[::-1] if space is None else (space,)
     try:
-        # opened here, because NumPy leaves a damaged file open
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            for name in wanted:
-                if name in file.files:
-                    return np.atleast_2d(file[name]), name
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"--codes: {path} is not an .npz: {error}") from error
+        found = read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"--codes: {path}: {error}") from error
+    for name in wanted:
+        if isinstance(found, dict) and name in found:
+            return np.atleast_2d(found[name]), name
     return load_codes(path), space

@@ -1,0 +1,1 @@
+"""Codes and directions in the files of the original projects, read and written."""

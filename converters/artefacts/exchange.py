@@ -1,0 +1,109 @@
+"""Directions as safetensors: everything that `Directions` holds, for any program.
+
+The tensors are "vectors", "scale", "mean" and "bias" if there are any, and "info." with
+the name of each entry; the header's texts are "format", "space", "layers" and "names"
+(JSON), "method" and "generator".
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from converters.artefacts.contents import check_finite
+from converters.containers.limits import shown
+from converters.containers.safetensors import encode
+from jaxlatent.types import CheckpointError, Directions, directions
+
+FORMAT = "jaxlatent directions 1"
+
+_FIELDS = ("vectors", "scale", "mean", "bias")
+_INFO = "info."
+
+
+def is_exchange(texts: Mapping[str, str]) -> bool:
+    """Whether the texts of a safetensors header are those of directions."""
+    return texts.get("format") == FORMAT
+
+
+def encode_directions(edit: Directions) -> bytes:
+    """The file of an edit.
+
+    Raises:
+        ValueError: for an entry of `info` whose numbers the format does not have.
+    """
+    arrays = {name: getattr(edit, name) for name in _FIELDS}
+    arrays |= {f"{_INFO}{name}": value for name, value in edit.info.items()}
+    texts = {
+        "format": FORMAT,
+        "space": edit.space,
+        "layers": json.dumps(edit.layers),
+        "names": json.dumps(edit.names),
+        "method": edit.method,
+        "generator": edit.generator,
+    }
+    kept = {
+        name: np.asarray(value) for name, value in arrays.items() if value is not None
+    }
+    try:
+        return encode(kept, texts)
+    except TypeError as error:
+        raise ValueError(f"edit: {error}") from None
+
+
+def decode_directions(
+    path: str | os.PathLike[str], found: Any, texts: Mapping[str, str]
+) -> Directions:
+    """The edit of a file.
+
+    Args:
+        path: the file, for messages.
+        found: its tensors by name.
+        texts: its header's texts.
+
+    Raises:
+        CheckpointError: if something is missing or does not fit.
+    """
+    fields = {name: found[name] for name in _FIELDS if name in found}
+    for name, value in fields.items():
+        check_finite(path, name, value)
+    try:
+        if not found["vectors"].size:
+            raise ValueError("vectors: none found")
+        return directions(
+            found["vectors"],
+            scale=found["scale"],
+            mean=fields.get("mean"),
+            bias=fields.get("bias"),
+            info={
+                name.removeprefix(_INFO): value
+                for name, value in found.items()
+                if name.startswith(_INFO)
+            },
+            space=texts["space"],
+            layers=_decoded(texts, "layers", int, type(None)),
+            names=_decoded(texts, "names", str),
+            method=texts["method"],
+            generator=texts["generator"],
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{path}: {error} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _decoded(texts: Mapping[str, str], name: str, kind: type, *others: type) -> Any:
+    """A JSON list of one kind of value, or something of the `others`."""
+    text = texts[name]
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = ...
+    is_list = isinstance(value, list) and all(type(item) is kind for item in value)
+    if not (is_list or isinstance(value, others)):
+        raise ValueError(
+            f"{name}: {shown(text)} found; a list of {kind.__name__} is needed"
+        )
+    return value

@@ -1,0 +1,133 @@
+"""One way in for every file of directions."""
+
+import os
+from collections.abc import Sequence
+
+from converters.artefacts.arrays import ACCEPTED, read_array
+from converters.artefacts.contents import read_artefact
+from converters.artefacts.exchange import decode_directions, is_exchange
+from converters.artefacts.ganspace import (
+    MOST_ROWS,
+    is_cache,
+    is_named_direction,
+    is_pca,
+    read_cache,
+    read_named_direction,
+    read_pca,
+)
+from converters.containers.reading import read_texts
+from jaxlatent.checkpoint import is_edit
+from jaxlatent.types import (
+    CheckpointError,
+    Directions,
+    check_space,
+    directions,
+    parse_layers,
+)
+
+PARTS = ("latent", "activation")
+
+
+def import_edit(
+    path: str | os.PathLike[str],
+    *,
+    space: str | None = None,
+    layers: Sequence[int] | str | None = None,
+    part: str | None = None,
+    layer: str | None = None,
+    num_layers: int | None = None,
+    per_layer: bool = False,
+    default_space: str = "w",
+    generator: str = "",
+) -> Directions:
+    """Read directions that another project wrote, or `export_edit`.
+
+    The kind of a file is told by its content; its name and its folders add what
+    InterFaceGAN, LowRankGAN and ReSeFa say with them (`file_names`). Signs are kept;
+    lengths are brought to one, with a warning if they were not. Nothing in a file is
+    executed.
+
+    Args:
+        path: the file.
+        space: the space the directions live in; None for what the file tells.
+        layers: rows of w+ to shift: indices, a selection such as "4-7", or "all"; None
+            for what the file tells.
+        part: of GANSpace's files: "latent" or "activation"; None for "latent", but
+            what its authors edit for a named direction.
+        layer: with activations, our name of the layer, such as "b8.conv1".
+        num_layers: how many rows w+ has, where a range of layers is open at its end.
+        per_layer: take an array [L, D] for one direction with a row for each of w+.
+        default_space: the space of a bare array whose name tells nothing.
+        generator: fingerprint of the generator they belong to, if known.
+
+    Returns:
+        Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
+        what the file says, or "imported".
+
+    Raises:
+        CheckpointError: says what was found and what is accepted.
+        ValueError: names the argument that is missing or does not fit.
+    """
+    if part not in (None, *PARTS):
+        raise ValueError(f"part: {part!r} given; {PARTS} are accepted")
+    for choice in (space, default_space):
+        if choice is not None:
+            check_space(choice)
+    rows = parse_layers(layers, num_layers or MOST_ROWS)
+    if is_edit(path):
+        raise CheckpointError(f"{path}: an edit of this library, for load_edit")
+    try:
+        found = read_artefact(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; accepted are {ACCEPTED}") from error
+    texts = read_texts(path)
+    holds = found if isinstance(found, dict) else {}
+    if is_exchange(texts):
+        edit = decode_directions(path, found, texts)
+    elif is_named_direction(holds):
+        edit = read_named_direction(
+            path, holds, part=part, layer=layer, num_layers=num_layers
+        )
+    elif is_cache(holds):
+        edit = read_cache(path, holds, part=part or "latent", layer=layer)
+    elif part == "activation":
+        raise ValueError(
+            "part: 'activation' given; of all files GANSpace's component caches and "
+            "named directions alone hold activations"
+        )
+    elif is_pca(holds):
+        edit = read_pca(path, holds)
+    else:
+        edit = read_array(path, found, per_layer=per_layer, default_space=default_space)
+    if layer is not None and not edit.space.startswith("feature:"):
+        raise ValueError(f"layer: {layer!r} given, but the file's latent part is read")
+    return _with(edit, space, rows, layers is not None, generator)
+
+
+def _with(
+    edit: Directions,
+    space: str | None,
+    layers: tuple[int, ...] | None,
+    has_layers: bool,
+    generator: str,
+) -> Directions:
+    """The edit with what the caller knows better than the file."""
+    if edit.space.startswith("feature:") and (space is not None or has_layers):
+        raise ValueError(
+            f"space, layers: {space!r}, {layers} given; activations are edited in "
+            f"{edit.space} and have no rows"
+        )
+    if edit.vectors.ndim == 3 and space not in (None, "w+"):
+        raise ValueError(f"space: {space!r} given; directions per layer act in 'w+'")
+    return directions(
+        edit.vectors,
+        space=space or edit.space,
+        scale=edit.scale,
+        mean=edit.mean,
+        bias=edit.bias,
+        info=edit.info,
+        layers=layers if has_layers else edit.layers,
+        names=edit.names,
+        method=edit.method,
+        generator=generator or edit.generator,
+    )
