@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),
     *(MemoryError, OverflowError, RuntimeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    tokenize.TokenError,
 )
 """What NumPy and zipfile raise for the files that nobody wrote."""
 

@@ -227,6 +227,7 @@ UNUSUAL = "is compressed in an unusual way"
         (ONE.replace(b"(3,)", b"(3" + b"0" * 15 + b",)"), r"shape \(30+,\) of float64"),
         (ONE.replace(b"(3,)", b"(-1, -3)"), "negative|shape|-1"),
         (ONE.replace(b"<f8", b"|O8"), "an array of Python objects"),
+        (ONE.replace(b"), }", b"),  "), "EOF"),
         (npy([{}], allow_pickle=True), "an array of Python objects"),
         (b"\x93NUMPY\x03\x00" + ONE[8:], r"version \(3, 0\) of NumPy's format"),
         (b"\x93NUMPY\x01\x00\xff\xff", "EOF|header"),

@@ -4,7 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
-from artefact_files import broken, cache, normal, npz_bytes, same, unit, write
+from artefact_files import (
+    broken,
+    cache,
+    named_direction,
+    normal,
+    npz_bytes,
+    same,
+    unit,
+    write,
+)
 
 from converters import import_edit
 from jaxlatent import save_edit
@@ -250,3 +259,25 @@ def test_no_pickle_of_a_direction_runs(tmp_path):
         CheckpointError, match=r"global builtins\.print .* accepted are"
     ):
         import_edit(tmp_path / "a.pkl")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["a.npz", "a.pkl", "a.pt", "a.npy", "a.safetensors"])
+def test_damage_is_refused_by_one_error_or_goes_unseen(tmp_path, name):
+    value = {
+        "a.npz": cache(k=2),
+        "a.pkl": named_direction(),
+        "a.npy": SEVERAL,
+    }.get(name, {"eigvec": SQUARE})
+    path = write(tmp_path, name, value)
+    content, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for i in range(150):
+        damaged = bytearray(content)
+        for place in rng.integers(len(content), size=2):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(content))] if i % 3 else damaged)
+        try:
+            import_edit(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 75
