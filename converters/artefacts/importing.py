@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from converters.artefacts.arrays import ACCEPTED, read_array
 from converters.artefacts.contents import read_artefact
 from converters.artefacts.exchange import decode_directions, is_exchange
-from converters.artefacts.ganspace import (
+from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
+from converters.artefacts.ganspace_named import (
     MOST_ROWS,
-    is_cache,
     is_named_direction,
-    is_pca,
-    read_cache,
     read_named_direction,
-    read_pca,
 )
 from converters.containers.reading import read_texts
 from jaxlatent.checkpoint import is_edit

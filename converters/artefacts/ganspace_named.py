@@ -1,0 +1,142 @@
+"""GANSpace's named directions: one component, its layers and its strength."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from converters.artefacts.contents import member, unit_vectors
+from converters.artefacts.ganspace import (
+    INFO,
+    feature_space,
+    flat_activations,
+    is_cache,
+)
+from converters.containers.limits import shown
+from jaxlatent.types import CheckpointError, Directions, directions
+
+MOST_ROWS = 100
+"""More than any generator has; an end beyond it stands for the last row."""
+
+_LARGEST = float(np.finfo(np.float32).max)
+_NUMBERS = {
+    "sigma_range": np.float32,
+    "component_index": np.int32,
+    "truncation": np.float32,
+    "example_seed": np.int32,
+    "act_stdev": np.float32,
+}
+
+
+def is_named_direction(found: Mapping[Any, Any]) -> bool:
+    """Whether a file's dict is meant as a named direction."""
+    return is_cache(found) and bool(found.keys() & {"edit_start", "sigma_range"})
+
+
+def read_named_direction(
+    path: str | os.PathLike[str],
+    found: Mapping[Any, Any],
+    *,
+    part: str | None = None,
+    layer: str | None = None,
+    num_layers: int | None = None,
+) -> Directions:
+    """One direction from the content of a named direction.
+
+    Args:
+        path: the file, for messages.
+        found: its entries; unknown ones are ignored.
+        part: "latent" or "activation"; None for what its authors edit.
+        layer: our name of the decomposed layer, for activations.
+        num_layers: how many rows w+ has, for a range that is open at its end.
+
+    Returns:
+        One direction; `info` holds those of "sigma_range" (the strength that its
+        authors chose), "component_index", "truncation", "example_seed" and "stdev" (of
+        the activation) that the file has, [1] each.
+
+    Raises:
+        CheckpointError: names the entry that is missing or does not fit.
+        ValueError: if `layer` or `num_layers` is needed and missing.
+    """
+    if part is None:
+        part = "activation" if found.get("edit_type") == "activation" else "latent"
+    info = {
+        INFO.get(name, name): np.asarray([_number(path, found, name, dtype)], dtype)
+        for name, dtype in _NUMBERS.items()
+        if name in found
+    }
+    name = found.get("name")
+    if not isinstance(name, str):
+        raise CheckpointError(f"{path}: name: {shown(name)} found; a text is needed")
+    layers = None
+    if part == "activation":
+        details = found.get("decomposition")
+        hint = details.get("layer") if isinstance(details, dict) else None
+        space = feature_space(layer, hint if isinstance(hint, str) else None)
+        vectors = flat_activations(path, found, "act_comp", 1)
+        scale = _number(path, found, "act_stdev", np.float32)
+    else:
+        vectors = member(path, found, "lat_comp", 1, None)
+        scale = _number(path, found, "lat_stdev", np.float32)
+        space = found.get("latent_space")
+        if space not in ("W", "Z"):
+            raise CheckpointError(
+                f"{path}: latent_space: {shown(space)} found; 'W' or 'Z' is accepted"
+            )
+        space = space.lower()
+        layers = _rows(path, found, num_layers)
+    return directions(
+        unit_vectors(path, vectors),
+        space=space,
+        scale=np.asarray([scale], np.float32),
+        info=info,
+        layers=layers,
+        names=[name],
+        method="ganspace",
+    )
+
+
+def _rows(
+    path: str | os.PathLike[str], found: Mapping[Any, Any], num_layers: int | None
+) -> tuple[int, ...] | None:
+    """The rows [edit_start, edit_end) of w+, where -1 stands for the last and all."""
+    start, end = (
+        int(_number(path, found, name, np.int32)) for name in ("edit_start", "edit_end")
+    )
+    is_open = end == -1 or end > (num_layers or MOST_ROWS)
+    if start == 0 and (is_open or end == num_layers):
+        return None
+    if is_open and num_layers is None:
+        raise ValueError(
+            f"num_layers: missing; {path} edits the rows from {start} to the last"
+        )
+    rows = tuple(range(start, num_layers or 0) if is_open else range(start, end))
+    if start < 0 or not rows:
+        limit = "" if num_layers is None else f" of {num_layers}"
+        raise CheckpointError(
+            f"{path}: edit_start, edit_end: rows {start} to {end}{limit} found; at "
+            "least one row from 0 up is needed"
+        )
+    return rows
+
+
+def _number(
+    path: str | os.PathLike[str],
+    found: Mapping[Any, Any],
+    name: str,
+    dtype: type[np.int32] | type[np.float32],
+) -> int | float:
+    value = found.get(name)
+    whole = dtype is np.int32
+    kinds = int if whole else (int, float)
+    limit = 2**31 - 1 if whole else _LARGEST
+    is_bool = isinstance(value, bool)
+    # a NaN is not within any limit either
+    if is_bool or not isinstance(value, kinds) or not abs(value) <= limit:
+        wanted = "an integer" if whole else "a number"
+        raise CheckpointError(
+            f"{path}: {name}: {shown(value)} found; {wanted} is needed"
+        )
+    return value
