@@ -8,7 +8,21 @@ os.environ["XLA_FLAGS"] = (
 )
 
 import jax
+import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty current folder for commands; no clock, and no compiled code kept."""
+    from jaxlatent import cli
+    from jaxlatent.cli import progress
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_keep_compiled_code", lambda: None)
+    # bars would stand among the errors wherever a loaded machine is slow
+    monkeypatch.setattr(progress, "_DELAY", 3600.0)
+    return tmp_path

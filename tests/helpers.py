@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import contextlib
+import json
 import logging
 import pathlib
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxlatent import cli
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -70,3 +73,13 @@ def compilations() -> Iterator[Callable[[], int]]:
         logger.removeHandler(recorder)
         logger.setLevel(level)
         logger.propagate = True
+
+
+def ok(*words: object) -> None:
+    """Run a command that must succeed."""
+    assert cli.main([str(word) for word in words]) == 0
+
+
+def run_file(folder: pathlib.Path) -> dict[str, Any]:
+    """A run's record."""
+    return json.loads((folder / "run.json").read_text())

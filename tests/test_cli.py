@@ -10,7 +10,7 @@ import hostile
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import GOLDEN
+from helpers import GOLDEN, ok, run_file
 from PIL import Image
 
 import jaxlatent
@@ -20,23 +20,43 @@ from jaxlatent.cli import arguments, description, inputs, progress, runs
 from jaxlatent.cli.options import Codes, Reading
 from jaxlatent.cli.usage import one_line
 
+pytestmark = pytest.mark.usefixtures("workplace")
+
 ROOT = Path(__file__).parents[1]
 PLAIN = str(GOLDEN / "stylegan2_ada_a.pkl")
 LABELLED = str(GOLDEN / "stylegan2_ada_b.pkl")
 ASSUMING = str(GOLDEN / "rosinality_stylegan2_a.pt")
 LINEAR = "test_cli:linear"
-CODES = "--seeds --codes --space --label --truncation --cutoff"
+DRAW = "--label --truncation --cutoff"
+CODES = f"--seeds --codes --space {DRAW}"
+READING = "--family --config --debug"
+MOVES = "--strengths --absolute --truncate --layers"
 OPTIONS = {
-    "": "--debug demo convert inspect sample discover edit",
+    "": "--debug demo convert inspect sample score discover edit presets condition "
+    "combine import export name",
     "demo": "--out --debug",
-    "convert": "SOURCE OUT --family --config --overwrite --debug",
-    "inspect": "FILE --tensors --json --family --config --debug",
-    "sample": f"GENERATOR --out --num --chunk {CODES} --family --config --debug",
-    "discover": "sefa --debug",
+    "convert": f"SOURCE OUT --overwrite {READING}",
+    "inspect": f"FILE --tensors --json {READING}",
+    "sample": f"GENERATOR --out --num --chunk {CODES} {READING}",
+    "score": "GENERATOR|FOLDER --out --scorer --attribute --odds --samples --seed "
+    f"--seeds-only --codes --space {DRAW} --chunk {READING}",
+    "discover": "sefa ganspace interfacegan --debug",
     "discover sefa": "GENERATOR --out --layers --num --formula --order --strengths "
-    f"--chunk {CODES} --family --config --debug",
-    "edit": "GENERATOR EDIT --out --index --strengths --layers --edit-space --chunk "
-    f"{CODES} --family --config --debug",
+    f"--chunk {CODES} {READING}",
+    "discover ganspace": "GENERATOR --out --layer --edit --regress --samples --seed "
+    "--components --estimator --passes --resample --batch --num --chunk "
+    f"{MOVES} {CODES} {READING}",
+    "discover interfacegan": "GENERATOR --out --scorer --scores --codes --attribute "
+    "--odds --space --samples --seed --chosen --split --invalid --penalty --layers "
+    f"--strengths --relative --truncate --chunk --seeds {DRAW} {READING}",
+    "edit": "GENERATOR EDIT --out --index --preset --edit-space --chunk "
+    f"{MOVES} {CODES} {READING}",
+    "presets": "--model --data --debug",
+    "condition": "BOUNDARY --on --out --debug",
+    "combine": "PART --out --name --rows --debug",
+    "import": "FILE OUT --space --layers --part --layer --rows --per-layer --debug",
+    "export": "EDIT OUT --layout --index --strength --activations --debug",
+    "name": "EDIT INDEX NAME --debug",
 }
 
 
@@ -57,20 +77,6 @@ def broken():
     raise RuntimeError("the disk\nis on fire")
 
 
-@pytest.fixture(autouse=True)
-def no_clock(monkeypatch):
-    """Bars would stand among the errors wherever a loaded machine is slow."""
-    monkeypatch.setattr(progress, "_DELAY", 3600.0)
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    """An empty current folder, and no compiled code kept outside it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_keep_compiled_code", lambda: None)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
     """StyleGAN2 as a converted folder, SeFa's edit of it, and a plain .npy."""
@@ -86,17 +92,9 @@ def converted(tmp_path_factory):
     return folder
 
 
-def run_file(folder):
-    return json.loads((folder / "run.json").read_text())
-
-
 def size(path):
     with Image.open(path) as picture:
         return picture.size
-
-
-def ok(*words):
-    assert cli.main([str(word) for word in words]) == 0
 
 
 # help and usage
@@ -124,7 +122,7 @@ def test_help_mentions_every_option_and_reads_like_english(command, capsys):
         ("sample faces --out q --space x", "--space"),
         ("sample faces --out q --bogus", "--bogus"),
         ("discover sefa faces --out q --order up", "--order"),
-        ("discover", "Expected one of {sefa}"),
+        ("discover", "Expected one of {sefa"),
     ],
 )
 def test_words_that_no_command_accepts(words, expected, capsys, workplace):

@@ -182,8 +182,8 @@ def test_progress_counts_the_codes():
     ("options", "message"),
     [
         ({"estimator": "pca"}, "estimator: 'pca' given"),
-        ({"num": 1}, "num, chunk: 1, 500 given"),
-        ({"chunk": 0}, "num, chunk: 1500, 0 given"),
+        ({"num": 1}, "num: 1 given; 2 or more"),
+        ({"chunk": 0}, "chunk: 0 given; 1 or more"),
         ({"k": 8}, "k: 8 given; 1 to 7"),
         ({"num": 3, "estimator": "incremental"}, "num: 3 given; at least k = 4"),
     ],
@@ -193,12 +193,14 @@ def test_errors_name_the_argument(options, message):
         run(**options)
 
 
-def test_exact_refuses_wide_features():
+def test_wide_features_get_the_randomized_estimator():
     def features(z):
         return jnp.broadcast_to(z[:, :1], (z.shape[0], 8193))
 
     with pytest.raises(ValueError, match="'exact' keeps a covariance of 8193"):
-        run(features)
+        run(features, estimator="exact")
+    found = run(features, k=1)
+    np.testing.assert_allclose(found.vectors, 8193**-0.5, rtol=1e-4)
 
 
 def test_latents_that_were_not_kept():

@@ -69,6 +69,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
+def seed(value: int, option: str) -> int:
+    """The value, if it can seed a key."""
+    if not 0 <= value <= LARGEST_SEED:
+        raise ValueError(f"{option}: {value} given; 0 to {LARGEST_SEED} is accepted")
+    return value
+
+
 def parse_strengths(text: str) -> tuple[float, ...]:
     """`-3:3:7` -> seven evenly spaced strengths; `-2,0,2` -> those."""
     values: list[float] = []

@@ -2,24 +2,28 @@
 
 import json
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, description, inputs
-from jaxlatent.cli.drawing import draw_traversals, save_direction, save_page
+from jaxlatent.cli import arguments, description, inputs, pictures, scores
+from jaxlatent.cli.discovering import Order, discover_sefa
+from jaxlatent.cli.drawing import Moves, draw_edit
 from jaxlatent.cli.options import (
+    AS_IT_IS,
+    DRAWN,
+    Choice,
     Codes,
     CodesGroup,
+    Flag,
     GeneratorText,
     Layers,
     Number,
     Out,
-    Reading,
     ReadingGroup,
+    ScoredWith,
     Strengths,
     option,
     positional,
@@ -27,13 +31,9 @@ from jaxlatent.cli.options import (
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
 from jaxlatent.editing import last_space, to_space
-from jaxlatent.gallery import grid, save_png, shrink
-from jaxlatent.generators.base import Generator, family_name, fingerprint, render
-from jaxlatent.methods import sefa
-
-DRAWN = Codes()
-AS_IT_IS = Reading()
-PAGE_PIXELS = 512
+from jaxlatent.gallery import grid, save_png
+from jaxlatent.generators.base import Generator, fingerprint, render
+from jaxlatent.methods.ganspace_presets import presets
 
 
 def convert(
@@ -119,9 +119,8 @@ def sample(
         start: The codes to draw.
         reading: How to read GENERATOR if it is a checkpoint file.
     """
-    given = dict(locals())
+    run = Run(out, "sample", dict(locals()))
     arguments.at_least_one(chunk, "--chunk")
-    run = Run(out, "sample", given)
     model = inputs.open_generator(generator, reading)
     first = inputs.start_codes(start, model, num=num)
     last = last_space(model)
@@ -138,10 +137,10 @@ def sample(
         images = render(model, latent, first.label, chunk=chunk, progress=progress)
     sheet = run.file("sheet.png")
     save_png(sheet, grid(images))
+    files = [f"{name.replace(', ', '_').replace(' ', '_')}.png" for name in first.names]
     with progress_bar("writing", len(images)) as progress:
-        for name, image in zip(first.names, images, strict=True):
-            file = name.replace(", ", "_").replace(" ", "_")
-            save_png(run.file(f"{file}.png"), image)
+        for file, image in zip(files, images, strict=True):
+            save_png(run.file(file), image)
             progress(1)
     labels = {} if first.label is None else {"label": first.label}
     codes = {first.space: first.codes, last: latent, **labels}
@@ -151,60 +150,118 @@ def sample(
         inputs=(generator, start.codes),
         seeds=first.seeds,
         codes=first.names,
+        pictures=files,
     )
     print(f"Pictures: {len(images)}, a sheet of all, and their codes")
     print(sheet.resolve())
 
 
-def discover_sefa(
-    generator: GeneratorText,
+def score(
+    source: Annotated[str, tyro.conf.Positional, positional("GENERATOR|FOLDER")],
     out: Out,
     *,
-    layers: Annotated[str, option("ROWS")] = "all",
-    num: Number = 5,
-    formula: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False,
-    order: Literal["descending", "lapack"] = "descending",
-    strengths: Strengths = "-3:3:7",
-    chunk: Number = 8,
-    start: CodesGroup = DRAWN,
+    scorer: ScoredWith = (),
+    attribute: Annotated[str | None, option("COLUMNS")] = None,
+    odds: Flag = False,
+    samples: Number = 10_000,
+    seed: Number = 0,
+    seeds_only: Flag = False,
+    codes: Annotated[Path | None, option("FILE")] = None,
+    space: Annotated[Choice | None, tyro.conf.arg(help_behavior_hint="")] = None,
+    label: Annotated[str | None, option("CLASS")] = None,
+    truncation: Annotated[float | None, option("PSI")] = None,
+    cutoff: Annotated[int | None, option("ROWS")] = None,
+    chunk: Number = 32,
     reading: ReadingGroup = AS_IT_IS,
 ) -> None:
-    """SeFa: directions from the weights alone, drawn as a page of pictures.
+    """Score what a generator draws, or a folder of pictures; keeps codes and scores.
 
     Args:
-        generator: A converted folder, a checkpoint file, faces, or module:function.
+        source: A generator as for sample, or a folder of pictures.
         out: The folder for the results.
-        layers: Rows of w+ to factorise and edit: all, or such as 0-1 or 2-5,8.
-        num: How many directions.
-        formula: Follow the paper's formula, without unit style channels.
-        order: By eigenvalue, or as the original code's solver returns them.
-        strengths: Columns: start:stop:count, or a list such as -2,0,2.
+        scorer: A network's checkpoint file, module:function, or a formula such as
+            brightness.
+        attribute: Which scores to keep, by number or name, such as 8 or 0-3.
+        odds: Log-odds of each class against the others, from a classifier's outputs.
+        samples: Codes to draw and score.
+        seed: Of those codes.
+        seeds_only: Keep the seed instead of the codes, which follow from it.
+        codes: The codes of the pictures of FOLDER, where it holds none.
+        space: The space of the codes in FILE, where nothing else tells.
+        label: The class to draw.
+        truncation: Pull w towards its mean by this factor.
+        cutoff: Truncate only the first rows of w+.
         chunk: Pictures per compiled call; less needs less memory.
-        start: The codes to edit; seeds 0 to 2 if none are chosen.
         reading: How to read GENERATOR if it is a checkpoint file.
     """
-    given = dict(locals())
-    run = Run(out, "discover sefa", given)
-    model = inputs.open_generator(generator, reading)
-    rows = inputs.choose_layers(layers, model)
-    arguments.at_least_one(num, "--num")
-    with arguments.naming(k="--num", affines="GENERATOR", layers="--layers"):
-        edit = sefa.discover(
-            model, layers=rows, normalize=not formula, k=num, order=order
+    run = Run(out, "score", dict(locals()))
+    arguments.at_least_one(chunk, "--chunk")
+    model = None
+    if pictures.is_folder(source):
+        if seeds_only:
+            raise ValueError("--seeds-only: given, but a folder's codes have no seed")
+        table = pictures.score_folder(
+            Path(source), scorer, codes=codes, space=space, odds=odds, chunk=chunk
         )
-    _draw(
-        run,
-        generator,
-        model,
-        edit,
-        range(len(edit)),
-        title=f"SeFa directions of {inputs.generator_name(generator)}",
-        lines=(
-            "Each row moves a code along one eigenvector of the generator's own affine "
-            "weights; the column of strength 0 is the code itself.",
-        ),
-        edit_file="sefa.npz",
-    )
+    else:
+        if codes is not None or space is not None:
+            given = "--codes" if codes is not None else "--space"
+            raise ValueError(f"{given}: given, but GENERATOR draws codes of its own")
+        model = inputs.open_generator(source, reading)
+        options = Codes(label=label, truncation=truncation, cutoff=cutoff)
+        inputs.check_options(options, model)
+        table = scores.score_generator(
+            model,
+            scorer,
+            options,
+            samples=samples,
+            seed=seed,
+            odds=odds,
+            chunk=chunk,
+        )
+    with arguments.naming(attribute="--attribute"):
+        table = scores.choose(table, attribute)
+    file = run.file(scores.FILE)
+    scores.save(file, table, with_codes=not seeds_only)
+    run.finish(model, inputs=(source, codes, *scorer), scores=table.names)
+    for column, name in enumerate(table.names):
+        values = table.values[:, column]
+        print(
+            f"{name}: mean {values.mean():.4g}, from {values.min():.4g} to "
+            f"{values.max():.4g}"
+        )
+    print(f"{len(table.values)} pictures, {len(table.names)} scores each")
+    print(file.resolve())
+
+
+def list_presets(
+    *,
+    model: Annotated[str | None, option("NAME")] = None,
+    data: Annotated[str | None, option("NAME")] = None,
+) -> None:
+    """List the edits that GANSpace's authors named, for edit --preset.
+
+    Args:
+        model: Those of one architecture, such as StyleGAN2.
+        data: Those of one dataset, such as ffhq.
+    """
+    chosen = [
+        preset
+        for preset in presets()
+        if (model or preset.model).lower() == preset.model.lower()
+        and (data or preset.data).lower() == preset.data.lower()
+    ]
+    if not chosen:
+        owners = sorted({f"{preset.model} {preset.data}" for preset in presets()})
+        given = "--model" if data is None else "--data"
+        raise ValueError(f"{given}: no presets; there are some of {', '.join(owners)}")
+    for preset in chosen:
+        start, stop = preset.layers
+        print(
+            f"{preset.model}/{preset.data}/{preset.name}: component "
+            f"{preset.component}, layers {start}-{stop - 1}, {preset.strength:g} sigma"
+            f"{', target' if preset.move == 'target' else ''}"
+        )
 
 
 def edit(
@@ -213,7 +270,14 @@ def edit(
     out: Out,
     *,
     index: Annotated[str, option("NUMBERS")] = "0",
+    preset: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="NAME", help_behavior_hint="(repeatable)"),
+    ] = (),
     strengths: Strengths = "-3:3:7",
+    absolute: Flag = False,
+    truncate: Order = "before",
     layers: Layers = None,
     edit_space: Annotated[
         Literal["z", "w", "w+"] | None, tyro.conf.arg(help_behavior_hint="")
@@ -226,34 +290,43 @@ def edit(
 
     Args:
         generator: A converted folder, a checkpoint file, faces, or module:function.
-        edit: An .npz edit, or another tool's directions as .npy or .pt.
+        edit: An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt.
         out: The folder for the results.
         index: Which of its directions, such as 0 or 0-3,7, or all.
+        preset: A named edit of GANSpace's authors instead, with the components in EDIT;
+            a name, or MODEL/DATA/NAME. Strength 1 is the whole of it.
         strengths: Columns: start:stop:count, or a list such as -2,0,2.
+        absolute: Move coordinates to the strengths instead of by them.
+        truncate: Truncate w before the edit or after it.
         layers: Rows of w+ to shift instead of the edit's own: all, or such as 0-1.
-        edit_space: The space of another tool's directions; w if there is one, else z.
+        edit_space: The space of another tool's directions, where nothing else tells.
         chunk: Pictures per compiled call; less needs less memory.
         start: The codes to edit; seeds 0 to 2 if none are chosen.
         reading: How to read GENERATOR if it is a checkpoint file.
     """
-    given = dict(locals())
-    run = Run(out, "edit", given)
+    run = Run(out, "edit", dict(locals()))
     model = inputs.open_generator(generator, reading)
     loaded = inputs.open_edit(edit, edit_space, model)
     inputs.check_edit(loaded, model)
+    if preset:
+        loaded, target = inputs.choose_presets(preset, loaded, model)
+        absolute = absolute or target
+        index = "all"
     chosen = inputs.restrict(loaded, layers, model)
     note = _other_generator(chosen, model)
     if note:
         warnings.warn(note, stacklevel=1)
-    _draw(
+    draw_edit(
         run,
-        generator,
         model,
-        chosen,
+        {"edit.npz": chosen},
         inputs.choose_directions(index, chosen),
+        Moves(strengths, absolute, truncate),
+        start,
+        chunk=chunk,
+        name=generator,
         title=f"{edit.stem} on {inputs.generator_name(generator)}",
         lines=(note,) if note else (),
-        edit_file="edit.npz",
         read=(edit,),
     )
 
@@ -267,103 +340,6 @@ def demo(*, out: Out = Path("demo")) -> None:
     print("Finding directions in the generator that comes with jaxlatent ...")
     discover_sefa("faces", out, num=8, start=Codes(seeds="9-11,4"))
     print("Open that page in a browser.")
-
-
-def _draw(
-    run: Run,
-    name: str,
-    model: Generator,
-    edit: Any,
-    indices: Sequence[int],
-    *,
-    title: str,
-    lines: Sequence[str],
-    edit_file: str,
-    read: Sequence[Path] = (),
-) -> None:
-    """Draw directions, write everything, and say where it is."""
-    options, chunk = run.arguments["start"], run.arguments["chunk"]
-    arguments.at_least_one(chunk, "--chunk")
-    strengths = arguments.parse_strengths(run.arguments["strengths"])
-    first = inputs.start_codes(options, model)
-    inputs.check_start(first, edit)
-    pictures = {}
-    drawn = draw_traversals(
-        model, edit, indices, strengths, first, options, chunk=chunk
-    )
-    for index, images in zip(indices, drawn, strict=True):
-        # the page shows no more than that, and all of its pictures are held at once
-        pictures[index] = shrink(images, most=PAGE_PIXELS)
-        save_direction(run, index, images)
-    checkpoint.save_edit(run.file(edit_file), edit)
-    with progress_bar("writing the page"):
-        page = save_page(
-            run,
-            edit,
-            pictures,
-            strengths,
-            first,
-            title=title,
-            lines=lines,
-            facts=_facts(name, model, edit, options),
-        )
-    run.finish(
-        model,
-        inputs=(name, options.codes, *read),
-        seeds=first.seeds,
-        codes=first.names,
-        strengths=strengths,
-        directions=[edit.names[index] for index in indices],
-        edited=_when(edit, model, options),
-    )
-    counts = ((indices, "direction"), (first.names, "code"), (strengths, "strength"))
-    words = " x ".join(
-        f"{len(some)} {word}{'s'[len(some) == 1 :]}" for some, word in counts
-    )
-    print(f"{words}; {edit_file}, PNG, GIF and a page")
-    print(page.resolve().as_uri())
-
-
-def _facts(
-    name: str, model: Generator, edit: Any, options: Codes
-) -> list[tuple[str, str]]:
-    """What the page says about the run."""
-    family = family_name(model.config)
-    facts = [
-        ("Generator", f"{inputs.generator_name(name)} ({family})"),
-        ("Method", {"sefa": "SeFa"}.get(edit.method, edit.method or "unknown")),
-        ("Space", edit.space),
-    ]
-    if edit.space != "z" and model.config.num_layers:
-        rows = getattr(edit, "layers", None)
-        total = f"all {model.config.num_layers}"
-        facts.append(("Layers", total if rows is None else _ranges(rows)))
-    if options.truncation is not None:
-        rows = "" if options.cutoff is None else f", first {options.cutoff} rows"
-        when = ", after the edit" if edit.space == "z" else ", before the edit"
-        facts.append(("Truncation", f"{options.truncation:g}{rows}{when}"))
-    if options.label is not None:
-        facts.append(("Class", options.label))
-    return facts
-
-
-def _ranges(rows: Sequence[int]) -> str:
-    """(0, 1, 2, 5) -> "0-2, 5"."""
-    parts: list[list[int]] = []
-    for row in rows:
-        if parts and row == parts[-1][1] + 1:
-            parts[-1][1] = row
-        else:
-            parts.append([row, row])
-    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in parts)
-
-
-def _when(edit: Any, model: Generator, options: Codes) -> str:
-    """Where on the way from z to a picture the edit acted."""
-    if edit.space == "z":
-        mapped = "w" in model.config.spaces
-        return "before the mapping network" if mapped else "at the network's input"
-    return "after truncation" if options.truncation is not None else f"in {edit.space}"
 
 
 def _other_generator(edit: Any, model: Generator) -> str:

@@ -1,5 +1,6 @@
 """What a file is, as one JSON object and as text."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Reading
+from jaxlatent.files import holds_arrays
 from jaxlatent.generators.base import config_to_json
 
 
@@ -21,8 +23,10 @@ def describe(path: Path, reading: Reading) -> dict[str, Any]:
         raise ValueError(f"FILE: {path} is a folder, but not a converted generator")
     if not path.is_file():
         raise ValueError(f"FILE: {path} does not exist")
-    if path.suffix == ".npz":
-        return _describe_edit(path)
+    if checkpoint.is_edit(path):
+        return _describe_edit(path, checkpoint.load_edit(path))
+    if holds_arrays(path):
+        return _describe_edit(path, _imported(path))
     return _describe_checkpoint(path, reading)
 
 
@@ -55,11 +59,17 @@ def _describe_folder(path: Path) -> dict[str, Any]:
     }
 
 
-def _describe_edit(path: Path) -> dict[str, Any]:
-    edit = checkpoint.load_edit(path)
+def _imported(path: Path) -> Any:
+    from converters import import_edit
+
+    return import_edit(path)
+
+
+def _describe_edit(path: Path, edit: Any) -> dict[str, Any]:
+    ours = checkpoint.is_edit(path)
     return {
         "file": str(path),
-        "container": "edit",
+        "container": "edit" if ours else "another tool's directions",
         "method": getattr(edit, "method", ""),
         "space": edit.space,
         "layers": getattr(edit, "layers", None),
@@ -81,6 +91,8 @@ def _describe_checkpoint(path: Path, reading: Reading) -> dict[str, Any]:
         with arguments.naming(family="--family", config="--config"):
             found = converters.inspect(path, family=reading.family, config=config)
     except converters.CheckpointError as error:
+        with contextlib.suppress(ValueError):
+            return _describe_edit(path, _imported(path))
         # a file that no layout fits is worth describing to whoever may write one
         tensors = dict(_tensors(converters.read(path)))
         return facts | {"problem": str(error), "parts": {}, "tensors": tensors}

@@ -1,8 +1,10 @@
 """What a command starts from: a generator, an edit, codes; and whether they fit."""
 
 import importlib
+import math
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Codes, Reading
 from jaxlatent.cli.progress import progress_bar
-from jaxlatent.editing import CODE_SPACES
+from jaxlatent.editing import CODE_SPACES, feature_of
 from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import Generator
 from jaxlatent.types import Directions, parse_layers
@@ -77,16 +79,20 @@ def _read(text: str, reading: Reading) -> Generator:
         return load(text, family=reading.family, config=config)
 
 
-def _call(text: str) -> Generator:
+def import_name(text: str, argument: str) -> Any:
+    """What `module:name` names; modules beside the user come first."""
     module, _, name = text.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
-        function = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"GENERATOR: {text}: {error}") from error
+        raise ValueError(f"{argument}: {text}: {error}") from error
     finally:
         sys.path.pop(0)
-    generator = function()
+
+
+def _call(text: str) -> Generator:
+    generator = import_name(text, "GENERATOR")()
     if not isinstance(generator, Generator):
         raise ValueError(
             f"GENERATOR: {text} returned a {type(generator).__name__}, not a Generator"
@@ -140,34 +146,73 @@ def choose_layers(layers: str | None, generator: Generator) -> tuple[int, ...] |
         return parse_layers(layers, generator.config.num_layers)
 
 
-def choose_directions(text: str, edit: Any) -> tuple[int, ...]:
-    """The directions that `--index` names."""
+def choose_directions(
+    text: str, edit: Any, *, option: str = "--index"
+) -> tuple[int, ...]:
+    """The directions that an option names: numbers, or all."""
     if text == "all":
         return tuple(range(len(edit)))
-    indices = arguments.parse_numbers(text, "--index")
+    indices = arguments.parse_numbers(text, option)
     if max(indices) >= len(edit):
         raise ValueError(
-            f"--index: {max(indices)} given; EDIT has directions 0 to {len(edit) - 1}"
+            f"{option}: {max(indices)} given; there are directions 0 to {len(edit) - 1}"
         )
     return indices
+
+
+def choose_presets(
+    names: Sequence[str], components: Any, generator: Generator
+) -> tuple[Directions, bool]:
+    """The presets called `names`, and whether they are targets to move to."""
+    from jaxlatent.methods.ganspace_presets import find_preset, preset_directions
+
+    found = []
+    for text in names:
+        parts = text.split("/", 2)
+        if len(parts) == 2:
+            raise ValueError(f"--preset: {text!r} given; NAME or MODEL/DATA/NAME")
+        owner = dict(zip(("model", "data"), parts[:-1], strict=False))
+        try:
+            found.append(find_preset(parts[-1], **owner))
+        except LookupError as error:
+            raise ValueError(f"--preset:{str(error.args[0])[5:]}") from error
+    moves = {preset.move for preset in found}
+    if len(moves) > 1:
+        raise ValueError("--preset: strips and targets cannot be drawn together")
+    if not isinstance(components, Directions):
+        raise ValueError("--preset: EDIT holds no components")
+    rows = generator.config.num_layers
+    with arguments.naming(components="EDIT", latent="GENERATOR", chosen="--preset"):
+        edit = preset_directions(found, components, num_layers=rows)
+    return edit, moves == {"target"}
 
 
 def check_edit(edit: Any, generator: Generator) -> None:
     """Raise unless an edit fits a generator: its space, dimension and rows."""
     config = generator.config
     accepted = _spaces(generator)
-    if edit.space not in accepted:
+    feature = feature_of(edit)
+    if feature is None and edit.space not in accepted:
         raise ValueError(
             f"EDIT: acts in {edit.space}; this generator has {', '.join(accepted)}"
+        )
+    if feature is not None and feature not in generator.feature_names:
+        raise ValueError(
+            f"EDIT: acts in {edit.space}; this generator has features "
+            f"{', '.join(generator.feature_names)}"
         )
     if not isinstance(edit, Directions):
         return
     dimension = config.z_dim if edit.space == "z" else config.w_dim
+    if feature is not None:
+        dimension = _feature_size(generator, feature)
     if edit.vectors.shape[-1] != dimension:
         raise ValueError(
             f"EDIT: directions of dimension {edit.vectors.shape[-1]} in {edit.space}; "
             f"that of this generator is {dimension}"
         )
+    if feature is not None:
+        return
     rows = config.num_layers if "w+" in accepted and edit.space != "z" else 0
     last = max(edit.layers or (-1,))
     if last >= rows or (edit.vectors.ndim == 3 and edit.vectors.shape[1] != rows):
@@ -178,9 +223,23 @@ def check_edit(edit: Any, generator: Generator) -> None:
         )
 
 
-def check_start(start: Start, edit: Any) -> None:
-    """Raise if an edit acts in z on codes that have left it already."""
-    if edit.space == "z" and start.space != "z":
+def _feature_size(generator: Generator, name: str) -> int:
+    """Numbers in one activation."""
+
+    def run(latent: jax.Array) -> jax.Array:
+        label = None
+        if generator.config.label_dim:
+            label = jnp.zeros((1, generator.config.label_dim))
+        return generator.features(latent, label, names=(name,))[name]
+
+    shape = jax.ShapeDtypeStruct((1, generator.config.w_dim), jnp.float32)
+    return math.prod(jax.eval_shape(run, shape).shape)
+
+
+def check_start(start: Start, edit: Any, generator: Generator) -> None:
+    """Raise if an edit acts before the mapping on codes that are behind it."""
+    mapped = "w" in generator.config.spaces
+    if edit.space == "z" and start.space != "z" and mapped:
         raise ValueError(f"--codes: in {start.space} given, but EDIT acts in z")
 
 
@@ -192,10 +251,10 @@ def start_codes(options: Codes, generator: Generator, *, num: int = 3) -> Start:
         generator: whose prior to draw from.
         num: without seeds and a file, codes are drawn with seeds 0 to num - 1.
     """
-    _check_options(options, generator)
+    check_options(options, generator)
     seeds = None
     if options.codes is not None:
-        codes, space = _read_codes(options, generator)
+        codes, space = read_codes(options.codes, options.space, generator)
         names = tuple(f"code {i}" for i in range(codes.shape[0]))
     else:
         seeds = (
@@ -207,10 +266,10 @@ def start_codes(options: Codes, generator: Generator, *, num: int = 3) -> Start:
             [generator.sample(jax.random.key(seed), 1) for seed in seeds]
         )
         space, names = "z", tuple(f"seed {seed}" for seed in seeds)
-    classes = _classes(options, generator, len(names))
-    if classes is not None and len(set(classes)) > 1:
-        names = tuple(f"{n}, class {c}" for n, c in zip(names, classes, strict=True))
-    label = None if classes is None else jnp.asarray(classes)
+    chosen = classes(options, generator, len(names))
+    if chosen is not None and len(set(chosen)) > 1:
+        names = tuple(f"{n}, class {c}" for n, c in zip(names, chosen, strict=True))
+    label = None if chosen is None else jnp.asarray(chosen)
     return Start(codes, space, names, seeds, label)
 
 
@@ -218,7 +277,8 @@ def _spaces(generator: Generator) -> list[str]:
     return [space for space in CODE_SPACES if space in generator.config.spaces]
 
 
-def _check_options(options: Codes, generator: Generator) -> None:
+def check_options(options: Codes, generator: Generator) -> None:
+    """Raise ValueError for options that contradict each other or the generator."""
     if options.codes is not None and options.seeds is not None:
         raise ValueError(
             "--seeds: given together with --codes; one of them is accepted"
@@ -238,9 +298,7 @@ def _check_options(options: Codes, generator: Generator) -> None:
         )
 
 
-def _classes(
-    options: Codes, generator: Generator, count: int
-) -> tuple[int, ...] | None:
+def classes(options: Codes, generator: Generator, count: int) -> tuple[int, ...] | None:
     """One class for each code, None for an unconditional generator."""
     number = generator.config.label_dim
     if number == 0 and options.label is not None:
@@ -252,30 +310,41 @@ def _classes(
             f"--label: missing; this generator has classes 0 to {number - 1}"
         )
     words = options.label.split(",")
-    classes = [int(word) if word.strip().isdecimal() else number for word in words]
-    if max(classes) >= number:
+    found = [int(word) if word.strip().isdecimal() else number for word in words]
+    if max(found) >= number:
         raise ValueError(
             f"--label: {options.label!r} given; classes 0 to {number - 1} are accepted"
         )
-    if len(classes) not in (1, count):
+    if len(found) not in (1, count):
         raise ValueError(
-            f"--label: {len(classes)} classes given for {count} codes; one, or one for "
+            f"--label: {len(found)} classes given for {count} codes; one, or one for "
             "each, is accepted"
         )
-    return tuple(classes * count)[:count]
+    return tuple(found * count)[:count]
 
 
-def _read_codes(options: Codes, generator: Generator) -> tuple[jax.Array, str]:
-    path, space = options.codes, options.space
-    assert path is not None
+def read_codes(
+    path: Path, space: str | None, generator: Generator, *, default: str | None = None
+) -> tuple[jax.Array, str]:
+    """The codes of a file, and their space.
+
+    Args:
+        path: the file.
+        space: what the user calls it, None for what the file tells.
+        generator: whose codes they are.
+        default: the space where neither tells.
+
+    Raises:
+        ValueError: if the space is not known, or the codes do not fit it.
+    """
     if not path.is_file():
         raise ValueError(f"--codes: {path} is not a file")
     codes, space = _load_codes(path, space)
     accepted = _spaces(generator)
     if space is None and codes.ndim == 3:
         space = "w+"
-    if space is None and len(accepted) == 1:
-        space = accepted[0]
+    if space is None:
+        space = accepted[0] if len(accepted) == 1 else default
     if space not in accepted:
         given = "missing" if space is None else f"{space} given"
         raise ValueError(

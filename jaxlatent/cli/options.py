@@ -24,6 +24,10 @@ def positional(metavar: str) -> Any:
 
 
 Choice = Literal["z", "w", "w+"]
+Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
+Absolute = Flag
+Repeated = tyro.conf.arg(metavar="S", help_behavior_hint="(repeatable)")
+ScoredWith = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, Repeated]
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ Out = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 Layers = Annotated[str | None, option("ROWS")]
 Strengths = Annotated[str, option("LIST")]
 Number = Annotated[int, option("N")]
+DRAWN = Codes()
+AS_IT_IS = Reading()
 # these two name the groups in --help: "code options" and "checkpoint options"
 CodesGroup = Annotated[Codes, tyro.conf.arg(name="code")]
 ReadingGroup = Annotated[Reading, tyro.conf.arg(name="checkpoint")]
@@ -89,11 +95,12 @@ def _subcommand(name: str, command: Callable[..., None]) -> Any:
 
 
 def _methods() -> Any:
-    from jaxlatent.cli import commands
+    from jaxlatent.cli import discovering
 
-    # one alternative is no choice to the parser, hence a second that never shows
     return Union[  # noqa: UP007
-        _subcommand("sefa", commands.discover_sefa), Annotated[None, tyro.conf.Suppress]
+        _subcommand("sefa", discovering.discover_sefa),
+        _subcommand("ganspace", discovering.discover_ganspace),
+        _subcommand("interfacegan", discovering.discover_interfacegan),
     ]
 
 
@@ -105,15 +112,22 @@ def _discover(
 
 
 def _commands() -> Any:
-    from jaxlatent.cli import commands
+    from jaxlatent.cli import commands, edits
 
     return Union[  # noqa: UP007
         _subcommand("demo", commands.demo),
         _subcommand("convert", commands.convert),
         _subcommand("inspect", commands.inspect),
         _subcommand("sample", commands.sample),
+        _subcommand("score", commands.score),
         Annotated[Any, tyro.conf.subcommand(name="discover", constructor=_discover)],
         _subcommand("edit", commands.edit),
+        _subcommand("presets", commands.list_presets),
+        _subcommand("condition", edits.condition),
+        _subcommand("combine", edits.combine),
+        _subcommand("import", edits.import_file),
+        _subcommand("export", edits.export_file),
+        _subcommand("name", edits.name),
     ]
 
 

@@ -12,7 +12,7 @@ _LOG_INTERVAL = 10.0  # a log needs few lines
 
 @contextmanager
 def progress_bar(
-    label: str, total: int | None = None
+    label: str, total: int | None = None, *, unit: str = "image"
 ) -> Iterator[Callable[[int], None]]:
     """A bar on standard error for work that lasts longer than a second.
 
@@ -21,13 +21,14 @@ def progress_bar(
     Args:
         label: what is being done.
         total: images to draw; None for work that cannot be counted.
+        unit: what is counted.
 
     Yields:
-        A function to call with the number of images just finished.
+        A function to call with the number just finished.
     """
     finished = threading.Event()
     counted: list[int] = []
-    clock = threading.Thread(target=_show, args=(label, total, counted, finished))
+    clock = threading.Thread(target=_show, args=(label, total, unit, counted, finished))
     clock.start()
     try:
         yield counted.append
@@ -37,18 +38,25 @@ def progress_bar(
 
 
 def _show(
-    label: str, total: int | None, counted: list[int], finished: threading.Event
+    label: str,
+    total: int | None,
+    unit: str,
+    counted: list[int],
+    finished: threading.Event,
 ) -> None:
     """Draw the bar again and again until the work is finished; its own thread."""
     if finished.wait(_DELAY):
         return
     from tqdm import tqdm
 
+    class Bar(tqdm):
+        monitor_interval = 0  # this thread redraws it; tqdm needs none of its own
+
     interval = _INTERVAL if sys.stderr.isatty() else _LOG_INTERVAL
-    with tqdm(
+    with Bar(
         total=total,
         desc=label,
-        unit="image",
+        unit=unit,
         leave=False,
         bar_format="{desc}: {elapsed}" if total is None else None,
     ) as bar:

@@ -55,7 +55,7 @@ class Run:
 
     def finish(
         self,
-        generator: Generator,
+        generator: Generator | None,
         *,
         inputs: Iterable[str | os.PathLike[str] | None] = (),
         **facts: Any,
@@ -63,18 +63,14 @@ class Run:
         """Write `run.json`: everything needed to repeat the run, and what it wrote.
 
         Args:
-            generator: the generator.
+            generator: the generator, None if there was none.
             inputs: files that were read, whose hashes are recorded.
             **facts: further JSON values.
         """
         record = {
             "command": self.command,
             "arguments": _plain(self.arguments),
-            "generator": {
-                "family": family_name(generator.config),
-                "config": config_to_json(generator.config),
-                "fingerprint": fingerprint(generator),
-            },
+            "generator": None if generator is None else _describe(generator),
             **facts,
             "inputs": {
                 str(path): file_hash(path)
@@ -104,6 +100,14 @@ def _clear(out: Path) -> None:
         file = out / name
         if file.name == name and file.is_file() and file_hash(file) == digest:
             file.unlink()
+
+
+def _describe(generator: Generator) -> dict[str, Any]:
+    return {
+        "family": family_name(generator.config),
+        "config": config_to_json(generator.config),
+        "fingerprint": fingerprint(generator),
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.editing import last_space, to_space
@@ -69,6 +70,26 @@ def score_images(
     networks, functions = _sort(scorers)
     call = partial(_score_images, networks, functions)
     return _gather(scorers, in_chunks(call, (images,), len(images), chunk, progress))
+
+
+def log_odds(scores: jax.Array) -> jax.Array:
+    """A classifier's outputs as the odds of each class against all others.
+
+    A log-probability cannot tell sure from very sure, since it ends at zero; log-odds
+    can, and rank the extremes that a boundary is fitted to.
+
+    Args:
+        scores: [N, A] logits or log-probabilities, of two classes or more.
+
+    Returns:
+        [N, A], log p / (1 - p).
+    """
+    count = scores.shape[1]
+    if count < 2:
+        raise ValueError(f"scores: shape {scores.shape} given; two classes are needed")
+    own = jnp.eye(count, dtype=bool)[None]
+    others = jnp.where(own, -jnp.inf, scores[:, None, :])
+    return scores - jax.nn.logsumexp(others, axis=2)
 
 
 def _sort(scorers: Mapping[str, Scorer]) -> tuple[dict[str, Network], Any]:

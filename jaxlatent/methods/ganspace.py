@@ -264,8 +264,9 @@ def decompose(
     """
     if estimator is not None and estimator not in ESTIMATORS:
         raise ValueError(f"estimator: {estimator!r} given; {ESTIMATORS} are accepted")
-    if num < 2 or (chunk is not None and chunk < 1):
-        raise ValueError(f"num, chunk: {num}, {chunk} given; 2 and 1 are the least")
+    for name, value, least in (("num", num, 2), ("chunk", chunk, 1)):
+        if value is not None and value < least:
+            raise ValueError(f"{name}: {value} given; {least} or more is accepted")
     latent, row = jax.eval_shape(draw_codes, source, key, jnp.zeros(1, jnp.int32))
     size, dim = row.shape[1], latent.shape[1] if regressed else 0
     pca.check_k(k, size)

@@ -1,0 +1,231 @@
+"""Commands on the files of edits, one function each."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jaxlatent import checkpoint, joining
+from jaxlatent.cli import arguments, inputs
+from jaxlatent.cli.options import Layers, option, positional
+from jaxlatent.methods import interfacegan
+from jaxlatent.types import Directions
+
+EditFile = Annotated[Path, tyro.conf.Positional, positional("EDIT")]
+OutFile = Annotated[Path, tyro.conf.arg(metavar="FILE")]
+OutPosition = Annotated[Path, tyro.conf.Positional, positional("OUT")]
+Layout = Literal[
+    "npy",
+    "interfacegan",
+    "lowrankgan",
+    "resefa",
+    "ganspace",
+    "ganspace-direction",
+    "pca-pt",
+    "safetensors",
+]
+
+
+def condition(
+    boundary: Annotated[Path, tyro.conf.Positional, positional("BOUNDARY")],
+    *,
+    on: Annotated[
+        tuple[Path, ...],
+        tyro.conf.arg(metavar="EDIT...", help_behavior_hint=""),
+    ],
+    out: OutFile,
+) -> None:
+    """Make boundaries that leave the attributes of others alone.
+
+    Args:
+        boundary: The .npz edit to project.
+        on: Edits whose directions are to be kept; FILE:3 or FILE:0,2 for some of them.
+        out: The .npz edit to write.
+    """
+    edit = _load(boundary, "BOUNDARY")
+    others = [_pick(str(one), "--on") for one in on]
+    with arguments.naming(others="--on", boundaries="BOUNDARY"):
+        found = interfacegan.condition(edit, others)
+    _save(out, found)
+    for name, cosine in zip(found.names, found.info["cosine"], strict=True):
+        print(f"{name}: cosine {float(cosine):.4f} with the original")
+    print(out)
+
+
+def combine(
+    parts: Annotated[tuple[str, ...], tyro.conf.Positional, positional("PART")],
+    *,
+    out: OutFile,
+    name: Annotated[str | None, option("TEXT")] = None,
+    rows: Annotated[int | None, option("N")] = None,
+) -> None:
+    """Add directions up with weights, into an edit that moves along all of them.
+
+    Args:
+        parts: FILE, FILE:INDEX or FILE:INDEX:WEIGHT each; 0 and 1 if left out.
+        out: The .npz edit to write.
+        name: What to call it; made of the parts' names and weights if left out.
+        rows: Rows of w+ of the generator, where the parts shift different ones.
+    """
+    with arguments.naming(parts="PART", num_layers="--rows"):
+        found = joining.combine(
+            [_weighted(part) for part in parts], name=name, num_layers=rows
+        )
+    _save(out, found)
+    print(f"{found.names[0]}, in {found.space}")
+    print(out)
+
+
+def import_file(
+    file: Annotated[Path, tyro.conf.Positional, positional("FILE")],
+    out: OutPosition,
+    *,
+    space: Annotated[
+        Literal["z", "w", "w+"] | None, tyro.conf.arg(help_behavior_hint="")
+    ] = None,
+    layers: Layers = None,
+    part: Annotated[
+        Literal["latent", "activation"] | None, tyro.conf.arg(help_behavior_hint="")
+    ] = None,
+    layer: Annotated[str | None, option("NAME")] = None,
+    rows: Annotated[int | None, option("N")] = None,
+    per_layer: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False,
+) -> None:
+    """Turn another tool's directions into an edit.
+
+    Args:
+        file: Boundaries, components, named directions: .npy, .npz, .pkl, .pt.
+        out: The .npz edit to write.
+        space: The space they live in, where the file and its name do not tell.
+        layers: Rows of w+ to shift, such as 4-7, instead of what the file tells.
+        part: Of GANSpace's files: the latent part or the activation part.
+        layer: Our name of the layer of an activation part, such as b8.conv1.
+        rows: Rows of w+ of the generator, where the file's range is open at its end.
+        per_layer: Take an array [L, D] for one direction with a row for each of w+.
+    """
+    from converters import import_edit
+
+    if not file.is_file():
+        raise ValueError(f"FILE: {file} is not a file")
+    with arguments.naming(
+        space="--space",
+        layers="--layers",
+        part="--part",
+        layer="--layer",
+        num_layers="--rows",
+    ):
+        edit = import_edit(
+            file,
+            space=space,
+            layers=layers,
+            part=part,
+            layer=layer,
+            num_layers=rows,
+            per_layer=per_layer,
+        )
+    _save(out, edit)
+    count = f"{len(edit)} direction{'s'[len(edit) == 1 :]}"
+    rows_text = "" if edit.layers is None else f", layers {edit.layers}"
+    print(f"{file.name}: {count} of {edit.method} in {edit.space}{rows_text}")
+    print(out)
+
+
+def export_file(
+    edit: EditFile,
+    out: OutPosition,
+    *,
+    layout: Layout,
+    index: Annotated[int | None, option("NUMBER")] = None,
+    strength: Annotated[float | None, option("SIGMA")] = None,
+    activations: Annotated[Path | None, option("EDIT")] = None,
+) -> None:
+    """Write an edit in another tool's layout.
+
+    Args:
+        edit: The .npz edit.
+        out: The file to write.
+        layout: Whose: plain vectors, the original projects', or safetensors.
+        index: Write this direction alone.
+        strength: Of ganspace-direction: the strength to keep with it.
+        activations: Of GANSpace's: the edit of activations of the same components.
+    """
+    from converters import export_edit
+
+    loaded = _load(edit, "EDIT")
+    with arguments.naming(
+        edit="EDIT",
+        layout="--layout",
+        index="--index",
+        strength="--strength",
+        activations="--activations",
+    ):
+        export_edit(
+            loaded,
+            out,
+            layout=layout,
+            index=index,
+            strength=strength,
+            activations=(
+                None if activations is None else _load(activations, "--activations")
+            ),
+        )
+    print(out)
+
+
+def name(
+    edit: EditFile,
+    index: Annotated[int, tyro.conf.Positional, positional("INDEX")],
+    text: Annotated[str, tyro.conf.Positional, positional("NAME")],
+) -> None:
+    """Give a direction a name, once its pictures show what it does.
+
+    Args:
+        edit: The .npz edit, which is changed.
+        index: Which direction.
+        text: What to call it.
+    """
+    loaded = _load(edit, "EDIT")
+    inputs.choose_directions(str(index), loaded, option="INDEX")
+    checkpoint.save_edit(edit, loaded.rename({index: text}))
+    print(f"{edit}: direction {index}, before {loaded.names[index]!r}, is {text!r}")
+
+
+def _load(path: Path, argument: str) -> Directions:
+    """An edit of ours that is linear."""
+    if not path.is_file():
+        raise ValueError(f"{argument}: {path} is not a file")
+    edit: Any = checkpoint.load_edit(path)
+    if not isinstance(edit, Directions):
+        raise ValueError(f"{argument}: {path} holds a {type(edit).__name__}")
+    return edit
+
+
+def _pick(text: str, argument: str) -> Directions:
+    """The directions of FILE or FILE:NUMBERS."""
+    path, colon, numbers = text.rpartition(":")
+    if not colon or Path(text).is_file():
+        return _load(Path(text), argument)
+    edit = _load(Path(path), argument)
+    return edit.select(inputs.choose_directions(numbers, edit, option=argument))
+
+
+def _weighted(text: str) -> tuple[Directions, int, float]:
+    """One direction and its weight, of FILE, FILE:INDEX or FILE:INDEX:WEIGHT."""
+    path, *rest = [text] if Path(text).is_file() else text.rsplit(":", 2)
+    if len(rest) == 2 and Path(f"{path}:{rest[0]}").is_file():
+        path, rest = f"{path}:{rest[0]}", rest[1:]
+    edit = _load(Path(path), "PART")
+    try:
+        index, weight = int((rest or ["0"])[0]), float((rest[1:] or ["1"])[0])
+    except ValueError:
+        raise ValueError(
+            f"PART: {text!r} given; FILE, FILE:INDEX or FILE:INDEX:WEIGHT is accepted"
+        ) from None
+    inputs.choose_directions(str(index), edit, option="PART")
+    return edit, index, weight
+
+
+def _save(out: Path, edit: Directions) -> None:
+    if out.suffix != ".npz":
+        raise ValueError(f"OUT: {out} given; a file that ends in .npz is accepted")
+    checkpoint.save_edit(out, edit)
