@@ -8,10 +8,16 @@ from typing import Any, Literal, overload
 
 from converters import (
     lenet,
+    progan_genforce,
+    progan_interfacegan,
+    progan_netdissect,
+    progan_ptrblck,
     sequential,
     stylegan2_genforce,
     stylegan2_nvidia,
     stylegan2_rosinality,
+    stylegan_genforce,
+    stylegan_interfacegan,
 )
 from converters.containers.reading import container, read
 from converters.plans import Mismatch, Plan, assemble, compare
@@ -24,6 +30,13 @@ Part = Literal["generator", "discriminator", "network"]
 PARTS: tuple[Part, ...] = ("generator", "discriminator", "network")
 
 LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
+    "progan": (
+        progan_genforce,
+        progan_interfacegan,
+        progan_ptrblck,
+        progan_netdissect,
+    ),
+    "stylegan": (stylegan_genforce, stylegan_interfacegan),
     "stylegan2": (stylegan2_nvidia, stylegan2_rosinality, stylegan2_genforce),
     "sequential": (sequential,),
     "lenet": (lenet,),

@@ -90,6 +90,7 @@ class Plan:
         sources: our dotted parameter name -> where it comes from.
         shapes: parameter tree of anything with a `shape`, as `init` would build it.
         ignored: tensors of the file that are known and not needed.
+        read: tensors that the plan itself was read from, with the shape they must have.
         complete: fills in parameters that follow from others; gets the params and
             the config, returns the params.
         licence: what is known of the weights' licence, "" if nothing.
@@ -104,6 +105,7 @@ class Plan:
     sources: Mapping[str, Source]
     shapes: Params
     ignored: frozenset[str] = frozenset()
+    read: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     complete: Callable[[Params, Any], Params] | None = None
     licence: str = ""
 
@@ -181,17 +183,20 @@ class Mismatch:
 
 def compare(plan: Plan) -> Mismatch:
     """Hold the file's tensors against what the architecture needs."""
-    expected, sources = _expected(plan), _needed(plan)
+    expected = _expected(plan)
+    needed = [
+        (source.name, source.file_shape(tuple(expected[ours].shape)))
+        for ours, source in _needed(plan).items()
+    ]
+    needed += plan.read.items()
     missing, misshapen = [], []
-    for ours, source in sources.items():
-        tensor = plan.tensors.get(source.name)
+    for name, shape in needed:
+        tensor = plan.tensors.get(name)
         if tensor is None:
-            missing.append(source.name)
-            continue
-        shape = source.file_shape(tuple(expected[ours].shape))
-        if tensor.shape != shape:
-            misshapen.append(f"{source.name} is {tensor.shape}, not {shape}")
-    used = {source.name for source in sources.values()} | plan.ignored
+            missing.append(name)
+        elif tensor.shape != shape:
+            misshapen.append(f"{name} is {tensor.shape}, not {shape}")
+    used = {name for name, _ in needed} | plan.ignored
     extra = [name for name in plan.tensors if name not in used]
     return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
 

@@ -1,9 +1,7 @@
 """StyleGAN2 as genforce's repositories (genforce, SeFa, ReSeFa) store it.
 
-A bare dict of `generator`, `discriminator` and `generator_smooth`, or a training
-snapshot that wraps it in `models`. Style biases lack the one that is added at run time,
-upsampling kernels are mirrored, convolutions are scaled by 1 / sqrt(fan in); the
-conversion applies all three.
+Style biases lack the one that is added at run time, upsampling kernels are mirrored,
+convolutions are scaled by 1 / sqrt(fan in); the conversion applies all three.
 """
 
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from converters import genforce
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     count,
@@ -32,33 +31,16 @@ def plan(
     checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    models = checkpoint.get("models", checkpoint)
-    if not isinstance(models, Mapping):
-        return None
-    generator = _state(models, "generator_smooth", "generator")
-    if generator is None and {SIGN, f"module.{SIGN}"} & set(models):
-        generator = _without_prefix(models)
-    if generator is None or SIGN not in generator:
+    generator = genforce.generator_state(checkpoint, SIGN)
+    if generator is None:
         return None
     if part == "generator":
         return _generator(generator, config)
-    discriminator = _state(models, "discriminator")
+    discriminator = genforce.discriminator_state(checkpoint)
     if part == "discriminator" and discriminator is not None:
         labels = _label_dim(generator)
         return _discriminator(discriminator, labels, config)
     return None
-
-
-def _state(models: Mapping[str, Any], *names: str) -> dict[str, np.ndarray] | None:
-    for name in names:
-        if isinstance(models.get(name), Mapping):
-            return _without_prefix(models[name])
-    return None
-
-
-def _without_prefix(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Names without the "module." that data-parallel training puts before them."""
-    return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 def _label_dim(tensors: Mapping[str, np.ndarray]) -> int:

@@ -15,7 +15,15 @@ import toy
 from flax.traverse_util import flatten_dict, unflatten_dict
 from helpers import compilations, drawn, error
 
-from jaxlatent.generators import base, functions, rendered, sequential, stylegan2
+from jaxlatent.generators import (
+    base,
+    functions,
+    progan,
+    rendered,
+    sequential,
+    stylegan,
+    stylegan2,
+)
 from jaxlatent.generators.base import Generator, fingerprint, render
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import BatchNorm, Linear
@@ -42,6 +50,9 @@ def halve(params, z):
 
 
 CONFIGS = {
+    "progan": progan.Config(
+        resolution=8, channels=(3, 2), z_dim=D, fused_scale=True, lod=0.25
+    ),
     "rendered": rendered.Config(z_dim=24, size=8, largest_group=26),
     "sequential": sequential.Config(
         (
@@ -54,6 +65,16 @@ CONFIGS = {
         ),
         D,
         image_range=(0.0, 1.0),
+    ),
+    "stylegan": stylegan.Config(
+        resolution=8,
+        channels=(3, 2),
+        z_dim=D,
+        w_dim=4,
+        mapping_layers=2,
+        mapping_width=6,
+        mapping_rate=0.5,
+        lod=0.25,
     ),
     "stylegan2": stylegan2.Config(
         resolution=8,
@@ -213,12 +234,13 @@ def test_hooks_change_what_follows(case):
     latent = case.generator.map(case.codes)
 
     @jax.jit
-    def run(generator, latent, gain):
-        hooks = {first: lambda value: gain * value}
+    def run(generator, latent, shift):
+        # a scale would be normalised away by some
+        hooks = {first: lambda value: value + shift}
         return generator.features(latent, names=(first, last), hooks=hooks)
 
-    plain, changed = run(case.generator, latent, 1), run(case.generator, latent, 3)
-    assert error(changed[first], 3 * np.asarray(plain[first])) < 1e-6
+    plain, changed = run(case.generator, latent, 0), run(case.generator, latent, 3)
+    assert error(changed[first], 3 + np.asarray(plain[first])) < 1e-6
     assert np.abs(np.asarray(changed[last]) - np.asarray(plain[last])).max() > 1e-3
 
 
@@ -269,6 +291,8 @@ def test_a_fingerprint_is_of_config_and_weights(family):
         ("rendered", {"gain": 0.6}),
         ("stylegan2", {"final_tanh": True}),
         ("stylegan2", {"clamp": None}),
+        ("stylegan", {"fused_from": 8}),
+        ("progan", {"normalize_z": False}),
         ("sequential", {"image_range": (-1.0, 1.0)}),
         ("functions", {"map_function": None}),
         ("functions", {"synthesize_function": halve}),

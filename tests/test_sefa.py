@@ -1,19 +1,21 @@
 """SeFa against closed forms and the original's recorded factorisations."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import compilations, error, golden, nhwc
 
-from converters import stylegan2_genforce
+from converters import progan_genforce, stylegan2_genforce, stylegan_genforce
 from converters.plans import assemble
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import sefa as method
 from jaxlatent.methods.sefa import layer_grams, sefa
 from jaxlatent.types import Affine
 
-NAMES = ("sefa_stylegan2_a", "sefa_stylegan_a", "sefa_pggan_a")
+draw = jax.jit(lambda generator, latent: generator.synthesize(latent))
 
 
 def affine(rows, layer=0, **options):
@@ -27,33 +29,29 @@ def basis_rows(multiplicities):
     return np.repeat(np.eye(len(multiplicities)), multiplicities, axis=0)
 
 
-def recorded_affines(name):
-    """The affine maps of the recorded generators, under our names."""
+LAYOUTS = {
+    "sefa_stylegan2_a": stylegan2_genforce,
+    "sefa_stylegan_a": stylegan_genforce,
+    "sefa_pggan_a": progan_genforce,
+}
+
+
+@functools.cache
+def recorded(name):
+    """A recorded generator, and the arrays."""
     arrays = golden(name)
-    weights = {
+    state = {
         key.removeprefix("param/"): value
         for key, value in arrays.items()
         if key.startswith("param/")
     }
-    if name == "sefa_pggan_a":
-        first = weights["layer0.weight"]  # [C, D, 4, 4]
-        rows = np.moveaxis(first, 1, -1).reshape(-1, first.shape[1])
-        return (affine(rows),), arrays
-    last = int(arrays["num_layers"]) - 1
-    found = []
-    for layer in range(last + 1):
-        key = f"synthesis.layer{layer}.style.weight"
-        if key in weights:
-            found.append(affine(weights[key], layer))
-    if name == "sefa_stylegan2_a":
-        for block in range((last + 1) // 2):
-            key = f"synthesis.output{block}.style.weight"
-            found.append(affine(weights[key], 2 * block + 1, rgb=True))
-    return tuple(found), arrays
+    file = {"generator_smooth": state}
+    plan = LAYOUTS[name].plan(file, part="generator", config=None)
+    return Generator(assemble(plan), plan.config), arrays
 
 
 def recorded_cases():
-    for name in NAMES:
+    for name in LAYOUTS:
         for number, _ in enumerate(golden(name)["layer_idx_strings"]):
             yield pytest.param(name, number, id=f"{name}-s{number}")
 
@@ -61,7 +59,7 @@ def recorded_cases():
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize(("name", "number"), list(recorded_cases()))
 def test_recorded_factorisations(name, number, normalize):
-    affines, arrays = recorded_affines(name)
+    generator, arrays = recorded(name)
     layers = str(arrays["layer_idx_strings"][number])
     if normalize:
         values = arrays[f"s{number}/eigh_values_f64_desc"]
@@ -69,7 +67,7 @@ def test_recorded_factorisations(name, number, normalize):
     else:
         values = arrays[f"s{number}/eigh_values_unnormalised_desc"]
         vectors = arrays[f"s{number}/eigh_vectors_unnormalised_desc"]
-    found = sefa(affines, layers=layers, normalize=normalize)
+    found = sefa(generator.affines(), layers=layers, normalize=normalize)
     rank = int(found.info["rank"])
     assert rank == np.sum(values > values[0] * 1e-9)
     assert np.allclose(found.info["eigenvalues"], values[:rank], rtol=1e-5)
@@ -82,10 +80,10 @@ def test_recorded_factorisations(name, number, normalize):
     assert found.layers == rows or layers == "all"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_lapack_order_is_the_original_order(name):
-    affines, arrays = recorded_affines(name)
-    found = sefa(affines, order="lapack")
+    generator, arrays = recorded(name)
+    found = sefa(generator.affines(), order="lapack")
     # nearly equal eigenvalues may change places between platforms, so hold each
     # recorded direction against the one of its own eigenvalue
     values = np.asarray(found.info["eigenvalues"])
@@ -95,31 +93,23 @@ def test_lapack_order_is_the_original_order(name):
     assert (cosines.max(axis=1) > 1 - 1e-4).all()
 
 
-def test_recorded_edit_of_stylegan2():
-    arrays = golden("sefa_stylegan2_a")
-    state = {
-        key.removeprefix("param/"): value
-        for key, value in arrays.items()
-        if key.startswith("param/")
-    }
-    plan = stylegan2_genforce.plan(
-        {"generator_smooth": state}, part="generator", config=None
-    )
-    assert plan is not None
-    generator = Generator(assemble(plan), plan.config)
-    codes = generator.truncate(generator.map(jnp.asarray(arrays["z"])), 0.7, 3)
-    assert error(codes, arrays["codes"]) <= 2e-5
-    for number in (0, 1):
-        layers = str(arrays["layer_idx_strings"][number])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_recorded_edits(name):
+    generator, arrays = recorded(name)
+    codes = jnp.asarray(arrays["codes"])
+    if "w" in arrays:
+        w = generator.map(jnp.asarray(arrays["z"]))
+        assert error(generator.truncate(w, 0.7, 3), arrays["codes"]) <= 2e-5
+    for number, layers in enumerate(arrays["layer_idx_strings"][:2].tolist()):
         found = method.discover(generator, layers=layers, k=1)
         reference = arrays[f"s{number}/eigh_vectors_f64_desc"][0]
         sign = np.sign(np.dot(np.asarray(found.vectors[0]), reference))
         moved = found.shift(codes, 0, 2.5 * sign)
         assert error(moved, arrays[f"s{number}/edited_codes_sem0_dist2.5"]) <= 2e-5
-        image = generator.synthesize(moved)
+        image = draw(generator, moved)
         expected = nhwc(arrays[f"s{number}/edited_image_sem0_dist2.5"])
         assert error(image, expected) <= 2e-5
-        assert found.space == "w"
+        assert found.space == generator.latent_space
         assert found.generator == fingerprint(generator)
 
 

@@ -57,7 +57,7 @@ class GeneratorConfig(Protocol):
         ...
 
 
-FAMILIES = ("rendered", "sequential", "stylegan2")
+FAMILIES = ("progan", "rendered", "sequential", "stylegan", "stylegan2")
 """Families whose generators can be kept on disk, by module name."""
 
 NoiseInput = Noise | str | jax.Array | Mapping[str, jax.Array]

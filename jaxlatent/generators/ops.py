@@ -6,7 +6,7 @@ ordinary convolution, and so do tangents.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -107,19 +107,22 @@ def transposed_convolve(x: jax.Array, phases: tuple[jax.Array, ...]) -> jax.Arra
     of one over a zero-stuffed image, which XLA's CPU backend also runs many times
     slower.
     """
-    count, height, width, _ = x.shape
     quarters = [
         convolve(x, phase, padding=((rows - 1, rows - 1), (columns - 1, columns - 1)))
         for phase in phases
         for rows, columns in [phase.shape[:2]]
     ]
-    even, odd = (
-        jnp.stack([left, _extend(right, axis=2)], axis=3)
-        for left, right in (quarters[:2], quarters[2:])
-    )
-    whole = jnp.stack([even, _extend(odd, axis=1)], axis=2)
-    whole = whole.reshape(count, 2 * height + 2, 2 * width + 2, -1)
-    return whole[:, :-1, :-1]
+    even, across, down, both = quarters
+    across, down = _extend(across, axis=2), _extend(down, axis=1)
+    both = _extend(_extend(both, axis=2), axis=1)
+    return interleave([even, across, down, both])[:, :-1, :-1]
+
+
+def interleave(quarters: Sequence[jax.Array]) -> jax.Array:
+    """Four [N, H, W, C], by parity of row and column, as one [N, 2H, 2W, C]."""
+    count, height, width, _ = quarters[0].shape
+    rows = [jnp.stack(quarters[:2], axis=3), jnp.stack(quarters[2:], axis=3)]
+    return jnp.stack(rows, axis=2).reshape(count, 2 * height, 2 * width, -1)
 
 
 def _extend(x: jax.Array, *, axis: int) -> jax.Array:
@@ -239,7 +242,7 @@ def filtered_leaky_relu(
 
 
 def normalize_second_moment(x: jax.Array) -> jax.Array:
-    """Scale each row of [N, D] to a mean square of one ("pixel norm")."""
+    """Scale the last axis of [..., C] to a mean square of one ("pixel norm")."""
     return x * lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)
 
 

@@ -1,4 +1,4 @@
-"""The mapping network that StyleGAN generators and their discriminators share.
+"""What StyleGAN generators and their discriminators share: the way from z to w+.
 
 Weights are stored divided by the learning-rate multiplier and scaled back, together
 with 1 / sqrt(fan in), when they are used.
@@ -8,8 +8,10 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxlatent.generators import ops
+from jaxlatent.generators.base import GeneratorConfig
 from jaxlatent.types import Params
 
 ARCHITECTURES = ("skip", "resnet", "orig")
@@ -88,7 +90,9 @@ def run_layers(
     return x
 
 
-def check_sizes(resolution: int, channels: tuple[int, ...], architecture: str) -> None:
+def check_sizes(
+    resolution: int, channels: tuple[int, ...], architecture: str = "orig"
+) -> None:
     """Raise ValueError unless a config's sizes belong together."""
     if not channels or resolution != 2 << len(channels):
         raise ValueError(
@@ -99,3 +103,33 @@ def check_sizes(resolution: int, channels: tuple[int, ...], architecture: str) -
         raise ValueError(
             f"architecture: {architecture!r} given; one of {ARCHITECTURES} is accepted"
         )
+
+
+def broadcast(config: GeneratorConfig, w: jax.Array) -> jax.Array:
+    """w [N, D] -> w+ [N, L, D]; a w+ passes through."""
+    shape = (config.num_layers, config.w_dim)
+    if w.ndim == 2 and w.shape[1] == config.w_dim:
+        return jnp.broadcast_to(w[:, None, :], (w.shape[0], *shape))
+    if w.ndim == 3 and w.shape[1:] == shape:
+        return w
+    raise ValueError(
+        f"latent: shape {w.shape} given; w [N, {shape[1]}] or w+ [N, {shape[0]}, "
+        f"{shape[1]}] is accepted"
+    )
+
+
+def truncate_rows(
+    w: jax.Array, mean: jax.Array, psi: float | jax.Array, cutoff: int | None
+) -> jax.Array:
+    """`mean + psi * (w - mean)` in the first rows of w+ [N, L, D].
+
+    Args:
+        w: the w+.
+        mean: [D], or [L, D] where rows have means of their own.
+        psi: 1 for no truncation, 0 for the mean.
+        cutoff: how many rows, None for all.
+    """
+    mean = mean.reshape(1, -1, w.shape[2]).astype(w.dtype)
+    count = w.shape[1] if cutoff is None else cutoff
+    chosen = np.arange(w.shape[1])[None, :, None] < count
+    return jnp.where(chosen, mean + psi * (w - mean), w)

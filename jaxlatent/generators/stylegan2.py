@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxlatent.generators import ops, steps
 from jaxlatent.generators.base import as_label, normal_codes
 from jaxlatent.generators.filters import make_filter, upsample
+from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
@@ -28,7 +28,9 @@ from jaxlatent.generators.style_mapping import (
     embed_label,
     init_mapping,
     run_layers,
+    truncate_rows,
 )
+from jaxlatent.generators.style_mapping import broadcast as broadcast
 from jaxlatent.types import Affine, Noise, Params
 
 
@@ -268,19 +270,6 @@ def map(
     )
 
 
-def broadcast(config: Config, w: jax.Array) -> jax.Array:
-    """w [N, D] -> w+ [N, L, D]; a w+ passes through."""
-    shape = (config.num_layers, config.w_dim)
-    if w.ndim == 2 and w.shape[1] == config.w_dim:
-        return jnp.broadcast_to(w[:, None, :], (w.shape[0], *shape))
-    if w.ndim == 3 and w.shape[1:] == shape:
-        return w
-    raise ValueError(
-        f"latent: shape {w.shape} given; w [N, {shape[1]}] or w+ [N, {shape[0]}, "
-        f"{shape[1]}] is accepted"
-    )
-
-
 def truncate(
     params: Params,
     config: Config,
@@ -293,11 +282,8 @@ def truncate(
     Any psi counts, those above 1 too; `cutoff=None` truncates every row. Other
     implementations ignore psi >= 1 or take None for no row at all.
     """
-    w = broadcast(config, w)
-    mean = params["mapping"]["w_avg"].astype(w.dtype)[None, None, :]
-    count = config.num_layers if cutoff is None else cutoff
-    chosen = np.arange(config.num_layers)[None, :, None] < count
-    return jnp.where(chosen, mean + psi * (w - mean), w)
+    mean = params["mapping"]["w_avg"]
+    return truncate_rows(broadcast(config, w), mean, psi, cutoff)
 
 
 def styles(params: Params, config: Config, w: jax.Array) -> dict[str, jax.Array]:
@@ -394,7 +380,12 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     count = next(iter(style.values())).shape[0]
     prepared = params.get("prepared", {})
     taps = make_filter(config.filter)
-    noise_maps = _noise_maps(params, config, noise, count)
+    stored = {
+        layer.name: params["synthesis"][layer.block][layer.kind]["noise_const"]
+        for layer in layers(config)
+        if config.use_noise and not layer.rgb
+    }
+    noise_maps = fill_noise(noise, stored, count)
     residual = config.architecture == "resnet"
 
     const = params["synthesis"]["b4"]["const"]
@@ -424,7 +415,7 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             up_taps=taps if layer.up else None,
             **prepared.get(layer.name, {}),
         )
-        if noise_maps is not None:
+        if layer.name in noise_maps:
             strength = entry["noise_strength"]
             x = x + (noise_maps[layer.name] * strength)[..., None]
         merges = shortcut is not None and layer.kind == "conv1"
@@ -441,52 +432,3 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             if shortcut is not None:
                 x, shortcut = x + shortcut, None
             x = yield layer.block, x
-
-
-def _noise_maps(
-    params: Params, config: Config, noise: Any, count: int
-) -> dict[str, jax.Array] | None:
-    """Noise by layer, [N or 1, r, r]; None for no noise."""
-    if not config.use_noise or noise is Noise.NONE:
-        return None
-    noisy = [layer for layer in layers(config) if not layer.rgb]
-    if noise is Noise.FIXED:
-        return {
-            layer.name: params["synthesis"][layer.block][layer.kind]["noise_const"][
-                None
-            ]
-            for layer in noisy
-        }
-    if isinstance(noise, Mapping):
-        return {layer.name: _given_noise(noise, layer, count) for layer in noisy}
-    if not jnp.issubdtype(noise.dtype, jax.dtypes.prng_key):
-        raise ValueError(
-            f"noise: {noise.dtype} {noise.shape} given; Noise.FIXED, Noise.NONE, typed "
-            "keys or maps by layer name are accepted"
-        )
-    fold = jax.random.fold_in
-    keys = (
-        jax.vmap(fold, (None, 0))(noise, jnp.arange(count)) if not noise.ndim else noise
-    )
-    dtype = params["mapping"]["w_avg"].dtype
-    return {
-        layer.name: jax.vmap(
-            lambda key, index=index, layer=layer: jax.random.normal(
-                fold(key, index), (layer.resolution, layer.resolution), dtype
-            )
-        )(keys)
-        for index, layer in enumerate(noisy)
-    }
-
-
-def _given_noise(noise: Mapping[str, jax.Array], layer: Layer, count: int) -> jax.Array:
-    if layer.name not in noise:
-        raise ValueError(f"noise: no map for layer {layer.name}; {sorted(noise)} given")
-    value = jnp.asarray(noise[layer.name])
-    size = (layer.resolution, layer.resolution)
-    if value.ndim != 3 or value.shape[1:] != size or value.shape[0] not in (1, count):
-        raise ValueError(
-            f"noise: {layer.name} has shape {value.shape}; [{count} or 1, {size[0]}, "
-            f"{size[1]}] is accepted"
-        )
-    return value

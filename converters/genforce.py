@@ -1,0 +1,43 @@
+"""How genforce's repositories (genforce, SeFa, ReSeFa) wrap what they store.
+
+A bare dict of `generator`, `discriminator` and `generator_smooth`, or a training
+snapshot that wraps it in `models`, or the state dict of a generator alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def generator_state(
+    checkpoint: Mapping[str, Any], sign: str
+) -> dict[str, np.ndarray] | None:
+    """The generator's tensors, smoothed ones first; None without a tensor `sign`."""
+    models = _models(checkpoint)
+    state = _state(models, "generator_smooth", "generator")
+    if state is None and {sign, f"module.{sign}"} & set(models):
+        state = _without_prefix(models)
+    return state if state is not None and sign in state else None
+
+
+def discriminator_state(checkpoint: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+    """The discriminator's tensors, None if there are none."""
+    return _state(_models(checkpoint), "discriminator")
+
+
+def _models(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    models = checkpoint.get("models", checkpoint)
+    return models if isinstance(models, Mapping) else {}
+
+
+def _state(models: Mapping[str, Any], *names: str) -> dict[str, np.ndarray] | None:
+    for name in names:
+        if isinstance(models.get(name), Mapping):
+            return _without_prefix(models[name])
+    return None
+
+
+def _without_prefix(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Names without the "module." that data-parallel training puts before them."""
+    return {name.removeprefix("module."): value for name, value in state.items()}

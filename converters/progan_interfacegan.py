@@ -1,0 +1,51 @@
+"""ProGAN as InterFaceGAN's own converter stores it: one flat state dict.
+
+The images of all levels are there, and a level of detail that switches between them
+without fading. Kernels of transposed convolutions bear another name and are stored
+[h, w, in, out]. z is normalised once.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from converters import progan, progressive
+from converters.plans import Plan, Source, kernel
+from jaxlatent.generators.progan import Config
+
+LAYOUT = progan.Layout(
+    format="InterFaceGAN",
+    prefix="layer",
+    weight=lambda module: kernel(f"{module}.conv.weight"),
+    bias=lambda module: Source(f"{module}.wscale.bias"),
+    fused=lambda module: Source(f"{module}.weight"),
+)
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a file of this layout converts; None if it is of another."""
+    ours = "layer0.conv.weight" in checkpoint and any(
+        name.endswith(".wscale.bias") for name in checkpoint
+    )
+    if part != "generator" or not ours:
+        return None
+    sizes = progan.sizes(checkpoint, LAYOUT)
+    levels = len(sizes["channels"])
+    detail, read = progressive.read_lod(checkpoint, "lod", config, levels, fades=False)
+    inferred = Config(
+        **sizes,
+        fused_scale=any(f"layer{2 * i}.weight" in checkpoint for i in range(1, levels)),
+        normalize_z=False,
+        lod=detail,
+    )
+    return progan.generator(
+        checkpoint,
+        inferred,
+        config,
+        LAYOUT,
+        read=read,
+        ignored=lambda config: progressive.idle(
+            checkpoint, config, "layer{}.", "output{}."
+        ),
+    )

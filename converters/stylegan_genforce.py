@@ -1,0 +1,37 @@
+"""StyleGAN (1) as genforce's repositories (genforce, SeFa) store it.
+
+Our parameters bear this layout's names. It does not tell which upsampling layers are
+transposed convolutions; released models have them from 128 x 128 on.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from converters import genforce, progressive
+from converters.plans import Plan
+from converters.stylegan import LABELS, Layout, generator
+
+SIGN = "synthesis.layer0.const"
+LAYOUT = Layout(format="genforce", name=lambda ours: ours)
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a file of this layout converts; None if it is of another."""
+    tensors = genforce.generator_state(checkpoint, SIGN)
+    if tensors is None:
+        return None
+    if part == "generator":
+        return generator(tensors, config, LAYOUT)
+    judge = genforce.discriminator_state(checkpoint)
+    if part == "discriminator" and judge is not None:
+        return progressive.discriminator(
+            judge,
+            config,
+            family="stylegan",
+            label_dim=progressive.common_size(tensors, (LABELS, 0), default=0),
+            filter=progressive.read_filter(judge),
+            average_first=True,
+        )
+    return None
