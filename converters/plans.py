@@ -6,7 +6,8 @@ reports every missing, extra and misshapen tensor in one error.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -16,6 +17,21 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxlatent.types import CheckpointError, Params
+
+
+@dataclass(frozen=True)
+class Divisor:
+    """A number by which a weight is divided, from further tensors of the file.
+
+    Attributes:
+        tensors: their dotted names.
+        shapes: (rows, columns of the weight as a matrix [out, in]) -> their shapes.
+        value: (that matrix, the tensors, all in float64) -> the number.
+    """
+
+    tensors: tuple[str, ...]
+    shapes: Callable[[int, int], tuple[tuple[int, ...], ...]]
+    value: Callable[..., float]
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class Source:
             channel, row, column; ours count by row, column, channel.
         gain: applied in float64 before the cast.
         offset: likewise.
+        divisor: divides the weight, likewise.
+        change: a last rearrangement, of the parameter in our layout.
     """
 
     name: str
@@ -43,6 +61,16 @@ class Source:
     image: tuple[int, int, int] | None = None
     gain: float = 1.0
     offset: float = 0.0
+    divisor: Divisor | None = None
+    change: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def file_shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """What the file must hold for a parameter of `shape`: tensors and shapes."""
+        own = self.file_shape(shape)
+        if self.divisor is None:
+            return {self.name: own}
+        further = self.divisor.shapes(own[0], math.prod(own[1:]))
+        return {self.name: own} | dict(zip(self.divisor.tensors, further, strict=True))
 
     def file_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape the file must hold for a parameter of `shape`."""
@@ -50,8 +78,10 @@ class Source:
             shape = tuple(shape[self.axes.index(axis)] for axis in range(len(shape)))
         return (1,) * self.leading + tuple(shape) + (1,) * self.trailing
 
-    def extract(self, tensor: np.ndarray, dtype: Any) -> np.ndarray:
-        """The parameter, given the file's tensor."""
+    def extract(
+        self, tensor: np.ndarray, dtype: Any, further: Sequence[np.ndarray] = ()
+    ) -> np.ndarray:
+        """The parameter, given the file's tensor and those of the divisor."""
         kept = tensor.shape[self.leading : tensor.ndim - self.trailing]
         array = np.asarray(tensor).reshape(kept)
         if self.image is not None:
@@ -60,8 +90,14 @@ class Source:
             array = array.transpose(self.axes)
         if self.flip:
             array = array[::-1, ::-1]
+        if self.divisor is not None:
+            matrix = np.asarray(tensor, np.float64).reshape(len(tensor), -1)
+            with np.errstate(all="ignore"):  # what is not finite is reported later
+                array = array.astype(np.float64) / self.divisor.value(matrix, *further)
         if self.gain != 1.0 or self.offset != 0.0:
             array = array.astype(np.float64) * self.gain + self.offset
+        if self.change is not None:
+            array = self.change(array)
         # a copy, so that no parameter keeps the whole file in memory
         return np.array(array, dtype, order="C")
 
@@ -185,8 +221,9 @@ def compare(plan: Plan) -> Mismatch:
     """Hold the file's tensors against what the architecture needs."""
     expected = _expected(plan)
     needed = [
-        (source.name, source.file_shape(tuple(expected[ours].shape)))
+        needed
         for ours, source in _needed(plan).items()
+        for needed in source.file_shapes(tuple(expected[ours].shape)).items()
     ]
     needed += plan.read.items()
     missing, misshapen = [], []
@@ -219,7 +256,14 @@ def assemble(plan: Plan, dtype: Any = None) -> Params:
         )
     dtype = jnp.float32 if dtype is None else dtype
     flat = {
-        ours: source.extract(plan.tensors[source.name], dtype)
+        ours: source.extract(
+            plan.tensors[source.name],
+            dtype,
+            [
+                np.asarray(plan.tensors[name], np.float64)
+                for name in (source.divisor.tensors if source.divisor else ())
+            ],
+        )
         for ours, source in _needed(plan).items()
     }
     broken = [plan.sources[ours].name for ours in flat if not _finite(flat[ours])]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from converters.plans import (
+    Divisor,
     Mismatch,
     Plan,
     Source,
@@ -99,6 +100,42 @@ def test_gain_and_offset_are_applied_in_float64():
     np.testing.assert_array_equal(narrow, expected.astype(np.float32))
     # without either, a wide value meets no arithmetic at all
     assert Source("a").extract(np.float64([0.1]), np.float64)[0] == 0.1
+
+
+def longest(name):
+    """Divides by the largest entry of the first column times the sum of a tensor."""
+    return Divisor(
+        (name,),
+        lambda rows, columns: ((rows, columns),),
+        lambda matrix, vector: matrix[:, 0].max() * vector.sum(),
+    )
+
+
+def test_a_divisor_sees_the_weight_as_a_matrix_in_float64():
+    tensor = counted(2, 3, 1, 2)  # its first column is 0, 6
+    source = kernel("a", divisor=longest("b"), gain=3.0, offset=1.0)
+    found = source.extract(tensor, np.float64, [np.full((2, 6), 0.25)])
+    expected = tensor.astype(np.float64).transpose(2, 3, 1, 0) / 18 * 3 + 1
+    np.testing.assert_array_equal(found, expected)
+    shape = (1, 2, 3, 2)
+    assert source.file_shapes(shape) == {"a": (2, 3, 1, 2), "b": (2, 6)}
+
+
+def test_tensors_of_a_divisor_are_held_against_their_shapes():
+    sources = plan().sources | {"a.weight": dense("first.weight", divisor=longest("u"))}
+    wrong = {"u": np.ones((3, 2), np.float32)}
+    assert compare(plan(sources=sources)).missing == ("u",)
+    found = compare(plan(fitting() | wrong, sources=sources))
+    assert found == Mismatch(misshapen=("u is (3, 2), not (2, 3)",))
+    zero = {"u": np.zeros((2, 3), np.float32)}
+    with pytest.raises(CheckpointError, match=r"finite in: first\.weight"):
+        assemble(plan(fitting() | zero, sources=sources))
+
+
+def test_a_change_comes_last():
+    source = dense("a", gain=2.0, change=lambda array: array[::-1])
+    found = source.extract(counted(2, 3), np.float32)
+    np.testing.assert_array_equal(found, 2 * counted(2, 3).T[::-1])
 
 
 # plans
