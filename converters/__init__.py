@@ -5,6 +5,8 @@ from converters.artefacts.exporting import export_edit as export_edit
 from converters.artefacts.importing import import_edit as import_edit
 from converters.containers.reading import container as container
 from converters.containers.reading import read as read
+from converters.folders import is_folder as is_folder
+from converters.folders import tensor_file as tensor_file
 from converters.loading import convert as convert
 from converters.loading import inspect as inspect
 from converters.loading import load as load

@@ -7,19 +7,25 @@ from types import ModuleType
 from typing import Any, Literal, overload
 
 from converters import (
+    biggan_ajbrock,
+    biggan_deep_ajbrock,
+    biggan_deep_huggingface,
+    biggan_ganalyze,
     lenet,
     progan_genforce,
     progan_interfacegan,
     progan_netdissect,
     progan_ptrblck,
     sequential,
+    sngan,
     stylegan2_genforce,
     stylegan2_nvidia,
     stylegan2_rosinality,
     stylegan_genforce,
     stylegan_interfacegan,
 )
-from converters.containers.reading import container, read
+from converters.containers.reading import container
+from converters.folders import read_described, tensor_file
 from converters.plans import Mismatch, Plan, assemble, compare
 from jaxlatent.checkpoint import file_hash, save_generator
 from jaxlatent.generators.base import Discriminator, Generator
@@ -38,6 +44,9 @@ LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
     ),
     "stylegan": (stylegan_genforce, stylegan_interfacegan),
     "stylegan2": (stylegan2_nvidia, stylegan2_rosinality, stylegan2_genforce),
+    "biggan": (biggan_ajbrock, biggan_ganalyze),
+    "biggan_deep": (biggan_deep_huggingface, biggan_deep_ajbrock),
+    "sngan": (sngan,),
     "sequential": (sequential,),
     "lenet": (lenet,),
 }
@@ -97,7 +106,7 @@ def load(
     """Read a PyTorch, NVIDIA or safetensors checkpoint.
 
     Args:
-        path: the file.
+        path: the file; or a folder that holds `pytorch_model.bin` and `config.json`.
         family: the architecture, None to recognise it by names and shapes.
         config: config values that replace the inferred or assumed ones; for
             "sequential" a description of the layers.
@@ -109,7 +118,7 @@ def load(
         CheckpointError: if the file is unsound, holds no such part, or does not fit;
             every missing, extra and misshapen tensor is named in one error.
     """
-    plan = find_plan(read(path), part=part, family=family, config=config)
+    plan = find_plan(read_described(path), part=part, family=family, config=config)
     params = assemble(plan, dtype)
     if part == "network":
         return Network(params=params, module=plan.config)
@@ -129,7 +138,7 @@ def convert(
     """Write a checkpoint's generator to a folder that `load_generator` reads.
 
     Args:
-        path: the checkpoint file.
+        path: the checkpoint file, or its folder, as for `load`.
         out: the folder to make.
         family: as for `load`.
         config: as for `load`.
@@ -142,12 +151,15 @@ def convert(
         CheckpointError: as for `load`.
         FileExistsError: if `out` exists and is not to be overwritten.
     """
-    plan = find_plan(read(path), part="generator", family=family, config=config)
+    plan = find_plan(
+        read_described(path), part="generator", family=family, config=config
+    )
     generator = Generator(params=assemble(plan), config=plan.config)
+    file = tensor_file(path)
     origin = {
-        "file": os.path.basename(path),
-        "sha256": file_hash(path),
-        "container": container(path),
+        "file": file.name,
+        "sha256": file_hash(file),
+        "container": container(file),
         "format": plan.format,
         "assumed": dict(plan.assumed),
         "overridden": sorted(config or {}),
@@ -166,12 +178,12 @@ def inspect(
     """Tell what a checkpoint is and how its tensors fit, writing nothing.
 
     Args:
-        path: the checkpoint file.
+        path: the checkpoint file, or its folder, as for `load`.
         family: as for `load`.
         config: as for `load`, applied to the generator.
     """
-    kind = container(path)
-    plans = _plans(read(path), family=family, config=config)
+    kind = container(tensor_file(path))
+    plans = _plans(read_described(path), family=family, config=config)
     if not plans:
         raise CheckpointError(f"{path}: {_unrecognised(family)}")
     return Description(

@@ -41,15 +41,21 @@ def drawn(
 
     They are normal, of deviation `scale`, or at the fan-in's scale by default.
 
+    Variances are their absolute values and one more.
+
     Compiling `jax.random` takes a second for every shape, and no test needs its values.
     """
     rng = np.random.default_rng(seed)
 
-    def draw(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> jax.Array:
         deviation = np.prod(leaf.shape[:-1]) ** -0.5 if scale is None else scale
-        return jnp.asarray(rng.normal(0, deviation, leaf.shape), leaf.dtype)
+        values = rng.normal(0, deviation, leaf.shape)
+        if path and "_var" in str(path[-1]):
+            values = 1 + np.abs(values)
+        return jnp.asarray(values, leaf.dtype)
 
-    return jax.tree.map(draw, jax.eval_shape(build, jax.random.key(0)))
+    shapes = jax.eval_shape(build, jax.random.key(0))
+    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 @contextlib.contextmanager

@@ -17,10 +17,13 @@ from helpers import compilations, drawn, error
 
 from jaxlatent.generators import (
     base,
+    biggan,
+    biggan_deep,
     functions,
     progan,
     rendered,
     sequential,
+    sngan,
     stylegan,
     stylegan2,
 )
@@ -50,6 +53,16 @@ def halve(params, z):
 
 
 CONFIGS = {
+    "biggan": biggan.Config(channels=(4, 3), z_dim=6, label_dim=3, embed_dim=2),
+    "biggan_deep": biggan_deep.Config(
+        channels=(8, 8),
+        upsamples=(True,),
+        z_dim=D,
+        label_dim=3,
+        embed_dim=2,
+        attention=(1,),
+        n_stats=3,
+    ),
     "progan": progan.Config(
         resolution=8, channels=(3, 2), z_dim=D, fused_scale=True, lod=0.25
     ),
@@ -76,6 +89,7 @@ CONFIGS = {
         mapping_rate=0.5,
         lod=0.25,
     ),
+    "sngan": sngan.Config(channels=(4, 3), z_dim=D, image_channels=1),
     "stylegan2": stylegan2.Config(
         resolution=8,
         channels=(3, 2),
@@ -99,19 +113,23 @@ def fresh(family, seed=0):
         params = {name: normal(seed, *shape) for name, shape in shapes.items()}
         return Generator(params, config)
     module = base.family_module(family)
-    params = drawn(lambda key: module.init(key, config), seed, scale=1.0)
-    positive = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: abs(leaf) + 1 if path[-1].key == "running_var" else leaf,
-        params,
-    )
-    return Generator(positive, config)
+    # behind their tanh, larger weights draw nothing but black and white
+    scale = None if family in ("biggan", "biggan_deep", "sngan") else 1.0
+    params = drawn(lambda key: module.init(key, config), seed, scale=scale)
+    return Generator(params, config)
+
+
+def labels(generator, z):
+    """A little of every class for each code; None without classes."""
+    classes = generator.config.label_dim
+    return jnp.full((len(z), classes), 1 / classes) if classes else None
 
 
 def answer(generator, z):
     """Images; of the drawn portraits the factors, whose pictures take long to build."""
     if generator.family is rendered:
         return generator.features(z, names=("factors",))["factors"]
-    return generator.synthesize(generator.map(z))
+    return generator.synthesize(generator.map(z), labels(generator, z))
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -204,7 +222,8 @@ def test_configs_tell_what_every_family_tells(case):
     assert config.spaces[0] == "z"
     assert case.generator.latent_space == ("w" if "w" in config.spaces else "z")
     assert case.generator.map(case.codes).shape == (4, config.w_dim)
-    assert config.label_dim == 0
+    classes = {"biggan": 3, "biggan_deep": 3}
+    assert config.label_dim == classes.get(case.name, 0)
     assert ("w+" in config.spaces) == (config.num_layers > 0)
     assert hash(config) == hash(dataclasses.replace(config))
 
@@ -218,8 +237,9 @@ def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
     def run(generator, z):
         names = generator.feature_names
         hooks = {name: hook(name) for name in names}
-        found = generator.features(generator.map(z), names=names)
-        return found, generator.synthesize(generator.map(z), hooks=hooks)
+        inputs = generator.map(z), labels(generator, z)
+        found = generator.features(*inputs, names=names)
+        return found, generator.synthesize(*inputs, hooks=hooks)
 
     found, _ = jax.eval_shape(run, case.generator, case.codes)
     assert set(found) == set(seen)  # jax sorts what it returns
@@ -237,7 +257,8 @@ def test_hooks_change_what_follows(case):
     def run(generator, latent, shift):
         # a scale would be normalised away by some
         hooks = {first: lambda value: value + shift}
-        return generator.features(latent, names=(first, last), hooks=hooks)
+        label = labels(generator, latent)
+        return generator.features(latent, label, names=(first, last), hooks=hooks)
 
     plain, changed = run(case.generator, latent, 0), run(case.generator, latent, 3)
     assert error(changed[first], 3 + np.asarray(plain[first])) < 1e-6

@@ -119,7 +119,9 @@ def test_a_missing_part_is_refused_naming_what_is_there(rosinality):
 
 def test_foreign_tensors_are_refused_naming_what_is_known():
     file = {"encoder.weight": np.ones((2, 2), np.float32)}
-    with pytest.raises(CheckpointError, match=r"no known layout .* stylegan2, sequent"):
+    with pytest.raises(
+        CheckpointError, match=r"no known layout .* stylegan2, .*sequent"
+    ):
         find_plan(file, part="generator")
     with pytest.raises(CheckpointError, match="no layout of stylegan2 has these"):
         find_plan(file, part="generator", family="stylegan2")
@@ -127,8 +129,8 @@ def test_foreign_tensors_are_refused_naming_what_is_known():
 
 def test_an_unknown_family_is_named():
     for call in (converters.load, converters.inspect):
-        with pytest.raises(ValueError, match="family: 'biggan' given; one of"):
-            call(ROSINALITY, family="biggan")
+        with pytest.raises(ValueError, match="family: 'vqgan' given; one of"):
+            call(ROSINALITY, family="vqgan")
 
 
 # configs

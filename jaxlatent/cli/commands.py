@@ -53,7 +53,7 @@ def convert(
     """
     from converters import convert as convert_file
 
-    if not source.is_file():
+    if not inputs.is_checkpoint(source):
         raise ValueError(f"SOURCE: {source} is not a file")
     if out.exists() and not overwrite:
         raise ValueError(f"OUT: {out} exists; another name or --overwrite is accepted")

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
+from jaxlatent.cli.inputs import is_checkpoint
 from jaxlatent.cli.options import Reading
 from jaxlatent.files import holds_arrays
 from jaxlatent.generators.base import config_to_json
@@ -19,9 +20,9 @@ def describe(path: Path, reading: Reading) -> dict[str, Any]:
     """A checkpoint file, a converted folder or an edit as JSON values."""
     if checkpoint.is_generator(path):
         return _describe_folder(path)
-    if path.is_dir():
+    if path.is_dir() and not is_checkpoint(path):
         raise ValueError(f"FILE: {path} is a folder, but not a converted generator")
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"FILE: {path} does not exist")
     if checkpoint.is_edit(path):
         return _describe_edit(path, checkpoint.load_edit(path))
@@ -82,10 +83,11 @@ def _describe_checkpoint(path: Path, reading: Reading) -> dict[str, Any]:
     import converters
 
     config = arguments.parse_config(reading.config)
+    file = converters.tensor_file(path)
     facts = {
         "file": str(path),
-        "container": converters.container(path),
-        "sha256": checkpoint.file_hash(path),
+        "container": converters.container(file),
+        "sha256": checkpoint.file_hash(file),
     }
     try:
         with arguments.naming(family="--family", config="--config"):
@@ -94,7 +96,7 @@ def _describe_checkpoint(path: Path, reading: Reading) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
             return _describe_edit(path, _imported(path))
         # a file that no layout fits is worth describing to whoever may write one
-        tensors = dict(_tensors(converters.read(path)))
+        tensors = dict(_tensors(converters.read(file)))
         return facts | {"problem": str(error), "parts": {}, "tensors": tensors}
     return facts | {
         "parts": {

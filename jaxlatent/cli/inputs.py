@@ -46,7 +46,7 @@ class Start:
 
 def open_generator(text: str, reading: Reading) -> Generator:
     """A generator from a folder, a checkpoint file, a built-in name or a function."""
-    is_file = os.path.isfile(text) and text not in EMBEDDED
+    is_file = text not in EMBEDDED and is_checkpoint(text)
     if not is_file and (reading.family or reading.config):
         option = "--family" if reading.family else "--config"
         raise ValueError(f"{option}: given, but {text} is no checkpoint file")
@@ -66,6 +66,15 @@ def open_generator(text: str, reading: Reading) -> Generator:
         f"GENERATOR: {text} {reason}; a converted folder, a checkpoint file, "
         f"{', '.join(EMBEDDED)} or module:function is accepted"
     )
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a file, or a folder as huggingface keeps its models."""
+    if not os.path.isdir(path):
+        return os.path.isfile(path)
+    from converters import is_folder
+
+    return is_folder(path)
 
 
 def _read(text: str, reading: Reading) -> Generator:

@@ -57,7 +57,16 @@ class GeneratorConfig(Protocol):
         ...
 
 
-FAMILIES = ("progan", "rendered", "sequential", "stylegan", "stylegan2")
+FAMILIES = (
+    "biggan",
+    "biggan_deep",
+    "progan",
+    "rendered",
+    "sequential",
+    "sngan",
+    "stylegan",
+    "stylegan2",
+)
 """Families whose generators can be kept on disk, by module name."""
 
 NoiseInput = Noise | str | jax.Array | Mapping[str, jax.Array]

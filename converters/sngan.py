@@ -1,0 +1,87 @@
+"""SNGAN as GANLatentDiscovery and WarpedGANSpace store it: `generator.pt`.
+
+A flat state dict in which a block's convolutions appear twice, under names of their own
+and as members of the block's chain.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from converters.biggan import channels_last
+from converters.plans import Plan, Source, dense, kernel, override
+from converters.stylegan2 import count, size
+from jaxlatent.generators import sngan
+from jaxlatent.types import CheckpointError
+
+FORMAT = "GANLatentDiscovery"
+SIGN = "model.2.model.0.running_mean"
+
+_TWINS = {"conv1": "model.3", "conv2": "model.6"}
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a file of this layout converts; None if it is of another.
+
+    Raises:
+        CheckpointError: if a convolution differs from its double.
+    """
+    if part != "generator" or SIGN not in checkpoint:
+        return None
+    tensors: Mapping[str, np.ndarray] = checkpoint
+    blocks = count(tensors, "model.{}.model.3.weight", start=2)
+    chosen = override(
+        sngan.Config(
+            channels=(
+                size(tensors, SIGN, 0),
+                *(
+                    size(tensors, f"model.{block}.model.3.weight", 0)
+                    for block in range(2, blocks + 2)
+                ),
+            ),
+            z_dim=size(tensors, "model.0.weight", 1),
+            image_channels=size(tensors, f"model.{blocks + 4}.weight", 0),
+        ),
+        config,
+    )
+    shapes = jax.eval_shape(lambda: sngan.init(jax.random.key(0), chosen))
+    twins = {
+        f"model.{block}.{twin}.{leaf}": f"model.{block}.{own}.{leaf}"
+        for block, _, _ in chosen.blocks
+        for twin, own in _TWINS.items()
+        for leaf in ("weight", "bias")
+    }
+    for twin, own in twins.items():
+        both = twin in tensors and own in tensors
+        if both and not np.array_equal(tensors[twin], tensors[own], equal_nan=True):
+            raise CheckpointError(
+                f"{twin} and {own} differ, but are one tensor in this layout"
+            )
+    counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
+    return Plan(
+        part=part,
+        family="sngan",
+        format=FORMAT,
+        config=chosen,
+        assumed={"bn_eps": chosen.bn_eps},
+        tensors=tensors,
+        sources={
+            ours: _source(ours, len(leaf.shape))  # pyright: ignore
+            for ours, leaf in flatten_dict(shapes, sep=".").items()
+        },
+        shapes=shapes,
+        ignored=frozenset(counters | twins.keys()),
+    )
+
+
+def _source(ours: str, rank: int) -> Source:
+    """A parameter lies under its own name in the file, its axes in PyTorch's order."""
+    change = channels_last if ours.startswith("model.0.") else None
+    if rank == 1:
+        return Source(ours, change=change)
+    return dense(ours, change=change) if rank == 2 else kernel(ours)

@@ -1,0 +1,213 @@
+"""SNGAN: residual blocks between plain batch norms, from z alone.
+
+Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks"
+(2018), as anvoynov's GANLatentDiscovery and WarpedGANSpace publish it; the generator
+itself has no spectral norm. Parameter names are those of their checkpoints, split at
+dots; dense weights are [in, out] and kernels [h, w, in, out].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxlatent.generators import steps
+from jaxlatent.generators.base import without_label, without_noise
+from jaxlatent.generators.biggan_layers import (
+    SEED,
+    batch_norm,
+    init_flat,
+    repeat_pixels,
+)
+from jaxlatent.generators.biggan_layers import trainable as trainable
+from jaxlatent.generators.ops import SAME, convolve
+from jaxlatent.generators.plain import broadcast as broadcast
+from jaxlatent.generators.plain import embed as embed
+from jaxlatent.generators.plain import map as map
+from jaxlatent.generators.plain import prepare as prepare
+from jaxlatent.generators.plain import sample as sample
+from jaxlatent.generators.plain import truncate as truncate
+from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.types import Affine, Noise, Params
+
+
+@dataclass(frozen=True)
+class Config:
+    """The shape of an SNGAN generator.
+
+    Attributes:
+        channels: feature maps at 4 x 4, 8 x 8, ... up to the resolution.
+        z_dim: dimension of z.
+        image_channels: 1 for grey, 3 for colour.
+        bn_eps: added to the variances of batch norms.
+    """
+
+    channels: tuple[int, ...]
+    z_dim: int = 128
+    image_channels: int = 3
+    bn_eps: float = 1e-5
+
+    label_dim = 0
+    num_layers = 0
+    spaces = ("z",)
+
+    def __post_init__(self) -> None:
+        if len(self.channels) < 2:
+            raise ValueError(
+                f"channels: {self.channels} given; two widths or more are accepted"
+            )
+
+    @property
+    def resolution(self) -> int:
+        """Of the square image."""
+        return SEED << (len(self.channels) - 1)
+
+    @property
+    def w_dim(self) -> int:
+        """That of z: there is no mapping network."""
+        return self.z_dim
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, incoming and outgoing channels of each residual block."""
+        return tuple(
+            (str(number), inputs, outputs)
+            for number, (inputs, outputs) in enumerate(pairwise(self.channels), 2)
+        )
+
+    @property
+    def last(self) -> tuple[str, str]:
+        """The names of the last batch norm and of the last convolution."""
+        return str(len(self.channels) + 1), str(len(self.channels) + 3)
+
+
+def init(key: jax.Array, config: Config) -> Params:
+    """Random parameters with the structure of a converted checkpoint."""
+    return init_flat(key, _shapes(config))
+
+
+def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Every parameter's shape by dotted name."""
+
+    def convolution(inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"weight": (3, 3, inputs, outputs), "bias": (outputs,)}
+
+    def norm(channels: int) -> dict[str, tuple[int, ...]]:
+        names = ("weight", "bias", "running_mean", "running_var")
+        return dict.fromkeys(names, (channels,))
+
+    pixels = SEED * SEED * config.channels[0]
+    modules = {"0": {"weight": (config.z_dim, pixels), "bias": (pixels,)}}
+    for block, inputs, outputs in config.blocks:
+        modules[f"{block}.model.0"] = norm(inputs)
+        modules[f"{block}.model.3"] = convolution(inputs, outputs)
+        modules[f"{block}.model.4"] = norm(outputs)
+        modules[f"{block}.model.6"] = convolution(outputs, outputs)
+        if inputs != outputs:
+            modules[f"{block}.bypass.1"] = convolution(inputs, outputs)
+    last_norm, last_convolution = config.last
+    modules[last_norm] = norm(config.channels[-1])
+    modules[last_convolution] = convolution(config.channels[-1], config.image_channels)
+    return {
+        f"model.{module}.{name}": shape
+        for module, shapes in modules.items()
+        for name, shape in shapes.items()
+    }
+
+
+def affines(params: Params, config: Config) -> tuple[Affine, ...]:
+    """The first layer, [z_dim, 16 C]."""
+    return (Affine(params["model"]["0"]["weight"], name="model.0"),)
+
+
+def synthesize(
+    params: Params,
+    config: Config,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
+) -> jax.Array:
+    """z [N, z_dim] -> images [N, R, R, C] in [-1, 1].
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: z.
+        label: not accepted.
+        noise: "fixed" or "none"; there is none.
+        hooks: functions of activations, by the names of `feature_names`, whose results
+            take their place.
+
+    Raises:
+        ValueError: for a latent of another shape, a label, or noise.
+    """
+    without_label(label)
+    without_noise(noise)
+    running = _run(params, config, latent)
+    return jnp.tanh(steps.last(running, hooks, feature_names(config)))
+
+
+def features(
+    params: Params,
+    config: Config,
+    latent: jax.Array,
+    label: jax.Array | None = None,
+    *,
+    names: tuple[str, ...],
+    noise: Any = Noise.FIXED,
+    hooks: Mapping[str, Hook] | None = None,
+) -> dict[str, jax.Array]:
+    """Activations by name, [N, 16 C] of "model.0", else [N, r, r, C].
+
+    Nothing behind the last one asked for is computed.
+    """
+    without_label(label)
+    without_noise(noise)
+    running = _run(params, config, latent)
+    return steps.collect(running, names, hooks, feature_names(config))
+
+
+def feature_names(config: Config) -> tuple[str, ...]:
+    """The first layer, the blocks, and the image before its tanh."""
+    numbers = ("0", *(block for block, _, _ in config.blocks), config.last[1])
+    return tuple(f"model.{number}" for number in numbers)
+
+
+def _run(params: Params, config: Config, z: jax.Array) -> Steps:
+    """Hand out every named activation; go on with what comes back."""
+    if z.ndim != 2 or z.shape[1] != config.z_dim:
+        raise ValueError(
+            f"latent: shape {z.shape} given; [N, {config.z_dim}] is accepted"
+        )
+    model = params["model"]
+    first = model["0"]
+
+    def activate(norm: Params, x: jax.Array) -> jax.Array:
+        statistics = norm["running_mean"], norm["running_var"]
+        eps = config.bn_eps
+        x = batch_norm(x, *statistics, norm["weight"], norm["bias"], eps=eps)
+        return jax.nn.relu(x)
+
+    x = z.astype(first["weight"].dtype) @ first["weight"] + first["bias"][None]
+    x = yield "model.0", x
+    x = x.reshape(z.shape[0], SEED, SEED, config.channels[0])
+    for block, inputs, outputs in config.blocks:
+        entry = model[block]["model"]
+        h = _convolve(entry["3"], repeat_pixels(activate(entry["0"], x)))
+        h = _convolve(entry["6"], activate(entry["4"], h))
+        skip = repeat_pixels(x)
+        if inputs != outputs:
+            skip = _convolve(model[block]["bypass"]["1"], skip)
+        x = yield f"model.{block}", h + skip
+    norm, last = config.last
+    yield f"model.{last}", _convolve(model[last], activate(model[norm], x))
+
+
+def _convolve(params: Params, x: jax.Array) -> jax.Array:
+    y = convolve(x, params["weight"], padding=SAME)
+    return y + params["bias"][None, None, None, :]
