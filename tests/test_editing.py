@@ -10,7 +10,7 @@ import toy
 from helpers import compilations, drawn, error
 
 from jaxlatent.editing import last_space, to_space, traverse_images
-from jaxlatent.generators import stylegan2
+from jaxlatent.generators import biggan_deep, stylegan2
 from jaxlatent.generators.base import Generator, render
 from jaxlatent.types import Noise, directions
 
@@ -310,6 +310,28 @@ def test_chunks_change_nothing_and_progress_counts_all(chunk):
 def test_what_cannot_be_drawn_is_named(generator, space, options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         traverse(generator, edit(space), CODES, **options)
+
+
+def test_rows_of_z_are_edited_where_there_is_no_mapping():
+    config = biggan_deep.Config(
+        channels=(8, 8),
+        upsamples=(True,),
+        z_dim=D,
+        label_dim=2,
+        embed_dim=2,
+        attention=(1,),
+        n_stats=3,
+    )
+    params = drawn(lambda key: biggan_deep.init(key, config), 0)
+    generator, label = Generator(params, config), jnp.asarray(LABEL)
+    made = edit("z", layers=(1,))
+    images = traverse(generator, made, CODES, label=label, chunk=9)
+    rows = np.repeat(CODES[:, None], config.num_layers, axis=1)
+    rows = np.repeat(rows[:, None], 3, axis=1)  # [N, S, L, D]
+    rows[:, :, 1] = moved(CODES)
+    rows = rows.reshape(9, config.num_layers, D)
+    by_hand = render(generator, rows, jnp.repeat(label, 3), chunk=9)
+    assert error(images.reshape(by_hand.shape), by_hand) <= 1e-5
 
 
 def test_a_direction_that_does_not_exist():

@@ -205,7 +205,7 @@ def _facts(
         ("Method", METHODS.get(edit.method, edit.method or "unknown")),
         ("Space", edit.space),
     ]
-    if edit.space in ("w", "w+") and model.config.num_layers:
+    if inputs.has_rows(edit, model):
         rows = getattr(edit, "layers", None)
         total = f"all {model.config.num_layers}"
         facts.append(("Layers", total if rows is None else _ranges(rows)))

@@ -138,8 +138,10 @@ def restrict(edit: Any, layers: str | None, generator: Generator) -> Any:
         return edit
     if not isinstance(edit, Directions):
         raise ValueError(f"--layers: a {type(edit).__name__} chooses its own layers")
-    if edit.space == "z":
-        raise ValueError("--layers: given, but EDIT acts in z, which has no rows")
+    if not has_rows(edit, generator):
+        raise ValueError(
+            f"--layers: given, but EDIT acts in {edit.space}, which has no rows"
+        )
     return edit.replace(  # pyright: ignore[reportAttributeAccessIssue]
         layers=choose_layers(layers, generator)
     )
@@ -222,7 +224,7 @@ def check_edit(edit: Any, generator: Generator) -> None:
         )
     if feature is not None:
         return
-    rows = config.num_layers if "w+" in accepted and edit.space != "z" else 0
+    rows = config.num_layers if has_rows(edit, generator) else 0
     last = max(edit.layers or (-1,))
     if last >= rows or (edit.vectors.ndim == 3 and edit.vectors.shape[1] != rows):
         has = f"rows 0 to {rows - 1}" if rows else "no rows"
@@ -230,6 +232,12 @@ def check_edit(edit: Any, generator: Generator) -> None:
         raise ValueError(
             f"EDIT: shifts {wants}; the latent of this generator has {has}"
         )
+
+
+def has_rows(edit: Any, generator: Generator) -> bool:
+    """Whether an edit moves w+: behind the mapping network, if there is one."""
+    behind = edit.space in ("w", "w+") or "w" not in generator.config.spaces
+    return "w+" in generator.config.spaces and behind and feature_of(edit) is None
 
 
 def _feature_size(generator: Generator, name: str) -> int:
