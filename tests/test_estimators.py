@@ -56,6 +56,16 @@ def test_original_decomposition_of_w():
     assert np.allclose(spread(matrix, vectors), stored["out_random_stdevs"], rtol=1e-3)
 
 
+def test_original_decomposition_of_activations():
+    stored = golden("ganspace_compute_z_act_ipca")
+    found = estimators.incremental_components(stored["fit_batches"], 3)
+    along = np.sum(found.vectors * stored["out_act_comp"][:, 0], axis=1)
+    assert along.min() > 1 - 1e-6
+    assert np.allclose(found.stdev, stored["out_act_stdev"], rtol=1e-5)
+    assert np.allclose(found.mean, stored["out_act_mean"][0], atol=1e-6)
+    assert np.allclose(found.variance_ratio, stored["out_var_ratio"], rtol=1e-5)
+
+
 def test_incremental_with_every_component_is_exact():
     rows = np.random.default_rng(0).normal(size=(90, 4)) * [4, 3, 2, 1]
     found = estimators.incremental_components(np.split(rows, 3), 4)
