@@ -191,6 +191,7 @@ def discover_ganspace(
         edits["ganspace_activation.npz"] = ganspace.feature_directions(
             found, space=f"feature:{layer}", generator=owner
         )
+    where = "w" if of_latent else f"layer {layer}"
     share = float(np.sum(found.components.variance_ratio))
     draw_edit(
         run,
@@ -203,7 +204,7 @@ def discover_ganspace(
         name=generator,
         title=f"GANSpace components of {inputs.generator_name(generator)}",
         lines=(
-            f"Principal components of {layer or 'w'} over {count} codes; the "
+            f"Principal components of {where} over {count} codes; the "
             f"{len(found.components.stdev)} that were kept explain {share:.1%} of its "
             "variance. Strengths are standard deviations.",
         ),
