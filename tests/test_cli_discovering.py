@@ -142,6 +142,8 @@ def test_score_keeps_codes_and_scores_that_belong_together(capsys):
     np.testing.assert_allclose(
         table.values, np.tanh(table.codes["z"] @ MATRIX[:, :2]), atol=1e-5
     )
+    ok("inspect", "a/scores.npz")
+    assert "scores: corners.0, corners.1" in capsys.readouterr().out
     ok(*words, "--scorer", "brightness", "--out", "b", "--seeds-only")
     alone = load(Path("b/scores.npz"))
     assert not alone.codes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments
+from jaxlatent.cli import arguments, scores
 from jaxlatent.cli.inputs import is_checkpoint
 from jaxlatent.cli.options import Reading
 from jaxlatent.files import holds_arrays
@@ -24,9 +24,11 @@ def describe(path: Path, reading: Reading) -> dict[str, Any]:
         raise ValueError(f"FILE: {path} is a folder, but not a converted generator")
     if not path.exists():
         raise ValueError(f"FILE: {path} does not exist")
-    if checkpoint.is_edit(path):
+    if path.is_file() and checkpoint.is_edit(path):
         return _describe_edit(path, checkpoint.load_edit(path))
-    if holds_arrays(path):
+    if path.is_file() and scores.is_table(path):
+        return _describe_scores(path)
+    if path.is_file() and holds_arrays(path):
         return _describe_edit(path, _imported(path))
     return _describe_checkpoint(path, reading)
 
@@ -57,6 +59,19 @@ def _describe_folder(path: Path) -> dict[str, Any]:
                 "misshapen": [],
             }
         },
+    }
+
+
+def _describe_scores(path: Path) -> dict[str, Any]:
+    table = scores.load(path)
+    return {
+        "file": str(path),
+        "container": "scores",
+        "pictures": len(table.values),
+        "scores": list(table.names),
+        "codes": list(table.codes),
+        "seed": table.seed,
+        "generator": table.generator,
     }
 
 

@@ -1,6 +1,7 @@
 """Scores of many codes: the table that `score` writes and supervised methods read."""
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators.base import Generator, fingerprint
 
 FILE = "scores.npz"
-HEADER = "header"
+HEADER = "table"
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +192,15 @@ def load(path: Path) -> Table:
     if values.shape[1] > 1:
         names = [f"{path.stem}.{column}" for column in range(values.shape[1])]
     return Table(values, tuple(names))
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file looks like one that `save` wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{HEADER}.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def codes_of(
