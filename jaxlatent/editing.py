@@ -73,6 +73,66 @@ def to_space(
     return codes
 
 
+def mix_rows(own: jax.Array, lent: jax.Array, layers: Sequence[int]) -> jax.Array:
+    """Style mixing: codes whose rows `layers` come from others.
+
+    Source: Karras et al., "A Style-Based Generator Architecture" (2019), section 3.1.
+
+    Args:
+        own: w+ [N, L, D].
+        lent: w+ [M, L, D].
+        layers: the rows that are replaced.
+
+    Returns:
+        [N, M, L, D], number i with the rows of j.
+    """
+    if own.ndim != 3 or own.shape[1:] != lent.shape[1:]:
+        raise ValueError(
+            f"own, lent: shapes {own.shape} and {lent.shape} given; [N, L, D] and "
+            "[M, L, D] are accepted"
+        )
+    chosen = np.isin(np.arange(own.shape[1]), layers)[None, None, :, None]
+    return jnp.where(chosen, lent[None], own[:, None])
+
+
+def interpolate(codes: jax.Array, steps: int, *, spherical: bool) -> jax.Array:
+    """The way from each code to the next, both ends included.
+
+    Args:
+        codes: [N, D], or [N, L, D] for a linear way.
+        steps: steps from one code to the next.
+        spherical: turn at an even pace, as suits normal codes, whose length a straight
+            way would shrink (White, "Sampling Generative Networks", 2016); otherwise
+            go straight.
+
+    Returns:
+        [(N - 1) * steps + 1, ...].
+    """
+    if codes.shape[0] < 2 or steps < 1 or (spherical and codes.ndim != 2):
+        raise ValueError(
+            f"codes, steps: {codes.shape}, {steps} given; two codes and one step or "
+            "more are accepted, and [N, D] for a spherical way"
+        )
+    share = jnp.arange(steps, dtype=codes.dtype) / steps
+
+    def between(one: jax.Array, two: jax.Array) -> jax.Array:
+        parts = share.reshape(-1, *(1,) * one.ndim)
+        before, behind = 1 - parts, parts
+        if spherical:
+            lengths = jnp.linalg.norm(one) * jnp.linalg.norm(two)
+            angle = jnp.arccos(jnp.clip(jnp.vdot(one, two) / lengths, -1, 1))
+            # where the two point the same way, or opposite ways, straight on
+            turns = jnp.sin(angle) > 1e-4
+            sine = jnp.where(turns, jnp.sin(angle), 1)
+            before = jnp.where(turns, jnp.sin(before * angle) / sine, before)
+            behind = jnp.where(turns, jnp.sin(behind * angle) / sine, behind)
+        return before * one[None] + behind * two[None]
+
+    ways = jax.vmap(between)(codes[:-1], codes[1:])
+    ways = ways.reshape(-1, *codes.shape[1:])
+    return jnp.concatenate([ways, codes[-1:]])
+
+
 def traverse_images(
     generator: Generator,
     edit: Edit | Sequence[Edit],

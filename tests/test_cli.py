@@ -37,7 +37,8 @@ OPTIONS = {
     "demo": "--out --debug",
     "convert": f"SOURCE OUT --overwrite {READING}",
     "inspect": f"FILE --tensors --json {READING}",
-    "sample": f"GENERATOR --out --num --chunk {CODES} {READING}",
+    "sample": "GENERATOR --out --num --mix --layers --interpolate --path --chunk "
+    f"{CODES} {READING}",
     "score": "GENERATOR|FOLDER --out --scorer --attribute --odds --samples --seed "
     f"--seeds-only --codes --space {DRAW} --chunk {READING}",
     "discover": "sefa ganspace interfacegan --debug",
@@ -454,6 +455,55 @@ def test_sample_writes_pictures_codes_and_the_record(capsys, tmp_path):
     again = run_file(tmp_path / "b")
     assert again["seeds"] is None
     assert again["inputs"]["a/codes.npz"] == file_hash("a/codes.npz")
+
+
+def test_sample_mixes_styles(tmp_path):
+    words = ("sample", PLAIN, "--seeds", "0,1", "--mix", "5", "--layers", "0-3")
+    ok(*words, "--out", "mixed")
+    drawn = ["seed_0.png", "seed_0_mix_5.png", "seed_1.png", "seed_1_mix_5.png"]
+    assert run_file(tmp_path / "mixed")["pictures"] == drawn
+    assert size("mixed/sheet.png") == (66, 66)
+    codes = np.load("mixed/codes.npz")["w+"]
+    ok("sample", PLAIN, "--seeds", "5", "--out", "lender")
+    lender = np.load("lender/codes.npz")["w+"]
+    np.testing.assert_array_equal(codes[1, :4], lender[0, :4])
+    np.testing.assert_array_equal(codes[1, 4:], codes[0, 4:])
+
+
+def test_sample_interpolates(tmp_path):
+    words = ("sample", PLAIN, "--seeds", "0,1", "--interpolate", 2)
+    ok(*words, "--out", "z")
+    ok(*words, "--path", "w", "--out", "w")
+    assert set(run_file(tmp_path / "z")["files"]) == {
+        *(f"step_000{index}.png" for index in range(3)),
+        *("codes.npz", "interpolation.gif", "sheet.png"),
+    }
+    z, w = np.load("z/codes.npz"), np.load("w/codes.npz")
+    np.testing.assert_allclose(w["w"][1], (w["w"][0] + w["w"][2]) / 2, atol=1e-6)
+    np.testing.assert_allclose(z["w+"][::2], w["w+"][::2], atol=1e-5)
+    lengths = np.linalg.norm(z["z"], axis=1)
+    assert lengths.min() <= lengths[1] * 1.05
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((PLAIN, "--mix", "1"), "--layers: missing; --mix lends"),
+        ((PLAIN, "--layers", "1"), "--layers: given without --mix"),
+        ((PLAIN, "--mix", "1", "--interpolate", "2"), "--mix: given together with"),
+        ((PLAIN, "--interpolate", "0"), "--interpolate: 0 given"),
+        ((PLAIN, "--interpolate", "2", "--num", "1"), "--interpolate: two codes"),
+        ((LINEAR, "--mix", "1", "--layers", "0"), "--layers: 0 given, but this"),
+        (
+            (LABELLED, "--interpolate", "2", "--num", "2", "--label", "0,1"),
+            "--label: several given",
+        ),
+    ],
+)
+def test_sample_names_what_does_not_fit(words, expected, capsys, tmp_path):
+    assert cli.main(["sample", *words, "--out", "out"]) == 2
+    assert capsys.readouterr().err.startswith(f"jaxlatent: {expected}")
+    assert not (tmp_path / "out").exists()
 
 
 def test_sample_draws_functions_of_a_user(tmp_path):

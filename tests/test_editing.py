@@ -9,7 +9,13 @@ import pytest
 import toy
 from helpers import compilations, drawn, error
 
-from jaxlatent.editing import last_space, to_space, traverse_images
+from jaxlatent.editing import (
+    interpolate,
+    last_space,
+    mix_rows,
+    to_space,
+    traverse_images,
+)
 from jaxlatent.generators import biggan_deep, stylegan2
 from jaxlatent.generators.base import Generator, render
 from jaxlatent.types import Noise, directions
@@ -115,6 +121,40 @@ def test_spaces_that_a_generator_lacks():
         to_space(LINEAR, jnp.asarray(CODES), "z", "w")
     with pytest.raises(ValueError, match=r"target: space 'w\+' given; \['z', 'w'\]"):
         to_space(MAPPED, jnp.asarray(CODES), "z", "w+")
+
+
+# between codes
+
+
+def test_rows_are_lent():
+    own, lent = normal(5, 2, 4, D), normal(6, 3, 4, D)
+    mixed = np.asarray(mix_rows(jnp.asarray(own), jnp.asarray(lent), [1, 3]))
+    for i, j in np.ndindex(2, 3):
+        np.testing.assert_array_equal(mixed[i, j, [0, 2]], own[i, [0, 2]])
+        np.testing.assert_array_equal(mixed[i, j, [1, 3]], lent[j, [1, 3]])
+    with pytest.raises(ValueError, match=r"own, lent: shapes \(3, 3\)"):
+        mix_rows(jnp.asarray(CODES), jnp.asarray(CODES), [0])
+
+
+def test_a_straight_way_has_even_steps():
+    way = np.asarray(interpolate(jnp.asarray(ROWS), 4, spherical=False))
+    assert way.shape == (9, 2, D)
+    np.testing.assert_array_equal(way[::4], ROWS)
+    np.testing.assert_allclose(way[1], 0.75 * ROWS[0] + 0.25 * ROWS[1], atol=1e-6)
+
+
+def test_a_spherical_way_turns_evenly():
+    codes = jnp.asarray([[2.0, 0, 0], [0, 2.0, 0], [0, 4.0, 0]])
+    way = np.asarray(interpolate(codes, 3, spherical=True), np.float64)
+    angles = np.radians([0, 30, 60, 90])
+    turned = 2 * np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    np.testing.assert_allclose(way[:4], turned, atol=1e-5)
+    # two codes in one direction leave nothing to turn
+    np.testing.assert_allclose(way[3:, 1], [2, 8 / 3, 10 / 3, 4], atol=1e-5)
+    for options in ({"steps": 0}, {"codes": codes[:1]}, {"codes": codes[None]}):
+        values = {"codes": codes, "steps": 2} | options
+        with pytest.raises(ValueError, match="codes, steps: "):
+            interpolate(**values, spherical=True)
 
 
 # pictures

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxlatent import checkpoint
 from jaxlatent.cli import arguments, description, inputs, pictures, scores
 from jaxlatent.cli.discovering import Order, discover_sefa
 from jaxlatent.cli.drawing import Moves, draw_edit
@@ -30,9 +29,7 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
-from jaxlatent.editing import last_space, to_space
-from jaxlatent.gallery import grid, save_png
-from jaxlatent.generators.base import Generator, fingerprint, render
+from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods.ganspace_presets import presets
 
 
@@ -98,62 +95,6 @@ def inspect(
         print("\n".join(description.lines(facts, tensors=tensors)))
     if "problem" in facts:
         raise ValueError(f"{file}: {facts['problem']}")
-
-
-def sample(
-    generator: GeneratorText,
-    out: Out,
-    *,
-    num: Number = 8,
-    chunk: Number = 8,
-    start: CodesGroup = DRAWN,
-    reading: ReadingGroup = AS_IT_IS,
-) -> None:
-    """Draw pictures: one PNG each, a sheet of all, and their codes.
-
-    Args:
-        generator: A converted folder, a checkpoint file, faces, or module:function.
-        out: The folder for the results.
-        num: How many codes to draw, with seeds 0, 1, 2, ...
-        chunk: Pictures per compiled call; less needs less memory.
-        start: The codes to draw.
-        reading: How to read GENERATOR if it is a checkpoint file.
-    """
-    run = Run(out, "sample", dict(locals()))
-    arguments.at_least_one(chunk, "--chunk")
-    model = inputs.open_generator(generator, reading)
-    first = inputs.start_codes(start, model, num=num)
-    last = last_space(model)
-    latent = to_space(
-        model,
-        first.codes,
-        first.space,
-        last,
-        psi=start.truncation,
-        cutoff=start.cutoff,
-        label=first.label,
-    )
-    with progress_bar("drawing", len(first.names)) as progress:
-        images = render(model, latent, first.label, chunk=chunk, progress=progress)
-    sheet = run.file("sheet.png")
-    save_png(sheet, grid(images))
-    files = [f"{name.replace(', ', '_').replace(' ', '_')}.png" for name in first.names]
-    with progress_bar("writing", len(images)) as progress:
-        for file, image in zip(files, images, strict=True):
-            save_png(run.file(file), image)
-            progress(1)
-    labels = {} if first.label is None else {"label": first.label}
-    codes = {first.space: first.codes, last: latent, **labels}
-    checkpoint.save_arrays(run.file("codes.npz"), codes)
-    run.finish(
-        model,
-        inputs=(generator, start.codes),
-        seeds=first.seeds,
-        codes=first.names,
-        pictures=files,
-    )
-    print(f"Pictures: {len(images)}, a sheet of all, and their codes")
-    print(sheet.resolve())
 
 
 def score(

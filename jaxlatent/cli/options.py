@@ -112,13 +112,13 @@ def _discover(
 
 
 def _commands() -> Any:
-    from jaxlatent.cli import commands, edits
+    from jaxlatent.cli import commands, edits, sampling
 
     return Union[  # noqa: UP007
         _subcommand("demo", commands.demo),
         _subcommand("convert", commands.convert),
         _subcommand("inspect", commands.inspect),
-        _subcommand("sample", commands.sample),
+        _subcommand("sample", sampling.sample),
         _subcommand("score", commands.score),
         Annotated[Any, tyro.conf.subcommand(name="discover", constructor=_discover)],
         _subcommand("edit", commands.edit),
