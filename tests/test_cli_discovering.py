@@ -171,6 +171,28 @@ def test_score_reads_folders_in_the_order_of_their_codes(tmp_path):
     assert table.codes["w+"].shape == (5, 2, 3)
 
 
+def test_biggan_truncates_z_and_its_statistics(tmp_path):
+    folder = GOLDEN / "hf_biggan_deep_a"
+    draw = ("--label", 1, "--truncation", 0.5)
+    ok("sample", folder, "--seeds", 3, *draw, "--out", "half")
+    model = inputs.open_generator(str(folder), Reading(), 0.5)
+    z = model.sample(jax.random.key(3), 1, truncation=0.5)
+    np.testing.assert_array_equal(np.load("half/codes.npz")["z"], z)
+    images = jax.jit(
+        lambda model, z: model.synthesize(z, jnp.ones(1, int), truncation=0.5)
+    )(inputs.open_generator(str(folder), Reading()), z)
+    with Image.open("half/seed_3.png") as picture:
+        shown = np.asarray(picture, np.float64)
+    np.testing.assert_allclose(shown, (np.asarray(images)[0] + 1) * 127.5, atol=1)
+    # seeds alone give back the truncated codes
+    words = ("score", folder, *draw, "--scorer", "brightness", "--samples", 4)
+    ok(*words, "--out", "scores", "--seeds-only")
+    table = load(tmp_path / "scores" / "scores.npz")
+    codes = codes_of(table, model, space="z", codes=None)
+    again = model.sample(jax.random.key(0), 4, truncation=0.5)
+    np.testing.assert_array_equal(codes, again)
+
+
 def test_odds_of_classes():
     logits = jnp.asarray([[2.0, 0.0, -1.0], [60.0, 0.0, 0.0]])
     p = jax.nn.softmax(logits[:1])

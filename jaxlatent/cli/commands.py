@@ -148,7 +148,7 @@ def score(
         if codes is not None or space is not None:
             given = "--codes" if codes is not None else "--space"
             raise ValueError(f"{given}: given, but GENERATOR draws codes of its own")
-        model = inputs.open_generator(source, reading)
+        model = inputs.open_generator(source, reading, truncation)
         options = Codes(label=label, truncation=truncation, cutoff=cutoff)
         inputs.check_options(options, model)
         table = scores.score_generator(
@@ -246,7 +246,7 @@ def edit(
         reading: How to read GENERATOR if it is a checkpoint file.
     """
     run = Run(out, "edit", dict(locals()))
-    model = inputs.open_generator(generator, reading)
+    model = inputs.open_generator(generator, reading, start.truncation)
     loaded = inputs.open_edit(edit, edit_space, model)
     inputs.check_edit(loaded, model)
     if preset:

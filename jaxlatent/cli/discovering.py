@@ -65,7 +65,7 @@ def discover_sefa(
         reading: How to read GENERATOR if it is a checkpoint file.
     """
     run = Run(out, "discover sefa", dict(locals()))
-    model = inputs.open_generator(generator, reading)
+    model = inputs.open_generator(generator, reading, start.truncation)
     rows = inputs.choose_layers(layers, model)
     arguments.at_least_one(num, "--num")
     with arguments.naming(k="--num", affines="GENERATOR", layers="--layers"):
@@ -142,7 +142,7 @@ def discover_ganspace(
         reading: How to read GENERATOR if it is a checkpoint file.
     """
     run = Run(out, "discover ganspace", dict(locals()))
-    model = inputs.open_generator(generator, reading)
+    model = inputs.open_generator(generator, reading, start.truncation)
     rows = inputs.choose_layers(layers, model)
     for value, name in ((num, "--num"), (passes, "--passes")):
         arguments.at_least_one(value, name)
@@ -271,7 +271,7 @@ def discover_interfacegan(
         reading: How to read GENERATOR if it is a checkpoint file.
     """
     run = Run(out, "discover interfacegan", dict(locals()))
-    model = inputs.open_generator(generator, reading)
+    model = inputs.open_generator(generator, reading, truncation)
     rows = inputs.choose_layers(layers, model)
     start = Codes(seeds, label=label, truncation=truncation, cutoff=cutoff)
     inputs.start_codes(start, model)  # its options are wrong before hours are spent

@@ -169,7 +169,7 @@ def _traversals(
                 strengths,
                 space=start.space,
                 absolute=moves.absolute,
-                psi=options.truncation,
+                psi=inputs.psi(options, generator),
                 cutoff=options.cutoff,
                 truncate=moves.truncate,
                 label=start.label,
@@ -215,6 +215,7 @@ def _facts(
         rows = "" if options.cutoff is None else f", first {options.cutoff} rows"
         late = edit.space == "z" or moves.truncate == "after"
         when = ", after the edit" if late else ", before the edit"
+        when = " of z" if model.truncates_prior else when
         facts.append(("Truncation", f"{options.truncation:g}{rows}{when}"))
     if options.label is not None:
         facts.append(("Class", options.label))

@@ -1,5 +1,6 @@
 """What a command starts from: a generator, an edit, codes; and whether they fit."""
 
+import dataclasses
 import importlib
 import math
 import os
@@ -44,8 +45,29 @@ class Start:
     label: jax.Array | None
 
 
-def open_generator(text: str, reading: Reading) -> Generator:
-    """A generator from a folder, a checkpoint file, a built-in name or a function."""
+def open_generator(
+    text: str, reading: Reading, truncation: float | None = None
+) -> Generator:
+    """A generator from a folder, a checkpoint file, a built-in name or a function.
+
+    Args:
+        text: which.
+        reading: how to read a checkpoint file.
+        truncation: of z, where the family keeps statistics for it.
+    """
+    generator = _open(text, reading)
+    if truncation is None or not hasattr(generator.config, "truncation"):
+        return generator
+    config = dataclasses.replace(generator.config, truncation=truncation)
+    return dataclasses.replace(generator, config=config)
+
+
+def psi(options: Codes, generator: Generator) -> float | None:
+    """The truncation of w; None where it is that of z, which the drawn codes have."""
+    return None if generator.truncates_prior else options.truncation
+
+
+def _open(text: str, reading: Reading) -> Generator:
     is_file = text not in EMBEDDED and is_checkpoint(text)
     if not is_file and (reading.family or reading.config):
         option = "--family" if reading.family else "--config"
@@ -279,8 +301,12 @@ def start_codes(options: Codes, generator: Generator, *, num: int = 3) -> Start:
             if options.seeds is None
             else arguments.parse_seeds(options.seeds)
         )
+        prior = options.truncation if generator.truncates_prior else None
         codes = jnp.concatenate(
-            [generator.sample(jax.random.key(seed), 1) for seed in seeds]
+            [
+                generator.sample(jax.random.key(seed), 1, truncation=prior)
+                for seed in seeds
+            ]
         )
         space, names = "z", tuple(f"seed {seed}" for seed in seeds)
     chosen = classes(options, generator, len(names))
@@ -302,7 +328,8 @@ def check_options(options: Codes, generator: Generator) -> None:
         )
     if options.codes is None and options.space is not None:
         raise ValueError("--space: given without --codes; drawn codes are in z")
-    if options.truncation is not None and "w+" not in generator.config.spaces:
+    truncated = "w" in generator.config.spaces and "w+" in generator.config.spaces
+    if options.truncation is not None and not (truncated or generator.truncates_prior):
         raise ValueError("--truncation: given, but this generator has no w+")
     if options.cutoff is None:
         return

@@ -43,7 +43,7 @@ class Codes:
     label: Annotated[str | None, option("CLASS")] = None
     """The class to draw, or one for each code such as 0,2,2."""
     truncation: Annotated[float | None, option("PSI")] = None
-    """Pull w towards its mean by this factor; 1 leaves it as it is."""
+    """Pull w towards its mean by this factor, or draw z truncated by it (BigGAN)."""
     cutoff: Annotated[int | None, option("ROWS")] = None
     """Truncate only the first rows of w+."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import scorers
+from jaxlatent.cli import inputs, scorers
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import RUN_FILE
 from jaxlatent.cli.scores import Table, columns
@@ -22,8 +22,9 @@ BLOCK = 1024
 
 
 def is_folder(text: str) -> bool:
-    """Whether this is a folder of pictures, not a converted generator."""
-    return Path(text).is_dir() and not checkpoint.is_generator(text)
+    """Whether this is a folder of pictures, not one of a generator."""
+    generator = checkpoint.is_generator(text) or inputs.is_checkpoint(text)
+    return Path(text).is_dir() and not generator
 
 
 def score_folder(

@@ -78,7 +78,7 @@ def sample(
         raise ValueError("--mix: given together with --interpolate; one is accepted")
     if mix is None and layers is not None:
         raise ValueError("--layers: given without --mix")
-    model = inputs.open_generator(generator, reading)
+    model = inputs.open_generator(generator, reading, start.truncation)
     first = inputs.start_codes(start, model, num=num)
     if mix is not None:
         drawn = _mixed(model, first, start, mix, layers)
@@ -126,7 +126,7 @@ def _carry(
         codes,
         space,
         last_space(model),
-        psi=options.truncation,
+        psi=inputs.psi(options, model),
         cutoff=options.cutoff,
         label=label,
     )

@@ -33,6 +33,7 @@ class Table:
         codes: [N, D] or [N, L, D] by space, where they are kept.
         label: [N] classes the codes were drawn with, None for none.
         seed: where set, code i is number i of `Generator.sample(key(seed), N)`.
+        prior: truncation of those samples.
         generator: fingerprint of what drew the pictures, "" if unknown.
     """
 
@@ -41,6 +42,7 @@ class Table:
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     label: np.ndarray | None = None
     seed: int | None = None
+    prior: float | None = None
     generator: str = ""
 
 
@@ -68,7 +70,8 @@ def score_generator(
     found = scorers.open_all(texts)
     arguments.at_least_one(samples, "--samples")
     seed = arguments.seed(seed, "--seed")
-    z = generator.sample(jax.random.key(seed), samples)
+    prior = options.truncation if generator.truncates_prior else None
+    z = generator.sample(jax.random.key(seed), samples, truncation=prior)
     classes = inputs.classes(options, generator, samples)
     label = None if classes is None else np.asarray(classes)
     with progress_bar("scoring", samples) as progress:
@@ -78,14 +81,14 @@ def score_generator(
             z,
             label if label is None else jnp.asarray(label),
             space="z",
-            psi=options.truncation,
+            psi=inputs.psi(options, generator),
             cutoff=options.cutoff,
             chunk=chunk,
             progress=progress,
         )
     values, names = columns(scores, odds=odds)
     codes = {"z": np.asarray(z)}
-    return Table(values, names, codes, label, seed, fingerprint(generator))
+    return Table(values, names, codes, label, seed, prior, fingerprint(generator))
 
 
 def columns(
@@ -148,6 +151,7 @@ def save(path: Path, table: Table, *, with_codes: bool) -> None:
     header = {
         "names": table.names,
         "seed": table.seed,
+        "prior": table.prior,
         "generator": table.generator,
     }
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -175,6 +179,7 @@ def load(path: Path) -> Table:
                 {space: arrays[space] for space in CODE_SPACES if space in arrays},
                 arrays.get("label"),
                 header["seed"],
+                header["prior"],
                 header["generator"],
             )
         except (ValueError, LookupError, TypeError) as error:
@@ -234,8 +239,8 @@ def codes_of(
             raise ValueError(
                 "--scores: of another generator, and without codes of their own"
             )
-        key = jax.random.key(table.seed)
-        found, source = generator.sample(key, len(table.values)), "z"
+        key, count = jax.random.key(table.seed), len(table.values)
+        found, source = generator.sample(key, count, truncation=table.prior), "z"
     else:
         raise ValueError("--codes: missing; the scores come without their codes")
     if len(found) != len(table.values):

@@ -131,6 +131,11 @@ class Generator:
         """What `synthesize` takes: "w", or "z" where there is no mapping network."""
         return "w" if "w" in self.config.spaces else "z"
 
+    @property
+    def truncates_prior(self) -> bool:
+        """Whether `sample` truncates z, as BigGAN does instead of w."""
+        return getattr(self.config, "truncated_prior", False)
+
     def prepare(self) -> "Generator":
         """Add what can be computed once per weights, so that no call computes it."""
         return dataclasses.replace(

@@ -75,6 +75,7 @@ class Config:
 
     num_layers = 0
     spaces = ("z",)
+    truncated_prior = True
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or self.label_dim < 1:

@@ -68,6 +68,8 @@ class Config:
             the image's.
         eps: added to the variances of the blocks' batch norms.
         output_eps: the same of the last batch norm.
+        truncation: of z, in (0, 1], which chooses the statistics unless `synthesize` is
+            told another.
     """
 
     channels: tuple[int, ...]
@@ -81,8 +83,10 @@ class Config:
     output_width: int = 3
     eps: float = 1e-4
     output_eps: float = 1e-4
+    truncation: float = 1.0
 
     spaces = ("z", "w+")
+    truncated_prior = True
 
     def __post_init__(self) -> None:
         if not self.upsamples or len(self.channels) != len(self.upsamples) + 1:
@@ -276,7 +280,7 @@ def synthesize(
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
-    truncation: float = 1.0,
+    truncation: float | None = None,
     embedding: jax.Array | None = None,
     noise: Any = Noise.FIXED,
     hooks: Mapping[str, Hook] | None = None,
@@ -289,7 +293,8 @@ def synthesize(
         latent: z [N, z_dim], or rows [N, L, z_dim] as `broadcast` makes them.
         label: int [N] or weights [N, C].
         truncation: a Python float in (0, 1], the truncation that z was drawn with. It
-            chooses the batch norms' statistics and leaves z as it is.
+            chooses the batch norms' statistics and leaves z as it is; None for that of
+            the config.
         embedding: what `embed` returns, in place of a label; it may be mixed.
         noise: "fixed" or "none"; there is none.
         hooks: functions of activations, by the names of `feature_names`, whose results
@@ -311,7 +316,7 @@ def features(
     label: jax.Array | None = None,
     *,
     names: tuple[str, ...],
-    truncation: float = 1.0,
+    truncation: float | None = None,
     embedding: jax.Array | None = None,
     noise: Any = Noise.FIXED,
     hooks: Mapping[str, Hook] | None = None,
@@ -340,10 +345,11 @@ def _run(
     z: jax.Array,
     label: jax.Array | None,
     embedding: jax.Array | None,
-    truncation: float,
+    truncation: float | None,
 ) -> Steps:
     """Hand out every named activation; go on with what comes back."""
-    rows = _mixture(config, truncation)
+    chosen = config.truncation if truncation is None else truncation
+    rows = _mixture(config, chosen)
     z = broadcast(config, z)
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]

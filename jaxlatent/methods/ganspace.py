@@ -426,7 +426,9 @@ class _GeneratorSample:
 
     def __call__(self, model: Any, key: jax.Array) -> jax.Array:
         generator, label = model
-        z = generator.sample(key, 1)
+        # the original draws BigGAN's z within two deviations
+        prior = 1.0 if generator.truncates_prior else None
+        z = generator.sample(key, 1, truncation=prior)
         if self.latent == "w":
             z = generator.map(z, _repeat(label, 1))
         return z[0]
