@@ -7,22 +7,29 @@ from types import ModuleType
 from typing import Any, Literal, overload
 
 from converters import (
+    alexnet,
     biggan_ajbrock,
     biggan_deep_ajbrock,
     biggan_deep_huggingface,
     biggan_ganalyze,
+    emonet,
     lenet,
+    memnet,
     progan_genforce,
     progan_interfacegan,
     progan_netdissect,
     progan_ptrblck,
+    reconstructors,
+    resnet,
     sequential,
     sngan,
+    squeezenet,
     stylegan2_genforce,
     stylegan2_nvidia,
     stylegan2_rosinality,
     stylegan_genforce,
     stylegan_interfacegan,
+    vgg,
 )
 from converters.containers.reading import container
 from converters.folders import read_described, tensor_file
@@ -49,6 +56,13 @@ LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
     "sngan": (sngan,),
     "sequential": (sequential,),
     "lenet": (lenet,),
+    "resnet": (resnet,),
+    "vgg": (vgg,),
+    "alexnet": (alexnet,),
+    "squeezenet": (squeezenet,),
+    "emonet": (emonet,),
+    "memnet": (memnet,),
+    "reconstructors": (reconstructors,),
 }
 """The modules that know a family's file layouts, each with a function `plan`."""
 

@@ -1,0 +1,100 @@
+"""LPIPS: the linear heads of PerceptualSimilarity, and the network they weigh."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from converters.containers.reading import read
+from converters.pictures import Tensors, shapes, sources, state
+from converters.plans import Plan, Source, assemble
+from jaxlatent.networks.lpips import CHANNELS, TRUNKS
+from jaxlatent.types import CheckpointError, Params
+
+HEAD = "lin{}.model.1.weight"
+
+
+def load_lpips(
+    heads: str | os.PathLike[str],
+    trunk: str | os.PathLike[str] | None = None,
+    *,
+    dtype: Any = None,
+) -> Params:
+    """Read the parameters of `jaxlatent.networks.lpips.lpips`.
+
+    Args:
+        heads: PerceptualSimilarity's `weights/v0.1/alex.pth`, `vgg.pth` or
+            `squeeze.pth`, or those of v0.0 (nothing in them tells the version: it is an
+            argument of `lpips`); or the state dict of a whole LPIPS module.
+        trunk: torchvision's AlexNet, VGG-16 or SqueezeNet 1.1; None if `heads` is a
+            whole module.
+        dtype: of the parameters, None for float32.
+
+    Raises:
+        CheckpointError: if a file is unsound, or the tensors do not fit: every missing,
+            extra and misshapen one is named in one error.
+    """
+    return assemble(plan(read(heads), None if trunk is None else read(trunk)), dtype)
+
+
+def plan(heads: Mapping[str, Any], trunk: Mapping[str, Any] | None = None) -> Plan:
+    """How the tensors of `load_lpips` convert.
+
+    Raises:
+        CheckpointError: if `heads` has no heads.
+    """
+    tensors = {_trunk_name(name): value for name, value in state(heads).items()}
+    net = _network(tensors)
+    # a whole module has its heads twice, and its scaling
+    ignored = {n for n in tensors if n.startswith(("lins.", "scaling_layer."))}
+    if trunk is not None:
+        tensors = state(trunk) | tensors
+        ignored |= {name for name in tensors if name.startswith("classifier.")}
+    trees = {
+        "trunk": shapes(TRUNKS[net], (1, 64, 64, 3)),
+        "heads": {
+            f"lin{index}": np.empty(channels, np.float32)
+            for index, channels in enumerate(CHANNELS[net])
+        },
+    }
+    found = {f"trunk.{k}": source for k, source in sources(trees["trunk"]).items()}
+    for index in range(len(CHANNELS[net])):
+        name = HEAD.format(index)
+        found[f"heads.lin{index}"] = Source(name, leading=1, trailing=2)
+    return Plan(
+        part="network",
+        family="lpips",
+        format=f"PerceptualSimilarity, {net}",
+        config=TRUNKS[net],
+        assumed={},
+        tensors=tensors,
+        sources=found,
+        shapes=trees,
+        ignored=frozenset(ignored),
+        licence="BSD 2-clause (the heads)",
+    )
+
+
+def _trunk_name(name: str) -> str:
+    """torchvision's name for a tensor of a whole module's trunk."""
+    return re.sub(r"^net\.slice\d+\.", "features.", name)
+
+
+def _network(tensors: Tensors) -> str:
+    """The trunk whose channels most heads have."""
+
+    def shared(net: str) -> int:
+        return sum(
+            tensors[HEAD.format(index)].size == channels
+            for index, channels in enumerate(CHANNELS[net])
+            if HEAD.format(index) in tensors
+        )
+
+    best = max(CHANNELS, key=shared)
+    if not shared(best):
+        raise CheckpointError(
+            f"no heads of LPIPS in this file; {', '.join(CHANNELS)} are known"
+        )
+    return best

@@ -1,0 +1,63 @@
+"""MemNet of GANalyze: a Caffe network's weights with PyTorch's axes.
+
+`memnet_state_dict.p` is a pickle of Python 2; a copy that PyTorch or safetensors wrote
+does as well. The mean image is in a file of its own: see `with_mean_image`.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+
+from converters.pictures import features, shapes, sources, state
+from converters.plans import Plan, override
+from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
+from jaxlatent.types import Params
+
+CONVOLUTIONS = tuple(f"conv{index}" for index in range(1, 6))
+DENSE = ("fc6", "fc7", "fc8")
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a MemNet's file converts; None if it is none.
+
+    Args:
+        checkpoint: tensors by dotted name.
+        part: "network".
+        config: `{"clip": ...}` to let scores leave [0, 1].
+    """
+    tensors = state(checkpoint)
+    found = sum(f"{layer}.weight" in tensors for layer in (*CONVOLUTIONS, *DENSE))
+    if part != "network" or found < len((*CONVOLUTIONS, *DENSE)) - 1:
+        return None
+
+    outputs = partial(features, tensors)
+
+    plain = MemNet()
+    module = MemNet(
+        channels=tuple(map(outputs, CONVOLUTIONS, plain.channels)),
+        hidden=tuple(map(outputs, DENSE[:2], plain.hidden)),
+    )
+    module = override(module, config)
+    tree = shapes(module, (1, RESOLUTION, RESOLUTION, 3))
+    layers = {name: leaf for name, leaf in tree.items() if name != "mean_image"}
+    return Plan(
+        part=part,
+        family="memnet",
+        format="GANalyze",
+        config=module,
+        assumed={"mean_image": "the mean of each channel", "clip": module.clip},
+        tensors=tensors,
+        sources=sources(layers, images={"fc6": (module.channels[-1], 6, 6)}),
+        shapes=tree,
+        complete=_add_mean,
+    )
+
+
+def _add_mean(params: Params, config: MemNet) -> Params:
+    shape = (RESOLUTION, RESOLUTION, 3)
+    dtype = params["conv1"]["kernel"].dtype
+    return params | {"mean_image": mean_images(jax.random.key(0), shape, dtype)}

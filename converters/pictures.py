@@ -1,0 +1,146 @@
+"""What the file layouts of networks that look at pictures share.
+
+Sizes are taken from all tensors that tell them, by majority: a single tensor that is
+missing or misshapen is then reported by name, and does not hide the others.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from converters.plans import Plan, Source, dense, kernel
+from jaxlatent.types import Params
+
+Tensors = Mapping[str, np.ndarray]
+
+WRAPPINGS = ("state_dict", "model", "reconstructor", "shift_predictor")
+"""Entries under which training snapshots keep the tensors."""
+
+_LEAVES = {"kernel": "weight", "scale": "weight"}
+
+
+def state(checkpoint: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The tensors of a file, out of their wrapping, without "module." in front."""
+    for name in WRAPPINGS:
+        if isinstance(checkpoint.get(name), Mapping):
+            checkpoint = checkpoint[name]
+            break
+    return {
+        name.removeprefix("module."): value
+        for name, value in checkpoint.items()
+        if isinstance(name, str) and isinstance(value, np.ndarray)
+    }
+
+
+def width(tensors: Tensors, *places: tuple[str, int], default: int) -> int:
+    """What most of the places say, each a tensor's name and an axis of it."""
+    votes = Counter(
+        tensors[name].shape[axis]
+        for name, axis in places
+        if name in tensors and axis < tensors[name].ndim
+    )
+    return votes.most_common(1)[0][0] if votes else default
+
+
+def features(tensors: Tensors, layer: str, default: int) -> int:
+    """Outputs of a layer."""
+    places = ((f"{layer}.weight", 0), (f"{layer}.bias", 0))
+    return width(tensors, *places, default=default)
+
+
+def outputs(tensors: Tensors, layer: str) -> int | None:
+    """Outputs of a last layer, None if the file has no such layer."""
+    return features(tensors, layer, 0) or None
+
+
+def numbers(tensors: Tensors, pattern: str) -> set[int]:
+    """The numbers that stand for the group in names that match a pattern."""
+    found = (re.fullmatch(pattern, name) for name in tensors)
+    return {int(match[1]) for match in found if match}
+
+
+def closest(found: set[int], known: Mapping[Any, set[int]]) -> Any:
+    """The known set that shares more than half of all its and the found members.
+
+    Returns:
+        The key of the best one, None if there is none.
+    """
+
+    def shared(key: Any) -> float:
+        return len(found & known[key]) / len(found | known[key])
+
+    best = max(known, key=shared)
+    return best if shared(best) > 0.5 else None
+
+
+def shapes(module: nn.Module, *images: tuple[int, ...]) -> Params:
+    """The parameter tree of a module, given the shapes of what it looks at."""
+    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in images]
+    drawn = jax.eval_shape(
+        lambda *given: module.init(jax.random.key(0), *given), *inputs
+    )
+    return drawn["params"]
+
+
+def sources(
+    tree: Params,
+    *,
+    rename: Callable[[str], str] = lambda name: name,
+    images: Mapping[str, tuple[int, int, int]] | None = None,
+) -> dict[str, Source]:
+    """Where each parameter lies in a PyTorch state dict.
+
+    Args:
+        tree: the parameters; a layer called "layer1_0" is the file's "layer1.0".
+        rename: the file's name of a layer, given that name.
+        images: by the layer's name, (C, H, W) of the map that a dense layer flattens.
+    """
+    found = {}
+    for ours, leaf in flatten_dict(tree, sep=".").items():
+        layer, _, kind = str(ours).rpartition(".")
+        layer = re.sub(r"_(\d+)(?=\.|$)", r".\1", layer)
+        name = f"{rename(layer)}.{_LEAVES.get(kind, kind)}"
+        rank = len(leaf.shape)  # pyright: ignore
+        if kind != "kernel":
+            found[ours] = Source(name)
+        elif rank == 4:
+            found[ours] = kernel(name)
+        else:
+            found[ours] = dense(name, image=(images or {}).get(layer))
+    return found
+
+
+def counters(tensors: Tensors) -> frozenset[str]:
+    """The batches that batch norms counted, which nothing needs."""
+    return frozenset(name for name in tensors if name.endswith("num_batches_tracked"))
+
+
+def picture_plan(module: Any, side: int, **parts: Any) -> Plan:
+    """A plan for a `PictureModule` of torchvision's names; `parts` replace its parts.
+
+    Args:
+        module: the architecture.
+        side: pixels of images that it can look at.
+        parts: `family`, `tensors`, and any that `Plan` has.
+    """
+    tree = shapes(module, (1, side, side, module.input_channels))
+    assumed = {name: getattr(module, name) for name in ("mean", "std", "resize")}
+    return Plan(
+        **{
+            "part": "network",
+            "format": "torchvision",
+            "config": module,
+            "assumed": assumed,
+            "sources": sources(tree),
+            "shapes": tree,
+            "ignored": counters(parts["tensors"]),
+        }
+        | parts
+    )

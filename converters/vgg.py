@@ -1,0 +1,128 @@
+"""VGG without batch norm: torchvision's files, and genforce's perceptual model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from converters.pictures import (
+    Tensors,
+    closest,
+    features,
+    numbers,
+    outputs,
+    picture_plan,
+    shapes,
+    sources,
+    state,
+    width,
+)
+from converters.plans import Plan, kernel, override
+from jaxlatent.networks.alexnet import CONVOLUTIONS
+from jaxlatent.networks.vgg import DEPTHS, SIDE, VGG
+
+MEAN = tuple(value / 255 for value in (123.68, 116.779, 103.939))
+"""Of Keras' weights, red, green, blue."""
+
+STD = (1 / 255,) * 3
+
+
+def indices(blocks: tuple[int, ...]) -> list[list[int]]:
+    """The places of each block's convolutions in `features`."""
+    found, index = [], 0
+    for count in blocks:
+        found.append([index + 2 * i for i in range(count)])
+        index += 2 * count + 1
+    return found
+
+
+PLACES: dict[int | str, set[int]] = {
+    depth: {index for block in indices(blocks) for index in block}
+    for depth, blocks in DEPTHS.items()
+}
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a VGG's file converts, with dense layers or without; None if it is none.
+
+    Args:
+        checkpoint: tensors by dotted name; genforce's are `layer0.weight` and so on.
+        part: "network".
+        config: changes of `VGG`, of its `mean`, `std` or `resize` say.
+    """
+    tensors = state(checkpoint)
+    if part != "network":
+        return None
+    known = PLACES | {"alexnet": set(CONVOLUTIONS)}
+    depth = closest(numbers(tensors, r"features\.(\d+)\.weight"), known)
+    if isinstance(depth, int):
+        return _torchvision(tensors, DEPTHS[depth], config)
+    layers = numbers(tensors, r"layer(\d+)\.weight")
+    return _genforce(tensors, config) if closest(layers, {16: PLACES[16]}) else None
+
+
+def _torchvision(
+    tensors: Tensors, blocks: tuple[int, ...], config: Mapping[str, Any] | None
+) -> Plan:
+    plain = VGG()
+    last = outputs(tensors, "classifier.6")
+    module = VGG(
+        blocks=blocks,
+        channels=_channels(tensors, blocks, "features."),
+        hidden=tuple(
+            features(tensors, f"classifier.{index}", default)
+            for index, default in zip((0, 3), plain.hidden, strict=True)
+        ),
+        outputs=last,
+        input_channels=width(tensors, ("features.0.weight", 1), default=3),
+    )
+    module = override(module, config)
+    image = (module.channels[-1], SIDE, SIDE)
+    tree = shapes(module, (1, 32, 32, module.input_channels))
+    return picture_plan(
+        module,
+        32,
+        family="vgg",
+        tensors=tensors,
+        sources=sources(tree, images={"classifier.0": image}),
+    )
+
+
+def _genforce(tensors: Tensors, config: Mapping[str, Any] | None) -> Plan:
+    blocks = DEPTHS[16]
+    module = VGG(channels=_channels(tensors, blocks, "layer"), outputs=None)
+    module = override(module.clone(mean=MEAN, std=STD), config)
+    tree = shapes(module, (1, 32, 32, 3))
+    found = sources(tree, rename=lambda name: name.replace("features.", "layer"))
+    first = kernel("layer0.weight", change=_red_first)
+    return picture_plan(
+        module,
+        32,
+        family="vgg",
+        format="genforce perceptual model",
+        tensors=tensors,
+        sources=found | {"features_0.kernel": first},
+    )
+
+
+def _channels(
+    tensors: Tensors, blocks: tuple[int, ...], prefix: str
+) -> tuple[int, ...]:
+    return tuple(
+        width(
+            tensors,
+            *((f"{prefix}{index}.{kind}", 0) for index in block for kind in _KINDS),
+            default=default,
+        )
+        for block, default in zip(indices(blocks), VGG().channels, strict=True)
+    )
+
+
+_KINDS = ("weight", "bias")
+
+
+def _red_first(weight: np.ndarray) -> np.ndarray:
+    """A kernel [h, w, in, out] for RGB instead of BGR."""
+    return weight[:, :, ::-1]

@@ -1,0 +1,120 @@
+"""LPIPS: how different two pictures look, by the features of a trained network.
+
+Zhang, Isola, Efros, Shechtman and Wang, "The unreasonable effectiveness of deep
+features as a perceptual metric", 2018.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxlatent.networks.alexnet import AlexNet
+from jaxlatent.networks.pictures import PictureModule
+from jaxlatent.networks.squeezenet import SqueezeNet
+from jaxlatent.networks.vgg import vgg
+from jaxlatent.types import Params
+
+# The constants are given for x in [-1, 1]; ours are for [0, 1].
+_SHIFT = (-0.030, -0.088, -0.188)
+_SCALE = (0.458, 0.448, 0.450)
+MEAN = tuple((shift + 1) / 2 for shift in _SHIFT)
+STD = tuple(scale / 2 for scale in _SCALE)
+
+TRUNKS: dict[str, PictureModule] = {
+    "alex": AlexNet(outputs=None, mean=MEAN, std=STD),
+    "vgg": vgg(16, outputs=None, mean=MEAN, std=STD),
+    "squeeze": SqueezeNet(outputs=None, mean=MEAN, std=STD),
+}
+"""The networks whose features are compared."""
+
+TAPS: dict[str, tuple[str, ...]] = {
+    "alex": tuple(f"features.{i}" for i in (1, 4, 7, 9, 11)),
+    "vgg": tuple(f"features.{i}" for i in (3, 8, 15, 22, 29)),
+    "squeeze": tuple(f"features.{i}" for i in (1, 4, 7, 9, 10, 11, 12)),
+}
+"""Where they are tapped."""
+
+CHANNELS: dict[str, tuple[int, ...]] = {
+    "alex": (64, 192, 384, 256, 256),
+    "vgg": (64, 128, 256, 512, 512),
+    "squeeze": (64, 128, 256, 384, 384, 512, 512),
+}
+"""Channels of each tap."""
+
+VERSIONS = ("0.1", "0.0")
+
+
+def lpips(
+    params: Params, x: jax.Array, y: jax.Array, *, version: str = "0.1"
+) -> jax.Array:
+    """The distance of pairs of pictures.
+
+    Args:
+        params: as `converters.load_lpips` returns them: `trunk`, the parameters of one
+            of `TRUNKS`, and `heads`, weights [C] of the channels of each tap, by the
+            names lin0, lin1, ...; without `heads` every channel weighs one.
+        x: [N, H, W, 3] in [-1, 1].
+        y: likewise.
+        version: "0.1", or "0.0" for the heads of that release, whose trunks see images
+            in [-1, 1] as they are.
+
+    Returns:
+        [N], not below zero.
+
+    Raises:
+        ValueError: for another version, or pictures of different shapes.
+    """
+    terms = differences(params, x, y, version=version)
+    return sum((d.mean(axis=(1, 2)) for d in terms), jnp.zeros((), x.dtype))
+
+
+def lpips_map(
+    params: Params, x: jax.Array, y: jax.Array, *, version: str = "0.1"
+) -> jax.Array:
+    """The distance of pairs of pictures at every pixel, [N, H, W]; see `lpips`."""
+    shape = x.shape[:3]
+    terms = differences(params, x, y, version=version)
+    return sum(
+        (jax.image.resize(term, shape, "bilinear") for term in terms),
+        jnp.zeros((), x.dtype),
+    )
+
+
+def differences(
+    params: Params, x: jax.Array, y: jax.Array, *, version: str = "0.1"
+) -> Iterator[jax.Array]:
+    """What each tap adds to the distance, before its mean over the map, [N, h, w].
+
+    Arguments and errors are those of `lpips`.
+    """
+    if version not in VERSIONS:
+        raise ValueError(f"version: {version!r} given; one of {VERSIONS} is accepted")
+    if x.shape != y.shape:
+        raise ValueError(f"y: shape {y.shape} given; that of x, {x.shape}, is accepted")
+    net = trunk_of(params["trunk"])
+    module = TRUNKS[net] if version == "0.1" else TRUNKS[net].clone(mean=None)
+    both = jnp.concatenate([x, y])
+    taps: Any = module.apply({"params": params["trunk"]}, both, names=TAPS[net])
+    for index, name in enumerate(TAPS[net]):
+        first, second = jnp.split(_unit(taps[name]), 2)
+        squares = (first - second) ** 2
+        heads = params.get("heads")
+        if heads is not None:
+            squares = squares * heads[f"lin{index}"][None, None, None]
+        yield squares.sum(axis=-1)
+
+
+def trunk_of(params: Params) -> str:
+    """Which of `TRUNKS` parameters are of, by their shapes."""
+    if "squeeze" in params.get("features_3", ()):
+        return "squeeze"
+    return "alex" if params["features_0"]["kernel"].shape[0] == 11 else "vgg"
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    """[..., C] of length one along the channels; zeros, and their gradient, stay."""
+    squares = (x**2).sum(axis=-1, keepdims=True)
+    safe = jnp.where(squares > 0, squares, 1)
+    return x / (jnp.where(squares > 0, jnp.sqrt(safe), 0) + 1e-10)

@@ -1,0 +1,125 @@
+"""What sees a pair of pictures and tells which direction lies between them, how far.
+
+Voynov and Babenko, "Unsupervised discovery of interpretable directions in the GAN
+latent space", 2020; WarpedGANSpace (Tzelepis et al., 2021) uses the same networks.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.networks.layers import BatchNorm, conv, dense, max_pool
+from jaxlatent.networks.pictures import check_channels
+from jaxlatent.networks.resnet import ResNet
+
+Guess = tuple[jax.Array, jax.Array]
+"""(logits [N, K] of the direction, shift [N])."""
+
+
+class PairResNet(nn.Module):
+    """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a ResNet-18.
+
+    Attributes:
+        directions: how many there are, K.
+        image_channels: C.
+        downsample: pixels of the square that images are brought to first, by taking
+            the nearest pixel as PyTorch does; None to leave them as they are.
+        blocks: residual blocks of each stage.
+        channels: of the stem and of each stage.
+    """
+
+    directions: int
+    image_channels: int = 3
+    downsample: int | None = None
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    channels: tuple[int, ...] = (64, 64, 128, 256, 512)
+
+    @nn.compact
+    def __call__(
+        self, before: jax.Array, after: jax.Array, *, train: bool = False
+    ) -> Guess:
+        """Guess; with `train`, batch norms use the batch's own statistics.
+
+        Raises:
+            ValueError: for images of another number of channels.
+        """
+        pair = paired(before, after, self.image_channels)
+        if self.downsample is not None:
+            pair = nearest(pair, self.downsample)
+        seen = ResNet(
+            blocks=self.blocks,
+            channels=self.channels,
+            outputs=None,
+            mean=None,
+            input_channels=2 * self.image_channels,
+            name="features_extractor",
+        )(pair, train=train)
+        logits = dense(seen, self.directions, "type_estimator")
+        return logits, dense(seen, 1, "shift_estimator")[:, 0]
+
+
+class PairLeNet(nn.Module):
+    """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a small network.
+
+    Images have 32 pixels or more along a side.
+
+    Attributes:
+        directions: how many there are, K.
+        image_channels: C.
+        channels: of the three convolutions.
+        hidden: width of the dense layer in each head.
+    """
+
+    directions: int
+    image_channels: int = 3
+    channels: tuple[int, ...] = (6, 16, 120)
+    hidden: int = 84
+
+    @nn.compact
+    def __call__(
+        self, before: jax.Array, after: jax.Array, *, train: bool = False
+    ) -> Guess:
+        """Guess; with `train`, batch norms use the batch's own statistics.
+
+        Raises:
+            ValueError: for images of another number of channels, or too small.
+        """
+        x = paired(before, after, self.image_channels)
+        if min(x.shape[1:3]) < 32:
+            raise ValueError(
+                f"images: {x.shape[1]} x {x.shape[2]} pixels given; 32 or more along "
+                "a side are accepted"
+            )
+        for index, channels in zip((0, 4, 8), self.channels, strict=True):
+            x = conv(x, channels, 5, f"convnet_{index}")
+            x = nn.relu(BatchNorm(name=f"convnet_{index + 1}")(x, train=train))
+            x = x.mean(axis=(1, 2)) if index == 8 else max_pool(x, 2, 2)
+
+        def head(name: str, outputs: int) -> jax.Array:
+            y = dense(x, self.hidden, f"{name}_0")
+            y = nn.relu(BatchNorm(name=f"{name}_1")(y, train=train))
+            return dense(y, outputs, f"{name}_3")
+
+        return head("fc_logits", self.directions), head("fc_shift", 1)[:, 0]
+
+
+def paired(before: jax.Array, after: jax.Array, channels: int) -> jax.Array:
+    """Two batches [N, H, W, C] -> [N, H, W, 2 C].
+
+    Raises:
+        ValueError: for images of another number of channels, or of different shapes.
+    """
+    check_channels(before, channels)
+    if before.shape != after.shape:
+        raise ValueError(
+            f"after: shape {after.shape} given; that of before, {before.shape}, is "
+            "accepted"
+        )
+    return jnp.concatenate([before, after], axis=-1)
+
+
+def nearest(images: jax.Array, size: int) -> jax.Array:
+    """[N, H, W, C] -> [N, size, size, C], pixel i taken from floor(i H / size)."""
+    rows, columns = (np.arange(size) * side // size for side in images.shape[1:3])
+    return images[:, rows][:, :, columns]
