@@ -6,14 +6,14 @@ from typing import Any
 
 from converters.pictures import (
     closest,
+    entrance,
     features,
     numbers,
     outputs,
     picture_plan,
-    shapes,
+    picture_shapes,
     sources,
     state,
-    width,
 )
 from converters.plans import Plan, override
 from converters.vgg import PLACES
@@ -44,14 +44,14 @@ def plan(
         channels=tuple(map(found, layers, plain.channels)),
         hidden=tuple(map(found, ("classifier.1", "classifier.4"), plain.hidden)),
         outputs=outputs(tensors, "classifier.6"),
-        input_channels=width(tensors, ("features.0.weight", 1), default=3),
+        **entrance(tensors, "features.0"),
     )
     module = override(module, config)
     image = (module.channels[-1], SIDE, SIDE)
-    tree = shapes(module, (1, 64, 64, module.input_channels))
+    tree = picture_shapes(module)
     return picture_plan(
         module,
-        64,
+        tree,
         family="alexnet",
         tensors=tensors,
         sources=sources(tree, images={"classifier.1": image}),

@@ -23,6 +23,9 @@ Tensors = Mapping[str, np.ndarray]
 WRAPPINGS = ("state_dict", "model", "reconstructor", "shift_predictor")
 """Entries under which training snapshots keep the tensors."""
 
+SIDE = 64
+"""Pixels of images that every network can look at."""
+
 _LEAVES = {"kernel": "weight", "scale": "weight"}
 
 
@@ -122,15 +125,29 @@ def counters(tensors: Tensors) -> frozenset[str]:
     return frozenset(name for name in tensors if name.endswith("num_batches_tracked"))
 
 
-def picture_plan(module: Any, side: int, **parts: Any) -> Plan:
-    """A plan for a `PictureModule` of torchvision's names; `parts` replace its parts.
+def entrance(tensors: Tensors, layer: str) -> dict[str, Any]:
+    """What a `PictureModule` knows of its images from the first layer.
+
+    Only RGB has known means; other images enter as they are.
+    """
+    channels = width(tensors, (f"{layer}.weight", 1), default=3)
+    plain = {"input_channels": channels}
+    return plain if channels == 3 else plain | {"mean": None}
+
+
+def picture_shapes(module: Any) -> Params:
+    """The parameter tree of a `PictureModule`."""
+    return shapes(module, (1, SIDE, SIDE, module.input_channels))
+
+
+def picture_plan(module: Any, tree: Params, **parts: Any) -> Plan:
+    """A plan for a `PictureModule` of torchvision's names.
 
     Args:
         module: the architecture.
-        side: pixels of images that it can look at.
-        parts: `family`, `tensors`, and any that `Plan` has.
+        tree: its `picture_shapes`.
+        parts: `family`, `tensors`, and what else of a `Plan` is not as usual.
     """
-    tree = shapes(module, (1, side, side, module.input_channels))
     assumed = {name: getattr(module, name) for name in ("mean", "std", "resize")}
     return Plan(
         **{
@@ -138,7 +155,6 @@ def picture_plan(module: Any, side: int, **parts: Any) -> Plan:
             "format": "torchvision",
             "config": module,
             "assumed": assumed,
-            "sources": sources(tree),
             "shapes": tree,
             "ignored": counters(parts["tensors"]),
         }

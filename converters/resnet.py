@@ -5,10 +5,11 @@ from typing import Any
 
 from converters.pictures import (
     Tensors,
+    entrance,
     numbers,
     outputs,
     picture_plan,
-    shapes,
+    picture_shapes,
     sources,
     state,
     width,
@@ -41,13 +42,13 @@ def plan(
         **architecture(tensors),
         bottleneck=bottlenecks(tensors),
         outputs=outputs(tensors, last),
-        input_channels=width(tensors, ("conv1.weight", 1), default=3),
+        **entrance(tensors, "conv1"),
     )
     module = override(module, config)
-    tree = shapes(module, (1, 64, 64, module.input_channels))
+    tree = picture_shapes(module)
     return picture_plan(
         module,
-        64,
+        tree,
         family="resnet",
         tensors=tensors,
         sources=sources(tree, rename=lambda name: last if name == "fc" else name),

@@ -5,12 +5,14 @@ from typing import Any
 
 from converters.pictures import (
     closest,
+    entrance,
     features,
     numbers,
     outputs,
     picture_plan,
+    picture_shapes,
+    sources,
     state,
-    width,
 )
 from converters.plans import Plan, override
 from jaxlatent.networks.squeezenet import FIRES, SqueezeNet
@@ -44,7 +46,10 @@ def plan(
             for index, fire in zip(FIRES, plain.fires, strict=True)
         ),
         outputs=outputs(tensors, "classifier.1"),
-        input_channels=width(tensors, ("features.0.weight", 1), default=3),
+        **entrance(tensors, "features.0"),
     )
     module = override(module, config)
-    return picture_plan(module, 32, family="squeezenet", tensors=tensors)
+    tree = picture_shapes(module)
+    return picture_plan(
+        module, tree, family="squeezenet", tensors=tensors, sources=sources(tree)
+    )

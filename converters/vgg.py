@@ -8,11 +8,12 @@ import numpy as np
 from converters.pictures import (
     Tensors,
     closest,
+    entrance,
     features,
     numbers,
     outputs,
     picture_plan,
-    shapes,
+    picture_shapes,
     sources,
     state,
     width,
@@ -76,14 +77,14 @@ def _torchvision(
             for index, default in zip((0, 3), plain.hidden, strict=True)
         ),
         outputs=last,
-        input_channels=width(tensors, ("features.0.weight", 1), default=3),
+        **entrance(tensors, "features.0"),
     )
     module = override(module, config)
     image = (module.channels[-1], SIDE, SIDE)
-    tree = shapes(module, (1, 32, 32, module.input_channels))
+    tree = picture_shapes(module)
     return picture_plan(
         module,
-        32,
+        tree,
         family="vgg",
         tensors=tensors,
         sources=sources(tree, images={"classifier.0": image}),
@@ -94,12 +95,12 @@ def _genforce(tensors: Tensors, config: Mapping[str, Any] | None) -> Plan:
     blocks = DEPTHS[16]
     module = VGG(channels=_channels(tensors, blocks, "layer"), outputs=None)
     module = override(module.clone(mean=MEAN, std=STD), config)
-    tree = shapes(module, (1, 32, 32, 3))
+    tree = picture_shapes(module)
     found = sources(tree, rename=lambda name: name.replace("features.", "layer"))
     first = kernel("layer0.weight", change=_red_first)
     return picture_plan(
         module,
-        32,
+        tree,
         family="vgg",
         format="genforce perceptual model",
         tensors=tensors,

@@ -4,12 +4,15 @@ import contextlib
 import json
 import logging
 import pathlib
+import re
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from jaxlatent import cli
 
@@ -56,6 +59,43 @@ def drawn(
 
     shapes = jax.eval_shape(build, jax.random.key(0))
     return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def recipe(case: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights that a recording describes by `seed`, `keys` and `shapes`.
+
+    Each tensor has a random stream of its own, seeded by its name.
+    """
+    found = {}
+    for name, shape in zip(case["keys"].tolist(), case["shapes"].tolist(), strict=True):
+        seed = (zlib.crc32(name.encode()) ^ int(case["seed"])) & 0xFFFFFFFF
+        values = np.random.RandomState(seed).standard_normal(json.loads(shape))
+        if name.endswith("bias"):
+            values *= 0.1
+        else:
+            values *= np.sqrt(2 / np.prod(values.shape[1:]))
+        found[name] = values.astype(np.float32)
+    return found
+
+
+def torch_state(params: Any) -> dict[str, np.ndarray]:
+    """A network's parameters in PyTorch's axes and under torchvision's names."""
+    found = {}
+    for name, leaf in flatten_dict(params, sep=".").items():
+        value = np.asarray(leaf)
+        layer, _, kind = name.rpartition(".")
+        if not layer:
+            continue  # a constant that the file does not hold
+        layer = re.sub(r"_(\d+)(?=\.|$)", r".\1", layer)
+        if value.ndim == 4:
+            value = value.transpose(3, 2, 0, 1)
+        elif value.ndim == 2:
+            value = value.T
+        kind = {"kernel": "weight", "scale": "weight"}.get(kind, kind)
+        found[f"{layer}.{kind}"] = value
+        if kind == "running_var":
+            found[f"{layer}.num_batches_tracked"] = np.zeros((), np.int64)
+    return found
 
 
 @contextlib.contextmanager

@@ -1,0 +1,105 @@
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from converters.loading import find_plan
+from converters.plans import assemble
+from converters.reconstructors import LENET
+from jaxlatent.networks.base import Network
+from jaxlatent.networks.reconstructors import PairLeNet, PairResNet, nearest
+from tests.helpers import error, golden, nhwc
+
+call = jax.jit(lambda network, *images: network(*images))
+train = jax.jit(lambda network, *images: network.train(*images))
+
+
+def lenet_state():
+    case = golden("voynov_lenet_a")
+    return {k.removeprefix("w/"): v for k, v in case.items() if k.startswith("w/")}
+
+
+def resnet_state(case):
+    """One random stream for all tensors, in the order of their names."""
+    rng, state = np.random.RandomState(int(case["seed"])), {}
+    for name, text in zip(case["keys"].tolist(), case["shapes"].tolist(), strict=True):
+        shape = json.loads(text)
+        if name.endswith("num_batches_tracked"):
+            state[name] = np.zeros((), np.int64)
+            continue
+        r = rng.standard_normal(shape)
+        if name.endswith("running_var"):
+            r = 1 + 0.5 * np.abs(r)
+        elif name.endswith("running_mean"):
+            r = 0.2 * r
+        elif len(shape) == 1:
+            r = 1 + 0.3 * r if name.endswith("weight") else 0.1 * r
+        else:
+            r = r * np.sqrt(2 / np.prod(shape[1:]))
+        state[name] = r.astype(np.float32)
+    return state
+
+
+def built(state):
+    plan = find_plan(state, part="network")
+    return Network(assemble(plan), plan.config), plan
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "training"),
+    # a ResNet's last batch norms see three values to a channel in this recording, whose
+    # own rounding is 2.6e-5 away from the same computed in float64
+    [("lenet", PairLeNet, 2e-5), ("resnet18", PairResNet, 1e-4)],
+)
+def test_recordings_of_gan_latent_discovery(name, module, training):
+    case = golden(f"voynov_{name}_a")
+    network, plan = built(lenet_state() if name == "lenet" else resnet_state(case))
+    assert isinstance(network.module, module)
+    assert (network.module.directions, plan.format) == (7, "GANLatentDiscovery")
+    pair = [jnp.asarray(nhwc(case[key])) for key in ("x1", "x2")]
+    for found, key in zip(call(network, *pair), ("logits", "shift"), strict=True):
+        assert error(found, case[f"eval/{key}"]) <= 2e-5
+    outputs, after = train(network, *pair)
+    for found, key in zip(outputs, ("logits", "shift"), strict=True):
+        assert error(found, case[f"train/{key}"]) <= training
+    kept = [key for key in case if key.startswith("after_train_fwd/")]
+    assert len(kept) >= 4
+    for key in kept:
+        leaf = after.params
+        for part in re.sub(r"\.(\d+)", r"_\1", key.split("/")[1]).split("."):
+            leaf = leaf[part]
+        assert error(leaf, case[key]) <= 2e-5
+
+
+def test_names_of_warped_gan_space():
+    state = lenet_state()
+    warped = {}
+    for name, value in state.items():
+        first, _, rest = name.partition(".")
+        warped[f"module.{LENET[first]}.{rest}"] = value
+    plain, _ = built(state)
+    found, plan = built({"iter": 3, "support_sets": {}, "reconstructor": warped})
+    assert plan.format == "WarpedGANSpace"
+    assert found.module == plain.module
+    jax.tree.map(np.testing.assert_array_equal, found.params, plain.params)
+
+
+def test_downsampling_takes_the_nearest_pixel():
+    rows = jnp.arange(7.0)[None, :, None, None] * jnp.ones((1, 7, 5, 1))
+    found = nearest(rows, 4)
+    assert found.shape == (1, 4, 4, 1)
+    np.testing.assert_array_equal(found[0, :, 0, 0], [0, 1, 3, 5])
+
+
+def test_pairs_that_do_not_fit():
+    network, _ = built(lenet_state())
+    images = jnp.zeros((2, 32, 32, 1))
+    with pytest.raises(ValueError, match=r"after: shape \(1, 32, 32, 1\) given; that"):
+        network(images, images[:1])
+    with pytest.raises(ValueError, match=r"\[N, H, W, 1\] is accepted"):
+        network(jnp.zeros((2, 32, 32, 3)), jnp.zeros((2, 32, 32, 3)))
+    with pytest.raises(ValueError, match="images: 28 x 28 pixels given; 32 or more"):
+        network(images[:, :28, :28], images[:, :28, :28])
