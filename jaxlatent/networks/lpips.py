@@ -98,7 +98,7 @@ def differences(
     both = jnp.concatenate([x, y])
     taps: Any = module.apply({"params": params["trunk"]}, both, names=TAPS[net])
     for index, name in enumerate(TAPS[net]):
-        first, second = jnp.split(_unit(taps[name]), 2)
+        first, second = jnp.split(unit(taps[name]), 2)
         squares = (first - second) ** 2
         heads = params.get("heads")
         if heads is not None:
@@ -113,8 +113,8 @@ def trunk_of(params: Params) -> str:
     return "alex" if params["features_0"]["kernel"].shape[0] == 11 else "vgg"
 
 
-def _unit(x: jax.Array) -> jax.Array:
-    """[..., C] of length one along the channels; zeros, and their gradient, stay."""
+def unit(x: jax.Array) -> jax.Array:
+    """[..., C] -> vectors of length one; zeros stay, and have a finite gradient."""
     squares = (x**2).sum(axis=-1, keepdims=True)
     safe = jnp.where(squares > 0, squares, 1)
     return x / (jnp.where(squares > 0, jnp.sqrt(safe), 0) + 1e-10)
