@@ -42,6 +42,29 @@ def test_upfirdn(case):
     assert error(result, nhwc(GOLDEN[f"upfirdn/{case}"])) <= TOLERANCE
 
 
+@pytest.mark.parametrize("up", [2, 3, 4])
+@pytest.mark.parametrize("padding", [(0, 0), (3, 5), (-3, -4), (6, -2)])
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_upsampling_by_hand(up, padding, count):
+    """Zeros are inserted and then filtered, however few of them are multiplied."""
+    rng = np.random.default_rng(0)
+    line, weights = rng.normal(size=12), rng.normal(size=count)
+    stuffed = np.zeros(12 * up)
+    stuffed[::up] = line
+    low, high = padding
+    stuffed = np.pad(stuffed, (max(low, 0), max(high, 0)))
+    stuffed = stuffed[max(-low, 0) : len(stuffed) - max(-high, 0)]
+    expected = np.convolve(stuffed, weights, "valid")
+    result = filters.upfirdn(
+        jnp.asarray(line)[None, :, None, None],
+        weights,
+        up=(up, 1),
+        padding=(padding, (count - 1, 0)),
+    )
+    # along the other axis, of one pixel, the filter's first tap is what remains
+    assert error(result[0, :, 0, 0], expected * weights[0]) <= 1e-5
+
+
 @pytest.mark.parametrize(
     ("case", "function", "name"),
     [

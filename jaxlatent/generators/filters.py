@@ -7,6 +7,7 @@ and decimated from its first sample on. A filter is 1-D, applied along both axes
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -59,21 +60,25 @@ def upfirdn(
         [N, (up H + pads - taps) // down + 1, ..., C].
     """
     ups, downs = _pair(up), _pair(down)
-    zero = jnp.zeros((), x.dtype)
-    stuffing = [
-        # the samples inserted after the last one are part of the padding here
-        (low, high + factor - 1, factor - 1)
-        for (low, high), factor in zip(padding, ups, strict=True)
-    ]
-    x = lax.pad(x, zero, [(0, 0, 0), *stuffing, (0, 0, 0)])
+    if taps is None or np.ndim(taps) == 2:
+        x = _stuff(x, ups, padding)
     if taps is None:
         return x[:, :: downs[0], :: downs[1]] * gain
     weights = np.asarray(taps) if not isinstance(taps, jax.Array) else taps
     if mirror:
         weights = weights[::-1] if weights.ndim == 1 else weights[::-1, ::-1]
     if weights.ndim == 1:
-        x = _correlate(x, weights * gain**0.5, axis=1, step=downs[0])
-        return _correlate(x, weights * gain**0.5, axis=2, step=downs[1])
+        weights = weights * gain**0.5
+        for axis in (0, 1):
+            x = _resample(
+                x,
+                weights,
+                axis=axis + 1,
+                up=ups[axis],
+                down=downs[axis],
+                padding=padding[axis],
+            )
+        return x
     single = jnp.moveaxis(x, 3, 1).reshape(-1, *x.shape[1:3], 1)
     filtered = lax.conv_general_dilated(
         single,
@@ -147,6 +152,65 @@ def _kaiser_beta(attenuation: float) -> float:
     if attenuation > 21:
         return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
     return 0.0
+
+
+def _stuff(x: jax.Array, ups: tuple[int, int], padding: Padding) -> jax.Array:
+    """Insert zeros after each sample of an image, then pad or crop it."""
+    config = [
+        # the samples inserted after the last one are part of the padding here
+        (low, high + factor - 1, factor - 1)
+        for (low, high), factor in zip(padding, ups, strict=True)
+    ]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+
+
+# compiled on its own too: op by op, each tap would be a pass over memory
+@partial(jax.jit, static_argnames=("axis", "up", "down", "padding"))
+def _resample(
+    x: jax.Array,
+    taps: ArrayLike,
+    *,
+    axis: int,
+    up: int,
+    down: int,
+    padding: tuple[int, int],
+) -> jax.Array:
+    """Stuff with zeros, pad, correlate with 1-D taps and decimate along one axis.
+
+    Where nothing is decimated, each of the `up` phases of the output is a correlation
+    of the image itself with every `up`-th tap, and no inserted zero is multiplied.
+    """
+    weights = jnp.asarray(taps, x.dtype)
+    count = weights.shape[0]
+    if up == 1 or down > 1 or count < up:
+        ups, pads = [1, 1], [(0, 0), (0, 0)]
+        ups[axis - 1], pads[axis - 1] = up, padding
+        x = _stuff(x, (ups[0], ups[1]), (pads[0], pads[1]))
+        return _correlate(x, weights, axis=axis, step=down)
+    size = x.shape[axis]
+    length = up * size + sum(padding) - count + 1
+    steps = -(-length // up)
+    # the first tap of each phase that meets a sample, and the sample that it meets
+    firsts = [(padding[0] - phase) % up for phase in range(up)]
+    starts = [(p + t - padding[0]) // up for p, t in enumerate(firsts)]
+    parts = [weights[first::up] for first in firsts]
+    stops = [s + steps + len(p) - 1 for s, p in zip(starts, parts, strict=True)]
+    low, high = -min(starts), max(stops) - size
+    pads = [(0, 0, 0)] * x.ndim
+    pads[axis] = (max(low, 0), max(high, 0), 0)
+    x = lax.pad(x, jnp.zeros((), x.dtype), pads)
+    phases = [
+        _correlate(
+            lax.slice_in_dim(x, s + max(low, 0), e + max(low, 0), axis=axis),
+            part,
+            axis=axis,
+            step=1,
+        )
+        for s, e, part in zip(starts, stops, parts, strict=True)
+    ]
+    shape = (*x.shape[:axis], up * steps, *x.shape[axis + 1 :])
+    merged = jnp.stack(phases, axis=axis + 1).reshape(shape)
+    return lax.slice_in_dim(merged, 0, length, axis=axis)
 
 
 def _correlate(x: jax.Array, taps: ArrayLike, *, axis: int, step: int) -> jax.Array:
