@@ -8,7 +8,7 @@ rate cannot be read.
 from collections.abc import Mapping
 from typing import Any
 
-from converters.containers import nvidia
+from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     count,
@@ -20,8 +20,6 @@ from converters.stylegan2 import (
     size,
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
-
-LICENCE = "NVIDIA's weights carry NVIDIA's licence; most are for non-commercial use"
 
 
 def plan(
@@ -35,50 +33,10 @@ def plan(
     return None
 
 
-class _Network:
-    """A network's tensors, and its attributes where the file is a pickle."""
-
-    def __init__(self, network: Mapping[str, Any]) -> None:
-        self.pickled = "class_name" in network and "state" in network
-        self.record = network
-        self.tensors = nvidia.tensors(network) if self.pickled else dict(network)
-        self.assumed: dict[str, Any] = {}
-
-    def attribute(self, field: str, path: str, name: str, default: Any) -> Any:
-        """An attribute of a module; `field` is assumed where the file has none."""
-        if self.pickled:
-            found = nvidia.attributes(self.record, path)
-            if name in found:
-                return found[name]
-        self.assumed[field] = default
-        return default
-
-    def filter(self, name: str) -> tuple[float, ...]:
-        """The taps stored under `name`."""
-        if name in self.tensors:
-            return separate(self.tensors[name])
-        self.assumed["filter"] = (1.0, 3.0, 3.0, 1.0)
-        return self.assumed["filter"]
-
-
-def _find(
-    checkpoint: Mapping[str, Any], names: tuple[str, ...], sign: str
-) -> _Network | None:
-    """The first of the named networks, or the checkpoint itself, that has `sign`."""
-    for candidate in (*(checkpoint.get(name) for name in names), checkpoint):
-        if isinstance(candidate, Mapping) and (
-            sign in candidate or {"class_name", "state"} <= set(candidate)
-        ):
-            network = _Network(candidate)
-            if sign in network.tensors:
-                return network
-    return None
-
-
 def _generator(
     checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = _find(checkpoint, ("G_ema", "G"), "synthesis.b4.const")
+    network = find_network(checkpoint, ("G_ema", "G"), "synthesis.b4.const")
     if network is None:
         return None
     tensors = network.tensors
@@ -112,7 +70,7 @@ def _generator(
         architecture=architecture,
         use_noise=f"{first}.noise_const" in tensors,
         clamp=network.attribute("clamp", first, "conv_clamp", None),
-        filter=network.filter("synthesis.b8.resample_filter"),
+        filter=_filter(network, "synthesis.b8.resample_filter"),
         activation=network.attribute("activation", first, "activation", "lrelu"),
     )
     config = override(inferred, changes)
@@ -152,7 +110,7 @@ def _generator(
 def _discriminator(
     checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = _find(checkpoint, ("D",), "b4.out.weight")
+    network = find_network(checkpoint, ("D",), "b4.out.weight")
     if network is None:
         return None
     tensors = network.tensors
@@ -189,7 +147,7 @@ def _discriminator(
         ),
         deviation_channels=size(tensors, "b4.conv.weight", 1) - channels[0],
         clamp=network.attribute("clamp", first, "conv_clamp", None),
-        filter=network.filter(f"b{resolution}.resample_filter"),
+        filter=_filter(network, f"b{resolution}.resample_filter"),
         activation=network.attribute("activation", first, "activation", "lrelu"),
     )
     config = override(inferred, changes)
@@ -205,6 +163,14 @@ def _discriminator(
         ignored=_filters(tensors),
         licence=LICENCE,
     )
+
+
+def _filter(network: StoredNetwork, name: str) -> tuple[float, ...]:
+    """The taps stored under `name`."""
+    if name in network.tensors:
+        return separate(network.tensors[name])
+    network.assumed["filter"] = (1.0, 3.0, 3.0, 1.0)
+    return network.assumed["filter"]
 
 
 def _filters(tensors: Mapping[str, Any]) -> frozenset[str]:

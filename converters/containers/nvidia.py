@@ -129,6 +129,20 @@ def attributes(record: Record, path: str = "") -> dict[str, object]:
     }
 
 
+def options(record: Record, path: str = "") -> dict[str, object]:
+    """Gathers the keyword arguments that a module's constructor was called with.
+
+    Args:
+        record: the record of a network.
+        path: dotted names of a nested module, such as "synthesis".
+
+    Raises:
+        CheckpointError: if there is no such module.
+    """
+    found = _state(module(record, path)).get("_init_kwargs")
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
 def _rebuild_record(meta: object) -> dict:
     match meta:
         case {"type": "class", "class_name": str() as class_name, "state": dict(state)}:

@@ -5,16 +5,31 @@ with 1 / sqrt(fan in), when they are used.
 """
 
 import math
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.generators import ops
-from jaxlatent.generators.base import GeneratorConfig
+from jaxlatent.generators.base import GeneratorConfig, as_label
 from jaxlatent.types import Params
 
 ARCHITECTURES = ("skip", "resnet", "orig")
+
+
+class MappingConfig(GeneratorConfig, Protocol):
+    """What the config of a family with such a mapping network tells."""
+
+    @property
+    def mapping_layers(self) -> int:
+        """Its dense layers."""
+        ...
+
+    @property
+    def mapping_rate(self) -> float:
+        """Their learning-rate multiplier."""
+        ...
 
 
 class Draw:
@@ -79,6 +94,53 @@ def embed_label(params: Params, onehot: jax.Array, *, joint: bool = False) -> ja
     if joint:
         return onehot @ params["weight"]
     return ops.normalize_second_moment(dense(onehot, params))
+
+
+def map_codes(
+    mapping: Params,
+    config: MappingConfig,
+    z: jax.Array,
+    label: jax.Array | None,
+    embedding: jax.Array | None,
+    *,
+    joint: bool = False,
+    activation: str = "lrelu",
+) -> jax.Array:
+    """z [N, z_dim] -> w [N, w_dim].
+
+    Args:
+        mapping: "fc0", "fc1", ..., "w_avg" and, with labels, "embed".
+        config: the generator's config.
+        z: codes.
+        label: int [N] or weights [N, C], for a conditional generator.
+        embedding: what `embed_label` returns, in place of a label.
+        joint: normalise z and the embedding together instead of one by one.
+        activation: of every layer.
+
+    Raises:
+        ValueError: for codes of another shape, or a label that does not fit.
+    """
+    dtype = mapping["w_avg"].dtype
+    if z.ndim != 2 or z.shape[1] != config.z_dim:
+        raise ValueError(f"z: shape {z.shape} given; [N, {config.z_dim}] is accepted")
+    onehot = None if embedding is not None else as_label(label, config.label_dim, dtype)
+    if onehot is not None:
+        embedding = embed_label(mapping["embed"], onehot, joint=joint)
+    parts = [] if config.z_dim == 0 else [z.astype(dtype)]
+    if not joint:
+        parts = [ops.normalize_second_moment(part) for part in parts]
+    if embedding is not None:
+        parts.append(embedding)
+    x = jnp.concatenate(parts, axis=1)
+    if joint:
+        x = ops.normalize_second_moment(x)
+    return run_layers(
+        x,
+        mapping,
+        layers=config.mapping_layers,
+        rate=config.mapping_rate,
+        activation=activation,
+    )
 
 
 def run_layers(

@@ -27,7 +27,7 @@ from jaxlatent.generators.style_mapping import (
     dense,
     embed_label,
     init_mapping,
-    run_layers,
+    map_codes,
     truncate_rows,
 )
 from jaxlatent.generators.style_mapping import broadcast as broadcast
@@ -246,26 +246,13 @@ def map(
         label: int [N] or weights [N, C], for a conditional generator.
         embedding: what `embed` returns, in place of a label.
     """
-    mapping = params["mapping"]
-    dtype = mapping["w_avg"].dtype
-    if z.ndim != 2 or z.shape[1] != config.z_dim:
-        raise ValueError(f"z: shape {z.shape} given; [N, {config.z_dim}] is accepted")
-    onehot = None if embedding is not None else as_label(label, config.label_dim, dtype)
-    if onehot is not None:
-        embedding = embed(params, config, onehot)
-    parts = [] if config.z_dim == 0 else [z.astype(dtype)]
-    if not config.joint_normalization:
-        parts = [ops.normalize_second_moment(part) for part in parts]
-    if embedding is not None:
-        parts.append(embedding)
-    x = jnp.concatenate(parts, axis=1)
-    if config.joint_normalization:
-        x = ops.normalize_second_moment(x)
-    return run_layers(
-        x,
-        mapping,
-        layers=config.mapping_layers,
-        rate=config.mapping_rate,
+    return map_codes(
+        params["mapping"],
+        config,
+        z,
+        label,
+        embedding,
+        joint=config.joint_normalization,
         activation=config.activation,
     )
 
