@@ -44,7 +44,8 @@ def drawn(
 
     They are normal, of deviation `scale`, or at the fan-in's scale by default.
 
-    Variances are their absolute values and one more.
+    Variances and magnitudes are their absolute values and one more; filters have
+    positive taps of sum one.
 
     Compiling `jax.random` takes a second for every shape, and no test needs its values.
     """
@@ -53,8 +54,10 @@ def drawn(
     def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> jax.Array:
         deviation = np.prod(leaf.shape[:-1]) ** -0.5 if scale is None else scale
         values = rng.normal(0, deviation, leaf.shape)
-        if path and "_var" in str(path[-1]):
+        if path and any(word in str(path[-1]) for word in ("_var", "magnitude")):
             values = 1 + np.abs(values)
+        if path and "_filter" in str(path[-1]):
+            values = np.abs(values) / np.abs(values).sum()
         return jnp.asarray(values, leaf.dtype)
 
     shapes = jax.eval_shape(build, jax.random.key(0))

@@ -26,6 +26,7 @@ from jaxlatent.generators import (
     sngan,
     stylegan,
     stylegan2,
+    stylegan3,
 )
 from jaxlatent.generators.base import Generator, fingerprint, render
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
@@ -101,6 +102,20 @@ CONFIGS = {
         filter=(1.0, 2.0, 1.0),
         clamp=256.0,
     ),
+    "stylegan3": stylegan3.Config(
+        resolution=8,
+        channels=(3, 2),
+        critical=1,
+        first_cutoff=1.0,
+        first_stopband=1.5,
+        margin=1,
+        filter_size=2,
+        z_dim=D,
+        w_dim=4,
+        mapping_layers=1,
+        mapping_width=6,
+        mapping_rate=0.5,
+    ),
     "functions": functions.Config(affine, None, halve, z_dim=D, w_dim=4),
 }
 
@@ -113,8 +128,9 @@ def fresh(family, seed=0):
         params = {name: normal(seed, *shape) for name, shape in shapes.items()}
         return Generator(params, config)
     module = base.family_module(family)
-    # behind their tanh, larger weights draw nothing but black and white
-    scale = None if family in ("biggan", "biggan_deep", "sngan") else 1.0
+    # behind their tanh or clamp, larger weights draw nothing but black and white
+    bounded = ("biggan", "biggan_deep", "sngan", "stylegan3")
+    scale = None if family in bounded else 1.0
     params = drawn(lambda key: module.init(key, config), seed, scale=scale)
     return Generator(params, config)
 
@@ -312,6 +328,7 @@ def test_a_fingerprint_is_of_config_and_weights(family):
         ("rendered", {"gain": 0.6}),
         ("stylegan2", {"final_tanh": True}),
         ("stylegan2", {"clamp": None}),
+        ("stylegan3", {"output_scale": 0.5}),
         ("stylegan", {"fused_from": 8}),
         ("progan", {"normalize_z": False}),
         ("sequential", {"image_range": (-1.0, 1.0)}),

@@ -66,6 +66,7 @@ FAMILIES = (
     "sngan",
     "stylegan",
     "stylegan2",
+    "stylegan3",
 )
 """Families whose generators can be kept on disk, by module name."""
 

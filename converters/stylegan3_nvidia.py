@@ -1,0 +1,174 @@
+"""StyleGAN3 as NVlabs' stylegan3 repository stores it.
+
+Either a pickle of networks (`G_ema`, `D`), whose objects tell every option, or a flat
+state dict with the same names. The names of its layers tell their sizes and widths, but
+what these follow from, the clamp, the output's scale and the mapping's learning rate
+cannot be read. The discriminator is StyleGAN2's.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from converters import stylegan2_nvidia
+from converters.containers import nvidia
+from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
+from converters.plans import Plan, Source, dense, kernel, override
+from converters.stylegan2 import count, size
+from jaxlatent.generators import stylegan3
+from jaxlatent.types import CheckpointError, Params
+
+NAME = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.")
+
+
+def plan(
+    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a file of this layout converts; None if it is of another."""
+    network = find_network(checkpoint, ("G_ema", "G"), "synthesis.input.freqs")
+    if network is None:
+        return None
+    if part == "discriminator":
+        return stylegan2_nvidia.plan(checkpoint, part=part, config=config)
+    return _generator(network, config) if part == "generator" else None
+
+
+def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Plan:
+    tensors = network.tensors
+    config = override(_inferred(network), changes)
+    if network.pickled:
+        _check_schedule(network, config)
+    shapes = jax.eval_shape(lambda: stylegan3.init(jax.random.key(0), config))
+    return Plan(
+        part="generator",
+        family="stylegan3",
+        format="NVlabs pickle" if network.pickled else "NVlabs state dict",
+        config=config,
+        assumed=network.assumed,
+        tensors=tensors,
+        sources=_sources(shapes),
+        shapes=shapes,
+        licence=LICENCE,
+    )
+
+
+def _inferred(network: StoredNetwork) -> stylegan3.Config:
+    """The config that a file tells, completed by what released models have."""
+    tensors = network.tensors
+    found = {
+        int(index): (name, int(side), int(width))
+        for name, index, side, width in (
+            match.groups() for match in map(NAME.match, tensors) if match
+        )
+    }
+    if sorted(found) != list(range(len(found))) or len(found) < 2:
+        raise CheckpointError(
+            f"synthesis: layers {sorted(found)} given; two or more, numbered from 0, "
+            "are accepted"
+        )
+    *hidden, (_, resolution, image_channels) = (found[i] for i in range(len(found)))
+    first = f"synthesis.{hidden[0][0]}"
+    told, attribute, option = network.told, network.attribute, network.option
+    labelled = any(name.startswith("mapping.embed.") for name in tensors)
+    embed_dim = label_dim = 0
+    if labelled:
+        embed = "mapping.embed"
+        embed_dim = told(
+            embed, "out_features", lambda: size(tensors, _weight(embed), 0)
+        )
+        label_dim = told(embed, "in_features", lambda: size(tensors, _weight(embed), 1))
+    start = "mapping.fc0"
+    oversampling = attribute("oversampling", first, "down_factor", 2)
+    taps = told(first, "down_taps", lambda: size(tensors, f"{first}.down_filter", 0))
+    return stylegan3.Config(
+        resolution=resolution,
+        channels=tuple(width for _, _, width in hidden),
+        image_channels=image_channels,
+        critical=attribute("critical", "synthesis", "num_critical", 2),
+        first_cutoff=float(
+            attribute("first_cutoff", "synthesis.input", "bandwidth", 2.0)
+        ),
+        first_stopband=float(
+            option("first_stopband", "synthesis", "first_stopband", 2**2.1)
+        ),
+        last_stopband=float(
+            option("last_stopband", "synthesis", "last_stopband_rel", 2**0.3)
+        ),
+        margin=attribute("margin", "synthesis", "margin_size", 10),
+        kernel=told(first, "conv_kernel", lambda: size(tensors, _weight(first), 2)),
+        filter_size=taps // oversampling,
+        oversampling=oversampling,
+        radial=told(first, "down_radial", lambda: _radial(tensors)),
+        z_dim=told("", "z_dim", lambda: size(tensors, _weight(start), 1) - embed_dim),
+        w_dim=told("", "w_dim", lambda: size(tensors, "mapping.w_avg", 0)),
+        label_dim=label_dim,
+        mapping_layers=told(
+            "mapping", "num_layers", lambda: count(tensors, "mapping.fc{}.weight")
+        ),
+        mapping_width=told(
+            start, "out_features", lambda: size(tensors, _weight(start), 0)
+        ),
+        embed_dim=embed_dim,
+        mapping_rate=float(attribute("mapping_rate", start, "bias_gain", 0.01)),
+        clamp=attribute("clamp", first, "conv_clamp", 256.0),
+        output_scale=float(
+            attribute("output_scale", "synthesis", "output_scale", 0.25)
+        ),
+    )
+
+
+def _weight(path: str) -> str:
+    return f"{path}.weight"
+
+
+def _radial(tensors: Mapping[str, np.ndarray]) -> bool:
+    return any(
+        name.endswith(".down_filter") and taps.ndim == 2
+        for name, taps in tensors.items()
+    )
+
+
+def _check_schedule(network: StoredNetwork, config: stylegan3.Config) -> None:
+    """Raise CheckpointError if pickled layers resample otherwise than the config's."""
+    expected: dict[str, dict[str, Any]] = {
+        "synthesis.input": {
+            "size": [config.sizes[0]] * 2,
+            "sampling_rate": config.rates[0],
+            "bandwidth": config.first_cutoff,
+        }
+    }
+    for layer in stylegan3.layers(config):
+        expected[f"synthesis.{layer.name}"] = {
+            "up_factor": layer.up,
+            "down_factor": layer.down,
+            "padding": [*layer.padding, *layer.padding],
+        }
+    differing = []
+    for path, values in expected.items():
+        if not any(name.startswith(f"{path}.") for name in network.tensors):
+            continue  # which is reported with all that is missing
+        stored = nvidia.attributes(network.record, path)
+        differing += [
+            f"{path}.{name} is {stored[name]}, not {value}"
+            for name, value in values.items()
+            if name in stored and not np.array_equal(np.asarray(stored[name]), value)
+        ]
+    if differing:
+        raise CheckpointError(
+            f"layers that the config's schedule does not give: {'; '.join(differing)}"
+        )
+
+
+def _sources(shapes: Params) -> dict[str, Source]:
+    """Our parameters have the names of the file."""
+    sources = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(shapes):
+        name = ".".join(entry.key for entry in path)
+        if not name.endswith(".weight"):
+            sources[name] = Source(name)
+        else:
+            sources[name] = kernel(name) if leaf.ndim == 4 else dense(name)
+    return sources
