@@ -9,6 +9,7 @@ from converters.folders import is_folder as is_folder
 from converters.folders import tensor_file as tensor_file
 from converters.loading import convert as convert
 from converters.loading import inspect as inspect
+from converters.loading import layouts as layouts
 from converters.loading import load as load
 from converters.lpips import load_lpips as load_lpips
 from jaxlatent.types import CheckpointError as CheckpointError

@@ -19,6 +19,8 @@ from converters.plans import Plan, override
 from converters.vgg import PLACES
 from jaxlatent.networks.alexnet import CONVOLUTIONS, SIDE, AlexNet
 
+ASSUMES = ("mean", "std", "resize")
+
 
 def plan(
     checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None

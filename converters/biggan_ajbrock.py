@@ -19,6 +19,8 @@ from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
 
+ASSUMES = ("bn_eps", "additive_gain", "standing")
+
 FORMAT = "ajbrock"
 
 

@@ -18,6 +18,8 @@ from jaxlatent.generators import biggan_deep
 from jaxlatent.generators.biggan import ATTENTION
 from jaxlatent.types import CheckpointError
 
+ASSUMES = ("upsamples", "eps")
+
 FORMAT = "ajbrock"
 SIGN = "blocks.0.0.conv4.weight"
 DEPTH = 2

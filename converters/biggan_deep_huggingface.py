@@ -18,6 +18,8 @@ from converters.stylegan2 import size
 from jaxlatent.generators import biggan_deep
 from jaxlatent.types import CheckpointError
 
+ASSUMES = ("upsamples", "eps", "output_eps")
+
 FORMAT = "huggingface"
 SIGN = "generator.gen_z.weight_orig"
 

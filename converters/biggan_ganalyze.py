@@ -17,6 +17,8 @@ from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
 
+ASSUMES = ("attention", "bn_eps", "output_eps")
+
 FORMAT = "GANalyze"
 
 _ATTENTION = {128: 64, 256: 128, 512: 64}

@@ -8,6 +8,8 @@ from converters.plans import Plan, override
 from converters.resnet import architecture, recognised
 from jaxlatent.networks.emonet import RESOLUTION, EmoNet
 
+ASSUMES = ("mean", "std")
+
 PREFIX = "model."
 
 

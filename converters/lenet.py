@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from converters.plans import Plan, Source, dense, kernel, override
 from jaxlatent.networks.lenet import RESOLUTION, LeNet
 
+ASSUMES = ("fit",)
+
 FORMAT = "csinva/gan-vae-pretrained-pytorch mnist_classifier"
 
 _WEIGHTS = {

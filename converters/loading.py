@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from converters import (
     alexnet,
@@ -66,7 +66,11 @@ LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
     "memnet": (memnet,),
     "reconstructors": (reconstructors,),
 }
-"""The modules that know a family's file layouts, each with a function `plan`."""
+"""The modules that know a family's file layouts.
+
+Each has a function `plan`, and `ASSUMES`: the config values, and the parameters, that
+its files may leave open.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,34 @@ class Description:
     container: str
     plans: Mapping[str, Plan]
     mismatches: Mapping[str, Mismatch]
+
+
+class Layout(NamedTuple):
+    """One way in which files hold a family.
+
+    Attributes:
+        family: the architecture.
+        files: whose files they are, in words.
+        assumes: config values and parameters that such a file may not tell.
+    """
+
+    family: str
+    files: str
+    assumes: tuple[str, ...]
+
+
+def layouts() -> tuple[Layout, ...]:
+    """Every file layout that `load` recognises."""
+    return tuple(
+        Layout(family, _summary(module), module.ASSUMES)
+        for family, modules in LAYOUTS.items()
+        for module in modules
+    )
+
+
+def _summary(module: ModuleType) -> str:
+    first = (module.__doc__ or "").partition("\n\n")[0].strip()
+    return " ".join(first.replace("`", "").split()).removesuffix(".")
 
 
 @overload

@@ -15,6 +15,8 @@ from converters.plans import Plan, override
 from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
 from jaxlatent.types import Params
 
+ASSUMES = ("mean_image", "clip")
+
 CONVOLUTIONS = tuple(f"conv{index}" for index in range(1, 6))
 DENSE = ("fc6", "fc7", "fc8")
 

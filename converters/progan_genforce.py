@@ -15,6 +15,8 @@ from converters import genforce, progan, progressive
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
+ASSUMES = ("final_tanh", "fused_scale", "label_dim", "average_first", "deviation_group")
+
 SIGN = "layer0.weight"
 LAYOUT = progan.Layout(
     format="genforce",

@@ -12,6 +12,8 @@ from converters import progan, progressive
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
+ASSUMES = ()
+
 LAYOUT = progan.Layout(
     format="InterFaceGAN",
     prefix="layer",

@@ -17,6 +17,8 @@ from converters.plans import Plan, Source, kernel
 from converters.progressive import numbers, state_dict
 from jaxlatent.generators.progan import Config
 
+ASSUMES = ()
+
 
 def plan(
     checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None

@@ -22,6 +22,8 @@ from converters.pictures import (
 from converters.plans import Plan, override
 from jaxlatent.networks.reconstructors import PairLeNet, PairResNet
 
+ASSUMES = ("downsample",)
+
 DISCOVERY, WARPED = "GANLatentDiscovery", "WarpedGANSpace"
 
 # the layers' names, ours and GANLatentDiscovery's -> WarpedGANSpace's

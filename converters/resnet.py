@@ -17,6 +17,8 @@ from converters.pictures import (
 from converters.plans import Plan, override
 from jaxlatent.networks.resnet import ResNet
 
+ASSUMES = ("mean", "std", "resize")
+
 STAGES = (1, 2, 3, 4)
 
 _NORM = ("weight", "bias", "running_mean", "running_var")

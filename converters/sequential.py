@@ -30,6 +30,8 @@ from jaxlatent.generators.sequential_weighted import (
     TransposedConvolution,
 )
 
+ASSUMES = ("image_range", "layers")
+
 FORMAT = "state dict"
 
 _CONFIGS: dict[str, type[Chain]] = {

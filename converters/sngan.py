@@ -17,6 +17,8 @@ from converters.stylegan2 import count, size
 from jaxlatent.generators import sngan
 from jaxlatent.types import CheckpointError
 
+ASSUMES = ("bn_eps",)
+
 FORMAT = "GANLatentDiscovery"
 SIGN = "model.2.model.0.running_mean"
 

@@ -17,6 +17,8 @@ from converters.pictures import (
 from converters.plans import Plan, override
 from jaxlatent.networks.squeezenet import FIRES, SqueezeNet
 
+ASSUMES = ("mean", "std", "resize")
+
 PARTS = ("squeeze", "expand1x1", "expand3x3")
 
 

@@ -23,6 +23,8 @@ from converters.stylegan2 import (
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
+ASSUMES = ("mapping_rate", "final_tanh", "deviation_group")
+
 FORMAT = "genforce"
 SIGN = "synthesis.early_layer.const"
 

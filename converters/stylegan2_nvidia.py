@@ -21,6 +21,8 @@ from converters.stylegan2 import (
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
+ASSUMES = ("mapping_rate", "clamp", "filter", "activation", "deviation_group")
+
 
 def plan(
     checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None

@@ -26,6 +26,8 @@ from converters.stylegan2 import (
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.types import CheckpointError, Params
 
+ASSUMES = ("mapping_rate", "w_avg", "noise_const", "deviation_group")
+
 FORMAT = "rosinality"
 
 

@@ -21,6 +21,18 @@ from converters.stylegan2 import count, size
 from jaxlatent.generators import stylegan3
 from jaxlatent.types import CheckpointError, Params
 
+ASSUMES = (
+    "oversampling",
+    "critical",
+    "first_cutoff",
+    "first_stopband",
+    "last_stopband",
+    "margin",
+    "mapping_rate",
+    "clamp",
+    "output_scale",
+)
+
 NAME = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.")
 
 

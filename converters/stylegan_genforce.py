@@ -11,6 +11,8 @@ from converters import genforce, progressive
 from converters.plans import Plan
 from converters.stylegan import LABELS, Layout, generator
 
+ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group")
+
 SIGN = "synthesis.layer0.const"
 LAYOUT = Layout(format="genforce", name=lambda ours: ours)
 

@@ -15,6 +15,8 @@ import numpy as np
 from converters.plans import Plan, Source
 from converters.stylegan import Layout, generator
 
+ASSUMES = ("mapping_rate", "final_tanh", "fused_from")
+
 # ours -> theirs, in this order
 _NAMES = (
     (r"^mapping\.(dense\d+)\.weight$", r"mapping.\1.linear.weight"),

@@ -22,6 +22,8 @@ from converters.plans import Plan, kernel, override
 from jaxlatent.networks.alexnet import CONVOLUTIONS
 from jaxlatent.networks.vgg import DEPTHS, SIDE, VGG
 
+ASSUMES = ("mean", "std", "resize")
+
 MEAN = tuple(value / 255 for value in (123.68, 116.779, 103.939))
 """Of Keras' weights, red, green, blue."""
 

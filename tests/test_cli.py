@@ -32,11 +32,12 @@ CODES = f"--seeds --codes --space {DRAW}"
 READING = "--family --config --debug"
 MOVES = "--strengths --absolute --truncate --layers"
 OPTIONS = {
-    "": "--debug demo convert inspect sample score discover edit presets condition "
-    "combine import export name",
+    "": "--debug demo convert inspect families sample score discover edit presets "
+    "condition combine import export name",
     "demo": "--out --debug",
     "convert": f"SOURCE OUT --overwrite {READING}",
     "inspect": f"FILE --tensors --json {READING}",
+    "families": "--debug",
     "sample": "GENERATOR --out --num --mix --layers --interpolate --path --chunk "
     f"{CODES} {READING}",
     "score": "GENERATOR|FOLDER --out --scorer --attribute --odds --samples --seed "
@@ -415,6 +416,13 @@ def test_inspect_verifies_folders_and_reads_edits(converted, capsys, tmp_path):
     capsys.readouterr()
     assert cli.main(["inspect", "copy"]) == 2
     assert "generator.json" in capsys.readouterr().err
+
+
+def test_families_are_listed_with_what_they_assume(capsys):
+    ok("families")
+    told = capsys.readouterr().out
+    assert "\nbiggan_deep\n  BigGAN-deep as huggingface's" in told
+    assert "    may assume: upsamples, eps, output_eps\n" in told
 
 
 def test_convert_says_what_it_assumed(capsys):

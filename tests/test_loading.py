@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from helpers import GOLDEN, error
 from writer import torch_zip
 
 import converters
+from converters import loading
 from converters.containers import nvidia
 from converters.loading import find_plan
 from converters.plans import assemble, compare
@@ -381,3 +383,20 @@ def test_a_flat_state_dict_without_filters_assumes_them(golden_files):
     assert plan.assumed["filter"] == (1.0, 3.0, 3.0, 1.0)
     whole, _ = built(golden_files[NVIDIA])
     assert same(generator.params, whole.params)
+
+
+def test_every_layout_tells_what_it_may_assume():
+    table = {layout.files: layout for layout in converters.layouts()}
+    assert len(table) == sum(map(len, loading.LAYOUTS.values()))
+    seen = 0
+    for file in sorted(GOLDEN.iterdir()):
+        if file.suffix not in (".pth", ".pt", ".pkl", ".tar"):
+            continue
+        content = converters.read(file)
+        for module in itertools.chain(*loading.LAYOUTS.values()):
+            for part in loading.PARTS:
+                plan = module.plan(content, part=part, config={})
+                if plan is not None:
+                    seen += 1
+                    assert set(plan.assumed) <= set(module.ASSUMES), module
+    assert seen > 20

@@ -97,6 +97,20 @@ def inspect(
         raise ValueError(f"{file}: {facts['problem']}")
 
 
+def list_families() -> None:
+    """List the architectures, the files that hold them, and what those leave open."""
+    from converters import layouts
+
+    family = ""
+    for layout in layouts():
+        if layout.family != family:
+            family = layout.family
+            print(family)
+        print(f"  {layout.files}")
+        if layout.assumes:
+            print(f"    may assume: {', '.join(layout.assumes)}")
+
+
 def score(
     source: Annotated[str, tyro.conf.Positional, positional("GENERATOR|FOLDER")],
     out: Out,

@@ -118,6 +118,7 @@ def _commands() -> Any:
         _subcommand("demo", commands.demo),
         _subcommand("convert", commands.convert),
         _subcommand("inspect", commands.inspect),
+        _subcommand("families", commands.list_families),
         _subcommand("sample", sampling.sample),
         _subcommand("score", commands.score),
         Annotated[Any, tyro.conf.subcommand(name="discover", constructor=_discover)],
