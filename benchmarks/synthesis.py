@@ -24,7 +24,10 @@ with libraries and weights, "peak_mib" at most in the whole life, compilation in
 compiling took, with empty caches.
 
 Everything is done under two settings of glibc's allocator: its default, which hands
-large buffers back to the system, and one that keeps them.
+large buffers back to the system, and one that keeps them. "load" is the number of
+other programs that wanted a core at the start: with any, PyTorch's threads, which spin
+while they wait for one another, lose many times more than ours, and the ratios say
+nothing (OMP_WAIT_POLICY=passive in the environment lessens that).
 
 The last line is one JSON object: family -> batch -> figures.
 """
@@ -161,7 +164,8 @@ def main() -> None:
     both = options.allocator == "both"
     options.allocators = list(ALLOCATORS) if both else [options.allocator]
     result: dict[str, Any] = {
-        "threads": os.cpu_count(),
+        "threads": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
         **{name: metadata.version(name) for name in ("jax", "torch")},
     }
     for name in options.families:

@@ -80,14 +80,14 @@ class Inputs:
 def ours(inputs: Inputs) -> Callable[[], Side]:
     params = jax.tree.map(jax.numpy.asarray, inputs.params)
     generator = jax.jit(lambda g: g.prepare())(Generator(params, inputs.config))
-    draw = jax.jit(lambda g, latent, label: g.synthesize(latent, label))
+    synthesize = jax.jit(lambda g, latent, label: g.synthesize(latent, label))
     arguments = jax.block_until_ready(
         (generator, *jax.tree.map(jax.numpy.asarray, (inputs.latent, inputs.label)))
     )
 
     def build() -> Side:
         start = time.perf_counter()
-        program = draw.lower(*arguments).compile()
+        program = synthesize.lower(*arguments).compile()
         seconds = time.perf_counter() - start
         return Side(lambda: jax.block_until_ready(program(*arguments)), seconds)
 
@@ -299,7 +299,7 @@ def main() -> None:
     if job.get("memory") != "ours":
         import torch
 
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
     inputs = Inputs(CASES[job["case"]], job["batch"])
     print(json.dumps((memory if "memory" in job else timing)(job, inputs)))
 

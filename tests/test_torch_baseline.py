@@ -131,3 +131,17 @@ def test_operations_are_those_that_run(name, monkeypatch):
             if not layer.rgb
         )
     assert baseline.operations(config) == counted
+
+
+def test_the_benchmark_has_the_papers_sizes():
+    """Products of StyleGAN2 as Liu et al. (2021) count them, in "Content-Aware GAN
+    Compression": 45.1 and 74.3 billion."""
+    pytest.importorskip("torch")
+    from benchmarks.synthesis import CASES
+    from benchmarks.torch_baseline import stylegan2 as baseline
+
+    for name, case in CASES.items():
+        assert case.config.resolution == int(name.rpartition("-")[2])
+    for size, billions in ((256, 45.1), (1024, 74.3)):
+        found = baseline.operations(CASES[f"stylegan2-{size}"].config) / 2e9
+        assert round(found, 1) == billions
