@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import GOLDEN, drawn, error, golden, nhwc, torch_state
 
 import converters
 from converters.loading import find_plan
@@ -17,7 +18,6 @@ from jaxlatent.networks.memnet import (
     response_normalised,
     with_mean_image,
 )
-from tests.helpers import GOLDEN, drawn, error, golden, nhwc, torch_state
 
 TINY = MemNet(channels=(4, 4, 4, 4, 4), hidden=(6, 5), clip=False)
 PICTURE = np.random.RandomState(606).uniform(0, 255, (2, 3, 256, 256))

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import GOLDEN, drawn, ok, torch_state
+from writer import torch_zip
 
 import converters
 from converters.loading import LAYOUTS, find_plan
@@ -21,8 +23,6 @@ from jaxlatent.networks.resnet import ResNet
 from jaxlatent.networks.squeezenet import SqueezeNet
 from jaxlatent.networks.vgg import vgg
 from jaxlatent.types import CheckpointError
-from tests.helpers import GOLDEN, drawn, ok, torch_state
-from tests.writer import torch_zip
 
 FIVE = (4, 4, 4, 4, 4)
 MODULES = {

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import error, nhwc
 
 from converters import lenet, sequential
 from converters.plans import assemble
@@ -12,7 +13,6 @@ from jaxlatent.generators.sequential import init
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.lenet import LeNet
 from jaxlatent.types import CheckpointError
-from tests.helpers import error, nhwc
 
 TOLERANCE = 2e-5
 KEY = jax.random.key(0)

@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compilations, drawn
 
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.lenet import LeNet, fitted
-from tests.helpers import compilations, drawn
 
 
 def fresh(key):

@@ -142,9 +142,8 @@ def test_regression_of_dependent_columns_has_least_norm():
     assert np.allclose(least_squares(gram, cross), 0.5)
 
 
-@pytest.mark.parametrize("mode", ["pca", "ipca"])
-def test_original_regression(mode):
-    stored = golden(f"ganspace_regression_z_act_{mode}")
+def test_original_regression():
+    stored = golden("ganspace_regression_z_act_pca")
     pairs = np.concatenate([stored["coords"], stored["latents"]], axis=1)
     moments = moments_of(*np.split(pairs, 4))
     solution = regress(moments, np.eye(3), intercept=False)

@@ -5,13 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import error, golden, nhwc
 
 from converters.loading import find_plan
 from converters.plans import assemble
 from converters.reconstructors import LENET
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.reconstructors import PairLeNet, PairResNet, nearest
-from tests.helpers import error, golden, nhwc
 
 call = jax.jit(lambda network, *images: network(*images))
 train = jax.jit(lambda network, *images: network.train(*images))

@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import drawn
 
 from jaxlatent.networks.base import Network, trainable
 from jaxlatent.networks.resnet import Block, ResNet, resnet
-from tests.helpers import drawn
 
 IMAGES = jnp.asarray(
     np.random.default_rng(0).uniform(-1, 1, (3, 33, 33, 3)), jnp.float32

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import drawn
 
 from jaxlatent.generators import base, sequential
 from jaxlatent.generators.sequential import Config, DiscriminatorConfig
@@ -20,7 +21,6 @@ from jaxlatent.generators.sequential_weighted import (
     Linear,
     TransposedConvolution,
 )
-from tests.helpers import drawn
 
 LINEAR = Config((Linear("net.0", 12), Unflatten("net.1", (2, 3, 2))), 5)
 DCGAN = Config(

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import GOLDEN, drawn, error, golden, nhwc, recipe
 
 import converters
 from converters.loading import find_plan
@@ -10,7 +11,6 @@ from jaxlatent.networks.alexnet import AlexNet
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.squeezenet import SqueezeNet
 from jaxlatent.networks.vgg import vgg
-from tests.helpers import GOLDEN, drawn, error, golden, nhwc, recipe
 
 
 @pytest.mark.parametrize(
