@@ -51,8 +51,8 @@ def built(state):
 @pytest.mark.parametrize(
     ("name", "module", "training"),
     # a ResNet's last batch norms see three values to a channel in this recording, whose
-    # own rounding is 2.6e-5 away from the same computed in float64
-    [("lenet", PairLeNet, 2e-5), ("resnet18", PairResNet, 1e-4)],
+    # own rounding is 2.7e-5 away from the same computed in float64
+    [("lenet", PairLeNet, 2e-5), ("resnet18", PairResNet, 3e-5)],
 )
 def test_recordings_of_gan_latent_discovery(name, module, training):
     case = golden(f"voynov_{name}_a")
@@ -62,9 +62,12 @@ def test_recordings_of_gan_latent_discovery(name, module, training):
     pair = [jnp.asarray(nhwc(case[key])) for key in ("x1", "x2")]
     for found, key in zip(call(network, *pair), ("logits", "shift"), strict=True):
         assert error(found, case[f"eval/{key}"]) <= 2e-5
-    outputs, after = train(network, *pair)
+    with jax.enable_x64(True):
+        wide = Network(assemble(plan, jnp.float64), plan.config)
+        outputs, _ = train(wide, *(jnp.asarray(one, jnp.float64) for one in pair))
     for found, key in zip(outputs, ("logits", "shift"), strict=True):
         assert error(found, case[f"train/{key}"]) <= training
+    _, after = train(network, *pair)
     kept = [key for key in case if key.startswith("after_train_fwd/")]
     assert len(kept) >= 4
     for key in kept:
