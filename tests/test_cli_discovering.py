@@ -344,11 +344,12 @@ def test_boundaries_of_w_and_of_rows(tmp_path):
         (("--scorer", "brightness", "--label", "1"), "--label: given, but"),
     ],
 )
-def test_interfacegan_names_what_does_not_fit(words, expected, capsys):
+def test_interfacegan_names_what_does_not_fit(words, expected, capsys, tmp_path):
     np.save("s.npy", np.arange(3.0))
     np.save("c.npy", np.ones((2, 4), np.float32))
     command = ("discover", "interfacegan", LINEAR, "--out", "out")
     assert refused(capsys, *command, *words).startswith(expected)
+    assert not (tmp_path / "out").exists()
 
 
 def test_formulas_go_by_their_names():

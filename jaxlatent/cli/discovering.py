@@ -14,7 +14,6 @@ from jaxlatent.cli.drawing import Moves, draw_edit
 from jaxlatent.cli.options import (
     AS_IT_IS,
     DRAWN,
-    Absolute,
     Choice,
     Codes,
     CodesGroup,
@@ -111,7 +110,7 @@ def discover_ganspace(
     batch: Annotated[int | None, option("N")] = None,
     num: Number = 5,
     strengths: Strengths = "-2:2:5",
-    absolute: Absolute = False,
+    absolute: Flag = False,
     truncate: Order = "after",
     chunk: Number = 8,
     start: CodesGroup = DRAWN,
@@ -287,14 +286,14 @@ def discover_interfacegan(
             odds=odds,
             chunk=max(chunk, 32),
         )
-        scores.save(run.file(scores.FILE), table, with_codes=False)
     elif scorer or odds:
         given = "--scorer" if scorer else "--odds"
         raise ValueError(f"{given}: given together with --scores")
     else:
         table = scores.load(scores_file)
+    whole = table
     with arguments.naming(attribute="--attribute"):
-        table = scores.choose(table, attribute)
+        table = scores.choose(whole, attribute)
     where: str = space or model.latent_space
     latent = scores.codes_of(table, model, space=where, codes=codes)
     with arguments.naming(
@@ -313,6 +312,8 @@ def discover_interfacegan(
             generator=fingerprint(model),
         )
     edit = dataclasses.replace(edit, layers=rows)
+    if scores_file is None:
+        scores.save(run.file(scores.FILE), whole, with_codes=False)
     absolute = not relative and where != "w+"
     draw_edit(
         run,

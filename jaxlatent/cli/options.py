@@ -25,7 +25,6 @@ def positional(metavar: str) -> Any:
 
 Choice = Literal["z", "w", "w+"]
 Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
-Absolute = Flag
 Repeated = tyro.conf.arg(metavar="S", help_behavior_hint="(repeatable)")
 ScoredWith = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, Repeated]
 

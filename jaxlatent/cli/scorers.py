@@ -10,6 +10,10 @@ from jaxlatent.cli.progress import progress_bar
 from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.types import Scorer
 
+ACCEPTED = (
+    f"a network's file, module:function or one of {', '.join(FORMULAS)} is accepted"
+)
+
 
 def open_all(texts: Sequence[str]) -> dict[str, Scorer]:
     """Scorers by name, as `--scorer` gives them.
@@ -18,10 +22,7 @@ def open_all(texts: Sequence[str]) -> dict[str, Scorer]:
         ValueError: if there are none, or one is unknown.
     """
     if not texts:
-        raise ValueError(
-            f"--scorer: missing; a network's file, module:function or one of "
-            f"{', '.join(FORMULAS)} is accepted"
-        )
+        raise ValueError(f"--scorer: missing; {ACCEPTED}")
     found: dict[str, Scorer] = {}
     for text in texts:
         name, scorer = _open(text)
@@ -44,7 +45,4 @@ def _open(text: str) -> tuple[str, Scorer]:
         if callable(scorer):
             return text.rpartition(":")[2], cast(Scorer, scorer)
         raise ValueError(f"--scorer: {text} is no function of images")
-    raise ValueError(
-        f"--scorer: {text!r} given; a network's file, module:function or one of "
-        f"{', '.join(FORMULAS)} is accepted"
-    )
+    raise ValueError(f"--scorer: {text!r} given; {ACCEPTED}")
