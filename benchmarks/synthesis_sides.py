@@ -22,7 +22,6 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from benchmarks.synthesis import CASES, Case
-from jaxlatent.generators import ops
 from jaxlatent.generators.base import Generator, family_module, family_name
 
 SQUARES = ((512, 32), (256, 64), (128, 128), (64, 256))
@@ -169,7 +168,14 @@ def convolutions() -> dict[str, Call]:
 
     rng = np.random.default_rng(2)
     calls: dict[str, Call] = {}
-    run = jax.jit(functools.partial(ops.convolve, padding=ops.SAME))
+    run = jax.jit(
+        functools.partial(
+            jax.lax.conv_general_dilated,
+            window_strides=(1, 1),
+            padding="SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+    )
     for channels, side in SQUARES:
         x = rng.standard_normal((1, side, side, channels), np.float32)
         kernel = rng.standard_normal((3, 3, channels, channels), np.float32)

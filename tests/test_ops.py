@@ -7,6 +7,7 @@ import pytest
 from helpers import error, golden, nhwc
 
 from jaxlatent.generators import filters, ops
+from jaxlatent.generators.convolutions import SAME, VALID, convolve
 
 GOLDEN = golden("ops_nvidia")
 X = nhwc(GOLDEN["x"])
@@ -108,8 +109,8 @@ def test_resampling_convolution(number, kernel, change, mirrored, name):
     elif change == "down":
         result = ops.downsample_convolve(X, weight, taps(name))
     else:
-        padding = ops.SAME if kernel == "w3" else ops.VALID
-        result = ops.convolve(X, weight, padding=padding)
+        padding = SAME if kernel == "w3" else VALID
+        result = convolve(X, weight, padding=padding)
     assert error(result, nhwc(GOLDEN[f"conv/{number:02d}"])) <= TOLERANCE
 
 
@@ -134,7 +135,7 @@ def test_modulated_convolution(demodulate, up):
         weight,
         GOLDEN["styles"],
         demodulate=demodulate,
-        padding=ops.SAME,
+        padding=SAME,
         up_taps=taps("binom") if up == 2 else None,
     )
     expected = nhwc(GOLDEN[f"modconv_sg2/demod{int(demodulate)}_up{up}"])
@@ -194,18 +195,6 @@ def test_batch_deviation(case, group, channels):
 def test_batch_deviation_refuses_a_group_that_does_not_divide():
     with pytest.raises(ValueError, match="group size 4"):
         ops.append_batch_deviation(jnp.zeros((6, 2, 2, 4)), 4)
-
-
-def test_transposed_convolution_is_the_adjoint_of_a_strided_one():
-    x = jax.random.normal(jax.random.key(0), (2, 5, 4, 3))
-    kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 2))
-    strided = lambda image: ops.convolve(  # noqa: E731
-        image, jnp.swapaxes(kernel, 2, 3), stride=2
-    )
-    image = jnp.zeros((2, 11, 9, 2))
-    (expected,) = jax.vjp(strided, image)[1](x)
-    result = ops.transposed_convolve(x, ops.transposed_phases(kernel))
-    assert error(result, np.asarray(expected)) <= 1e-6
 
 
 def test_a_constant_image_keeps_its_brightness():

@@ -9,8 +9,14 @@ import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc
 
 import converters
-from jaxlatent.generators import ops, progan, progressive, progressive_discriminator
+from jaxlatent.generators import progan, progressive, progressive_discriminator
 from jaxlatent.generators.base import Discriminator
+from jaxlatent.generators.convolutions import (
+    SAME,
+    convolve,
+    enlarging_convolve,
+    repeat_pixels,
+)
 
 judge = jax.jit(lambda discriminator, images, label=None: discriminator(images, label))
 
@@ -24,18 +30,11 @@ def normal(seed, *shape):
 
 def test_pixels_are_repeated_and_averaged():
     x = normal(0, 2, 3, 5, 4)
-    large = progressive.enlarge(jnp.asarray(x), 3)
+    large = repeat_pixels(jnp.asarray(x), 3)
     assert np.array_equal(large, x.repeat(3, axis=1).repeat(3, axis=2))
     assert error(progressive.average(large, 3), x) <= 1e-6
     mean = (x[:, :2, :4] + 0).reshape(2, 1, 2, 2, 2, 4).mean(axis=(2, 4))
     assert error(progressive.average(jnp.asarray(x[:, :2, :4])), mean) <= 1e-6
-
-
-def test_phases_are_a_convolution_of_the_enlarged_image():
-    x, kernel = jnp.asarray(normal(0, 2, 3, 5, 4)), jnp.asarray(normal(1, 3, 3, 4, 6))
-    found = progressive.enlarging_convolve(x, progressive.enlarging_phases(kernel))
-    plain = ops.convolve(progressive.enlarge(x), kernel, padding=ops.SAME)
-    assert error(found, np.asarray(plain)) <= 1e-6
 
 
 def test_a_fused_layer_scatters_every_pixel_through_a_box_of_kernels():
@@ -48,22 +47,12 @@ def test_a_fused_layer_scatters_every_pixel_through_a_box_of_kernels():
     for row, column in np.ndindex(3, 5):
         patch = np.einsum("ni,hwio->nhwo", x[:, row, column], box)
         whole[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += patch
-    phases = progressive.layer_phases(jnp.asarray(kernel), fused=True)
-    found = progressive.enlarging_convolve(jnp.asarray(x), phases)
+    sums = progressive.layer_kernel(jnp.asarray(kernel), fused=True)
+    found = enlarging_convolve(jnp.asarray(x), sums)
     assert error(found, whole[:, 1:-1, 1:-1]) <= 1e-6
-    plain = progressive.layer_phases(jnp.asarray(kernel), fused=False)
-    other = progressive.enlarging_convolve(jnp.asarray(x), plain)
+    plain = progressive.layer_kernel(jnp.asarray(kernel), fused=False)
+    other = enlarging_convolve(jnp.asarray(x), plain)
     assert not np.allclose(found, other, atol=1e-2)
-
-
-def test_upsampling_does_not_stuff_zeros():
-    """XLA's CPU backend runs dilated inputs many times slower."""
-    phases = progressive.layer_phases(jnp.ones((3, 3, 4, 6)), fused=True)
-    jaxpr = str(
-        jax.make_jaxpr(progressive.enlarging_convolve)(jnp.ones((1, 4, 4, 4)), phases)
-    )
-    assert jaxpr.count("conv_general_dilated") == 4
-    assert jaxpr.count("lhs_dilation=(1, 1)") == 4
 
 
 def test_instances_are_normalised_map_by_map():
@@ -166,7 +155,7 @@ def test_averaging_first_is_a_strided_convolution():
     box = np.zeros((4, 4, 4, 6), np.float32)
     for row, column in np.ndindex(2, 2):
         box[row : row + 3, column : column + 3] += kernel * np.sqrt(2 / (9 * 4)) / 4
-    strided = ops.convolve(jnp.asarray(x), jnp.asarray(box), padding=ops.SAME, stride=2)
+    strided = convolve(jnp.asarray(x), jnp.asarray(box), padding=SAME, stride=2)
     strided = np.asarray(strided) + bias
     config = tiny(average_first=True).config
     found = progressive_discriminator._shrink(

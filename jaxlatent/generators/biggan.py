@@ -25,12 +25,18 @@ from jaxlatent.generators.biggan_layers import (
     check_embedding,
     class_weights,
     init_flat,
-    repeat_pixels,
 )
 from jaxlatent.generators.biggan_layers import map as map
 from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
-from jaxlatent.generators.ops import SAME, VALID, convolve
+from jaxlatent.generators.convolutions import (
+    SAME,
+    VALID,
+    convolve,
+    enlarging_convolve,
+    enlarging_kernel,
+    repeat_pixels,
+)
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import truncate as truncate
@@ -350,7 +356,9 @@ def _block(
         bias = condition @ norm["bias"]["weight"]
         return jax.nn.relu(_normalize(norm, config, h, gain, bias, config.bn_eps))
 
-    h = _convolve(params["conv1"], repeat_pixels(activate("bn1", x)))
+    kernel = enlarging_kernel(params["conv1"]["weight"])
+    h = enlarging_convolve(activate("bn1", x), kernel)
+    h = h + params["conv1"]["bias"][None, None, None, :]
     h = _convolve(params["conv2"], activate("bn2", h))
     # one pixel sees one pixel, so that the skip may be repeated afterwards
     return h + repeat_pixels(_convolve(params["conv_sc"], x))

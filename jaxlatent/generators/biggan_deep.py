@@ -29,12 +29,18 @@ from jaxlatent.generators.biggan_layers import (
     check_embedding,
     class_weights,
     init_flat,
-    repeat_pixels,
 )
 from jaxlatent.generators.biggan_layers import map as map
 from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
-from jaxlatent.generators.ops import SAME, VALID, convolve
+from jaxlatent.generators.convolutions import (
+    SAME,
+    VALID,
+    convolve,
+    enlarging_convolve,
+    enlarging_kernel,
+    repeat_pixels,
+)
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Hook, Steps
@@ -424,8 +430,11 @@ def _block(
         bias = condition @ norm["offset"]["weight"]
         h = jax.nn.relu(_normalize(norm, h, gain, bias, rows, eps))
         if module.up and index == 1:
-            h, skip = repeat_pixels(h), repeat_pixels(skip)
-        h = convolve(h, layer["weight"], padding=SAME if index in (1, 2) else VALID)
+            skip = repeat_pixels(skip)
+            h = enlarging_convolve(h, enlarging_kernel(layer["weight"]))
+        else:
+            padding = SAME if index in (1, 2) else VALID
+            h = convolve(h, layer["weight"], padding=padding)
         h = h + layer["bias"][None, None, None, :]
     return h + skip
 

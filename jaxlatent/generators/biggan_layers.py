@@ -8,7 +8,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import lax
 
 from jaxlatent.generators.base import GeneratorConfig, as_label, normal_codes
-from jaxlatent.generators.ops import convolve
+from jaxlatent.generators.convolutions import convolve
 from jaxlatent.types import Params
 
 SEED = 4
@@ -134,14 +134,6 @@ def batch_norm(
     if additive:
         return centred * scale + spread(gain) + spread(bias)
     return centred * (scale * spread(gain)) + spread(bias)
-
-
-def repeat_pixels(x: jax.Array) -> jax.Array:
-    """Nearest-neighbour upsampling: [N, H, W, C] -> [N, 2H, 2W, C]."""
-    count, height, width, channels = x.shape
-    shape = (count, height, 2, width, 2, channels)
-    repeated = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
-    return repeated.reshape(count, 2 * height, 2 * width, channels)
 
 
 def attend(

@@ -6,7 +6,7 @@ ordinary convolution, and so do tangents.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -14,6 +14,12 @@ import jax.numpy as jnp
 from jax import lax
 from numpy.typing import ArrayLike
 
+from jaxlatent.generators.convolutions import (
+    VALID,
+    convolve,
+    transposed_convolve,
+    transposed_phases,
+)
 from jaxlatent.generators.filters import (
     Padding,
     downsample,
@@ -21,9 +27,6 @@ from jaxlatent.generators.filters import (
     upfirdn,
     upsample,
 )
-
-SAME: Padding = ((1, 1), (1, 1))
-VALID: Padding = ((0, 0), (0, 0))
 
 
 class Activation(NamedTuple):
@@ -68,66 +71,6 @@ def activate(
         x = x + jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
     x = function(x) * (default if gain is None else gain)
     return x if clamp is None else jnp.clip(x, -clamp, clamp)
-
-
-def convolve(
-    x: jax.Array, kernel: jax.Array, *, padding: Padding = VALID, stride: int = 1
-) -> jax.Array:
-    """Correlate [N, H, W, I] with a kernel [h, w, I, O]."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
-def transposed_phases(kernel: jax.Array) -> tuple[jax.Array, ...]:
-    """Split a 3 x 3 kernel for a transposed convolution of stride 2 by output parity.
-
-    Returns:
-        Kernels [2, 2, I, O], [2, 1, I, O], [1, 2, I, O] and [1, 1, I, O]: those of the
-        (even, even), (even, odd), (odd, even) and (odd, odd) output pixels.
-    """
-    even_rows = kernel[::-2]
-    odd_rows = kernel[1:2]
-    return (
-        even_rows[:, ::-2],
-        even_rows[:, 1:2],
-        odd_rows[:, ::-2],
-        odd_rows[:, 1:2],
-    )
-
-
-def transposed_convolve(x: jax.Array, phases: tuple[jax.Array, ...]) -> jax.Array:
-    """Transposed 3 x 3 convolution, stride 2: [N, H, W, I] -> [N, 2H + 1, 2W + 1, O].
-
-    Four small convolutions, one per output parity, do a quarter of the multiplications
-    of one over a zero-stuffed image, which XLA's CPU backend also runs many times
-    slower.
-    """
-    quarters = [
-        convolve(x, phase, padding=((rows - 1, rows - 1), (columns - 1, columns - 1)))
-        for phase in phases
-        for rows, columns in [phase.shape[:2]]
-    ]
-    even, across, down, both = quarters
-    across, down = _extend(across, axis=2), _extend(down, axis=1)
-    both = _extend(_extend(both, axis=2), axis=1)
-    return interleave([even, across, down, both])[:, :-1, :-1]
-
-
-def interleave(quarters: Sequence[jax.Array]) -> jax.Array:
-    """Four [N, H, W, C], by parity of row and column, as one [N, 2H, 2W, C]."""
-    count, height, width, _ = quarters[0].shape
-    rows = [jnp.stack(quarters[:2], axis=3), jnp.stack(quarters[2:], axis=3)]
-    return jnp.stack(rows, axis=2).reshape(count, 2 * height, 2 * width, -1)
-
-
-def _extend(x: jax.Array, *, axis: int) -> jax.Array:
-    """One more row or column of zeros at the end."""
-    return jnp.pad(x, [(0, int(i == axis)) for i in range(x.ndim)])
 
 
 def upsample_convolve(

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive, steps
 from jaxlatent.generators.base import as_label, without_label, without_noise
+from jaxlatent.generators.convolutions import SAME, convolve, enlarging_convolve
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
@@ -101,10 +102,10 @@ def trainable(params: Params) -> Params:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add the four phases of every upsampling kernel; idempotent."""
+    """Add what synthesis derives from upsampling kernels; idempotent."""
     last, _ = progressive.last_level(config)
     prepared = {
-        name: _phases(params, config, name)
+        name: _enlarging(params, config, name)
         for name in (f"layer{index}" for index in range(2, 2 * last + 2, 2))
     }
     return {**params, "prepared": prepared}
@@ -172,8 +173,8 @@ def features(
     return steps.collect(running, names, hooks, feature_names(config))
 
 
-def _phases(params: Params, config: Config, name: str) -> progressive.Phases:
-    return progressive.layer_phases(params[name]["weight"], fused=config.fused_scale)
+def _enlarging(params: Params, config: Config, name: str) -> jax.Array:
+    return progressive.layer_kernel(params[name]["weight"], fused=config.fused_scale)
 
 
 def _run(
@@ -193,10 +194,12 @@ def _run(
             x = x @ _first_matrix(progressive.equalize(weight))
             x = x.reshape(-1, 4, 4, config.channels[0])
         elif index % 2:
-            x = ops.convolve(x, progressive.equalize(weight), padding=ops.SAME)
+            x = convolve(x, progressive.equalize(weight), padding=SAME)
         else:
-            phases = prepared.get(name) or _phases(params, config, name)
-            x = progressive.enlarging_convolve(x, phases)
+            kernel = prepared.get(name)
+            if kernel is None:
+                kernel = _enlarging(params, config, name)
+            x = enlarging_convolve(x, kernel)
         x = yield name, progressive.rectify(x, bias)
         level = index // 2
         if index % 2 and level in shown:

@@ -15,10 +15,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxlatent.generators import ops
+from jaxlatent.generators.convolutions import (
+    convolve,
+    enlarging_kernel,
+    repeat_pixels,
+)
 from jaxlatent.generators.style_mapping import check_sizes
 from jaxlatent.types import Params
-
-Phases = tuple[jax.Array, ...]
 
 
 class Growing(Protocol):
@@ -78,8 +81,8 @@ def compose(images: Mapping[int, jax.Array], config: Growing) -> jax.Array:
     last, fading = last_level(config)
     image = images[last]
     if fading:
-        image = (1 - fading) * image + fading * enlarge(images[last - 1])
-    return enlarge(image, 2 ** (len(config.channels) - 1 - last))
+        image = (1 - fading) * image + fading * repeat_pixels(images[last - 1])
+    return repeat_pixels(image, 2 ** (len(config.channels) - 1 - last))
 
 
 def equalize(weight: jax.Array, gain: float = math.sqrt(2)) -> jax.Array:
@@ -100,7 +103,7 @@ def dense_rectified(x: jax.Array, params: Params, *, rate: float = 1.0) -> jax.A
 
 def to_image(x: jax.Array, params: Params) -> jax.Array:
     """A 1 x 1 convolution at the equalised learning rate, linear, plus a bias."""
-    y = ops.convolve(x, equalize(params["weight"], 1.0))
+    y = convolve(x, equalize(params["weight"], 1.0))
     return ops.activate(y, params["bias"])
 
 
@@ -111,15 +114,6 @@ def normalize_instance(x: jax.Array) -> jax.Array:
     return centred * lax.rsqrt(variance + 1e-8)
 
 
-def enlarge(x: jax.Array, factor: int = 2) -> jax.Array:
-    """Repeat every pixel of [N, H, W, C], `factor` times each way."""
-    count, height, width, depth = x.shape
-    tiled = jnp.broadcast_to(
-        x[:, :, None, :, None, :], (count, height, factor, width, factor, depth)
-    )
-    return tiled.reshape(count, factor * height, factor * width, depth)
-
-
 def average(x: jax.Array, factor: int = 2) -> jax.Array:
     """Mean of each `factor` x `factor` square of [N, H, W, C]."""
     count, height, width, depth = x.shape
@@ -127,49 +121,11 @@ def average(x: jax.Array, factor: int = 2) -> jax.Array:
     return jnp.mean(x.reshape(shape), axis=(2, 4))
 
 
-def enlarging_phases(kernel: jax.Array) -> Phases:
-    """Split a 3 x 3 kernel that follows `enlarge` by the parity of its outputs.
-
-    Next to each other, two of a row's three taps fall on the same small pixel and add
-    up.
-
-    Returns:
-        Kernels [2, 2, I, O] of the (even, even), (even, odd), (odd, even) and
-        (odd, odd) output pixels.
-    """
-
-    def halves(array: jax.Array) -> tuple[jax.Array, jax.Array]:
-        first, second, third = array
-        return jnp.stack([first, second + third]), jnp.stack([first + second, third])
-
-    return tuple(
-        jnp.swapaxes(columns, 0, 1)
-        for rows in halves(kernel)
-        for columns in halves(jnp.swapaxes(rows, 0, 1))
-    )
-
-
-def layer_phases(kernel: jax.Array, *, fused: bool) -> Phases:
-    """The phases of an upsampling layer's stored kernel, equalised.
+def layer_kernel(kernel: jax.Array, *, fused: bool) -> jax.Array:
+    """What `enlarging_convolve` needs of an upsampling layer's stored kernel.
 
     A fused layer scatters each pixel through the kernel, a transposed convolution with
-    the sum of the kernel's four shifts by a pixel; that is `enlarge` followed by the
-    mirrored kernel.
+    the sum of the kernel's four shifts by a pixel; that is a repetition of pixels
+    followed by the mirrored kernel.
     """
-    return enlarging_phases(equalize(kernel[::-1, ::-1] if fused else kernel))
-
-
-def enlarging_convolve(x: jax.Array, phases: Phases) -> jax.Array:
-    """Convolve behind `enlarge`: [N, H, W, I] -> [N, 2H, 2W, O].
-
-    Four 2 x 2 convolutions of the small image do four ninths of the multiplications of
-    the 3 x 3 one of the large image.
-    """
-    above, below = (1, 0), (0, 1)
-    paddings = ((above, above), (above, below), (below, above), (below, below))
-    return ops.interleave(
-        [
-            ops.convolve(x, phase, padding=padding)
-            for phase, padding in zip(phases, paddings, strict=True)
-        ]
-    )
+    return enlarging_kernel(equalize(kernel[::-1, ::-1] if fused else kernel))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive
 from jaxlatent.generators.base import as_label
+from jaxlatent.generators.convolutions import SAME, VALID, convolve
 from jaxlatent.generators.filters import make_filter, smooth
 from jaxlatent.generators.style_mapping import Draw, dense
 from jaxlatent.types import Params
@@ -151,8 +152,8 @@ def discriminate(
 def _convolve(x: jax.Array, params: Params) -> jax.Array:
     """A layer that keeps its size."""
     kernel = progressive.equalize(params["weight"])
-    padding = ops.SAME if kernel.shape[0] == 3 else ops.VALID
-    return progressive.rectify(ops.convolve(x, kernel, padding=padding), params["bias"])
+    padding = SAME if kernel.shape[0] == 3 else VALID
+    return progressive.rectify(convolve(x, kernel, padding=padding), params["bias"])
 
 
 def _shrink(x: jax.Array, params: Params, config: Config) -> jax.Array:
@@ -165,5 +166,5 @@ def _shrink(x: jax.Array, params: Params, config: Config) -> jax.Array:
         x = smooth(x, make_filter(config.filter))
     if not config.average_first:
         return progressive.average(_convolve(x, params))
-    y = ops.convolve(x, progressive.equalize(params["weight"]), padding=ops.SAME)
+    y = convolve(x, progressive.equalize(params["weight"]), padding=SAME)
     return progressive.rectify(progressive.average(y), params["bias"])

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxlatent.generators.convolutions import convolve
 from jaxlatent.generators.fields import Count, Flag, Margin, Real
 from jaxlatent.generators.filters import Padding
-from jaxlatent.generators.ops import convolve
 from jaxlatent.generators.sequential_layers import Layer, Shape
 from jaxlatent.types import Params
 

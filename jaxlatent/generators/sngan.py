@@ -20,10 +20,15 @@ from jaxlatent.generators.biggan_layers import (
     SEED,
     batch_norm,
     init_flat,
-    repeat_pixels,
 )
 from jaxlatent.generators.biggan_layers import trainable as trainable
-from jaxlatent.generators.ops import SAME, convolve
+from jaxlatent.generators.convolutions import (
+    SAME,
+    convolve,
+    enlarging_convolve,
+    enlarging_kernel,
+    repeat_pixels,
+)
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
@@ -198,11 +203,12 @@ def _run(params: Params, config: Config, z: jax.Array) -> Steps:
     x = x.reshape(z.shape[0], SEED, SEED, config.channels[0])
     for block, inputs, outputs in config.blocks:
         entry = model[block]["model"]
-        h = _convolve(entry["3"], repeat_pixels(activate(entry["0"], x)))
+        h = _enlarge(entry["3"], activate(entry["0"], x))
         h = _convolve(entry["6"], activate(entry["4"], h))
-        skip = repeat_pixels(x)
-        if inputs != outputs:
-            skip = _convolve(model[block]["bypass"]["1"], skip)
+        if inputs == outputs:
+            skip = repeat_pixels(x)
+        else:
+            skip = _enlarge(model[block]["bypass"]["1"], x)
         x = yield f"model.{block}", h + skip
     norm, last = config.last
     yield f"model.{last}", _convolve(model[last], activate(model[norm], x))
@@ -210,4 +216,10 @@ def _run(params: Params, config: Config, z: jax.Array) -> Steps:
 
 def _convolve(params: Params, x: jax.Array) -> jax.Array:
     y = convolve(x, params["weight"], padding=SAME)
+    return y + params["bias"][None, None, None, :]
+
+
+def _enlarge(params: Params, x: jax.Array) -> jax.Array:
+    """The same behind a repetition of pixels."""
+    y = enlarging_convolve(x, enlarging_kernel(params["weight"]))
     return y + params["bias"][None, None, None, :]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive, steps
 from jaxlatent.generators.base import as_label, normal_codes
+from jaxlatent.generators.convolutions import SAME, convolve, enlarging_convolve
 from jaxlatent.generators.filters import make_filter, smooth
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.progressive import feature_names as feature_names
@@ -169,9 +170,9 @@ def trainable(params: Params) -> Params:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add the four phases of every upsampling kernel; idempotent."""
+    """Add what synthesis derives from upsampling kernels; idempotent."""
     prepared = {
-        layer.name: _phases(params, layer) for layer in layers(config) if layer.up
+        layer.name: _enlarging(params, layer) for layer in layers(config) if layer.up
     }
     return {**params, "prepared": prepared}
 
@@ -306,9 +307,9 @@ def features(
     return steps.collect(running, names, hooks, feature_names(config))
 
 
-def _phases(params: Params, layer: Layer) -> progressive.Phases:
+def _enlarging(params: Params, layer: Layer) -> jax.Array:
     kernel = params["synthesis"][layer.name]["weight"]
-    return progressive.layer_phases(kernel, fused=layer.fused)
+    return progressive.layer_kernel(kernel, fused=layer.fused)
 
 
 def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
@@ -329,11 +330,13 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     for layer in layers(config):
         entry = synthesis[layer.name]
         if layer.up:
-            phases = prepared.get(layer.name) or _phases(params, layer)
-            x = smooth(progressive.enlarging_convolve(x, phases), taps)
+            kernel = prepared.get(layer.name)
+            if kernel is None:
+                kernel = _enlarging(params, layer)
+            x = smooth(enlarging_convolve(x, kernel), taps)
         elif layer.index:
             kernel = progressive.equalize(entry["weight"])
-            x = ops.convolve(x, kernel, padding=ops.SAME)
+            x = convolve(x, kernel, padding=SAME)
         if layer.name in noise_maps:
             strength = entry["apply_noise"]["weight"][None, None, None]
             x = x + noise_maps[layer.name][..., None] * strength

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from jaxlatent.generators import ops, steps
 from jaxlatent.generators.base import as_label, normal_codes
+from jaxlatent.generators.convolutions import SAME, transposed_phases
 from jaxlatent.generators.filters import make_filter, upsample
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.steps import Hook, Steps
@@ -208,7 +209,7 @@ def prepare(params: Params, config: Config) -> Params:
             continue
         prepared[layer.name] = {"energy": ops.kernel_energy(kernel)}
         if layer.up:
-            prepared[layer.name]["phases"] = ops.transposed_phases(kernel)
+            prepared[layer.name]["phases"] = transposed_phases(kernel)
     return {**params, "prepared": prepared}
 
 
@@ -398,7 +399,7 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             x,
             entry["weight"],
             style[layer.name],
-            padding=ops.SAME,
+            padding=SAME,
             up_taps=taps if layer.up else None,
             **prepared.get(layer.name, {}),
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxlatent.generators import ops
 from jaxlatent.generators.base import as_label
+from jaxlatent.generators.convolutions import SAME, VALID, convolve
 from jaxlatent.generators.filters import downsample, make_filter
 from jaxlatent.generators.style_mapping import (
     Draw,
@@ -185,8 +186,8 @@ def _layer(
     if down is not None:
         x = ops.downsample_convolve(x, kernel, down)
     else:
-        padding = ops.SAME if kernel.shape[0] == 3 else ops.VALID
-        x = ops.convolve(x, kernel, padding=padding)
+        padding = SAME if kernel.shape[0] == 3 else VALID
+        x = convolve(x, kernel, padding=padding)
     return ops.activate(
         x,
         params["bias"],

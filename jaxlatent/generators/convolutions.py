@@ -1,0 +1,201 @@
+"""Convolutions of images [N, H, W, C] with kernels [h, w, I, O], written to be fast.
+
+Kernels are applied as correlations. On a CPU a product of matrices runs nearer to the
+machine's limit than a convolution does, so that fewer multiplications, done as products
+of matrices, are worth more passes over memory.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxlatent.generators.filters import Padding
+
+SAME: Padding = ((1, 1), (1, 1))
+VALID: Padding = ((0, 0), (0, 0))
+
+LEAST_CHANNELS, LEAST_PIXELS = 64, 1024
+"""From where on Winograd's transforms cost less than they save, as measured."""
+
+
+def convolve(
+    x: jax.Array, kernel: jax.Array, *, padding: Padding = VALID, stride: int = 1
+) -> jax.Array:
+    """Correlate [N, H, W, I] with a kernel [h, w, I, O].
+
+    Large 3 x 3 convolutions go through `winograd_convolve` on CPUs.
+    """
+
+    def direct(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            window_strides=(stride, stride),
+            padding=padding,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    large = min(kernel.shape[2:]) >= LEAST_CHANNELS and pixels >= LEAST_PIXELS
+    if kernel.shape[:2] != (3, 3) or stride != 1 or not large:
+        return direct(x, kernel)
+
+    def saving(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return winograd_convolve(x, kernel, padding=padding)
+
+    return lax.platform_dependent(x, kernel, cpu=saving, default=direct)
+
+
+def winograd_convolve(
+    x: jax.Array, kernel: jax.Array, *, padding: Padding = SAME
+) -> jax.Array:
+    """A 3 x 3 convolution of stride 1 with four ninths of its multiplications.
+
+    Each 2 x 2 square of the output comes from 16 products of sums of a 4 x 4 square of
+    the input with sums of the kernel, where it would take 36; all squares together make
+    16 products of matrices. The sums cost a rounding or two.
+
+    Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016),
+    F(2 x 2, 3 x 3).
+    """
+    (top, bottom), (left, right) = padding
+    height = x.shape[1] + top + bottom - 2
+    width = x.shape[2] + left + right - 2
+    margins = ((0, 0), (top, bottom + height % 2), (left, right + width % 2), (0, 0))
+    x = jnp.pad(x, margins)
+    spread = [
+        column
+        for row in _split(kernel, 0)
+        for column in _split(row, 0)  # the axis of rows is gone
+    ]
+    squares = [column for row in _slide(x, 1) for column in _slide(row, 2)]
+    products = [_multiply(x, k) for x, k in zip(squares, spread, strict=True)]
+    rows = [_join(products[column::4]) for column in range(4)]
+    quarters = [
+        quarter for parity in (0, 1) for quarter in _join([row[parity] for row in rows])
+    ]
+    return interleave(quarters)[:, :height, :width]
+
+
+def enlarging_kernel(kernel: jax.Array) -> jax.Array:
+    """What `enlarging_convolve` needs of a 3 x 3 kernel; of the same shape."""
+    for axis in (0, 1):
+        first, _, last = jnp.moveaxis(kernel, axis, 0)
+        kernel = jnp.stack([first, kernel.sum(axis=axis), -last], axis=axis)
+    return kernel
+
+
+def enlarging_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A 3 x 3 convolution behind a repetition of pixels: [N, 2H, 2W, O].
+
+    Along an axis, pixel x_i and its left neighbour give the even output
+    k_0 x_(i-1) + (k_1 + k_2) x_i = k_0 (x_(i-1) - x_i) + (k_0 + k_1 + k_2) x_i, and
+    with its right neighbour the odd one, so that three products make two outputs. Along
+    both axes nine products of the small image make what takes 36 on the large one.
+
+    Args:
+        x: the small image, [N, H, W, I].
+        kernel: `enlarging_kernel` of the kernel.
+    """
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    down = padded[:, :-1] - padded[:, 1:]
+    same = padded[:, 1:-1]
+    corner = down[:, :, :-1] - down[:, :, 1:]
+    across = same[:, :, :-1] - same[:, :, 1:]
+    down = down[:, :, 1:-1]
+    centre = _multiply(x, kernel[1, 1])
+    columns = [_multiply(across[:, :, :-1], kernel[1, 0])]
+    columns.append(_multiply(across[:, :, 1:], kernel[1, 2]))
+    quarters = []
+    for row, part in ((0, slice(None, -1)), (2, slice(1, None))):
+        both = centre + _multiply(down[:, part], kernel[row, 1])
+        for column, side in ((0, slice(None, -1)), (2, slice(1, None))):
+            rest = _multiply(corner[:, part, side], kernel[row, column])
+            quarters.append(both + columns[column // 2] + rest)
+    return interleave(quarters)
+
+
+def repeat_pixels(x: jax.Array, factor: int = 2) -> jax.Array:
+    """Repeat every pixel of [N, H, W, C], `factor` times each way."""
+    count, height, width, depth = x.shape
+    tiled = jnp.broadcast_to(
+        x[:, :, None, :, None, :], (count, height, factor, width, factor, depth)
+    )
+    return tiled.reshape(count, factor * height, factor * width, depth)
+
+
+def transposed_phases(kernel: jax.Array) -> tuple[jax.Array, ...]:
+    """Split a 3 x 3 kernel for a transposed convolution of stride 2 by output parity.
+
+    Returns:
+        Kernels [2, 2, I, O], [2, 1, I, O], [1, 2, I, O] and [1, 1, I, O]: those of the
+        (even, even), (even, odd), (odd, even) and (odd, odd) output pixels.
+    """
+    even_rows = kernel[::-2]
+    odd_rows = kernel[1:2]
+    return (
+        even_rows[:, ::-2],
+        even_rows[:, 1:2],
+        odd_rows[:, ::-2],
+        odd_rows[:, 1:2],
+    )
+
+
+def transposed_convolve(x: jax.Array, phases: tuple[jax.Array, ...]) -> jax.Array:
+    """Transposed 3 x 3 convolution, stride 2: [N, H, W, I] -> [N, 2H + 1, 2W + 1, O].
+
+    Four small convolutions, one per output parity, do a quarter of the multiplications
+    of one over a zero-stuffed image, which XLA's CPU backend also runs many times
+    slower.
+    """
+    quarters = [
+        convolve(x, phase, padding=((rows - 1, rows - 1), (columns - 1, columns - 1)))
+        for phase in phases
+        for rows, columns in [phase.shape[:2]]
+    ]
+    even, across, down, both = quarters
+    across, down = _extend(across, axis=2), _extend(down, axis=1)
+    both = _extend(_extend(both, axis=2), axis=1)
+    return interleave([even, across, down, both])[:, :-1, :-1]
+
+
+def interleave(quarters: Sequence[jax.Array]) -> jax.Array:
+    """Four [N, H, W, C], by parity of row and column, as one [N, 2H, 2W, C]."""
+    count, height, width, _ = quarters[0].shape
+    rows = [jnp.stack(quarters[:2], axis=3), jnp.stack(quarters[2:], axis=3)]
+    return jnp.stack(rows, axis=2).reshape(count, 2 * height, 2 * width, -1)
+
+
+def _extend(x: jax.Array, *, axis: int) -> jax.Array:
+    """One more row or column of zeros at the end."""
+    return jnp.pad(x, [(0, int(i == axis)) for i in range(x.ndim)])
+
+
+def _multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    """[N, H, W, I] by [I, O], at every pixel."""
+    product = lax.dot(x.reshape(-1, x.shape[-1]), matrix)
+    return product.reshape(*x.shape[:-1], -1)
+
+
+def _split(kernel: jax.Array, axis: int) -> list[jax.Array]:
+    """The four sums of three taps."""
+    first, second, third = jnp.moveaxis(kernel, axis, 0)
+    ends = (first + third) / 2
+    return [first, ends + second / 2, ends - second / 2, third]
+
+
+def _slide(x: jax.Array, axis: int) -> list[jax.Array]:
+    """The four sums of four neighbours, for every second place along an axis."""
+    last = x.shape[axis] - 3
+    a, b, c, d = (
+        lax.slice_in_dim(x, start, start + last, 2, axis) for start in range(4)
+    )
+    return [a - c, b + c, c - b, b - d]
+
+
+def _join(products: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """The even and the odd output of four products."""
+    a, b, c, d = products
+    return a + b + c, b - c - d
