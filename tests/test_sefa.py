@@ -1,15 +1,12 @@
 """SeFa against closed forms and the original's recorded factorisations."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import compilations, error, golden, nhwc
+from recorded import LAYOUTS, recorded
 
-from converters import progan_genforce, stylegan2_genforce, stylegan_genforce
-from converters.plans import assemble
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import sefa as method
 from jaxlatent.methods.sefa import layer_grams, sefa
@@ -27,27 +24,6 @@ def affine(rows, layer=0, **options):
 def basis_rows(multiplicities):
     """Rows that are basis vectors e_j, each `multiplicities[j]` times."""
     return np.repeat(np.eye(len(multiplicities)), multiplicities, axis=0)
-
-
-LAYOUTS = {
-    "sefa_stylegan2_a": stylegan2_genforce,
-    "sefa_stylegan_a": stylegan_genforce,
-    "sefa_pggan_a": progan_genforce,
-}
-
-
-@functools.cache
-def recorded(name):
-    """A recorded generator, and the arrays."""
-    arrays = golden(name)
-    state = {
-        key.removeprefix("param/"): value
-        for key, value in arrays.items()
-        if key.startswith("param/")
-    }
-    file = {"generator_smooth": state}
-    plan = LAYOUTS[name].plan(file, part="generator", config=None)
-    return Generator(assemble(plan), plan.config), arrays
 
 
 def recorded_cases():

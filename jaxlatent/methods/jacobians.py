@@ -1,0 +1,266 @@
+"""The Jacobian of a generator's picture, where edits will act, and its Gram matrices.
+
+`Picture` is a generator as a function of one shift: of z, of w, of single rows of w+,
+or of every row apart. The functions of `jaxlatent.numerics.jacobian` take it as it is.
+
+Sources: Zhu et al., "Low-Rank Subspaces in GANs" (LowRankGAN, 2021), and "Region-Based
+Semantic Factorization in GANs" (ReSeFa, 2022), which compare the Gram matrices of two
+parts of the picture. Where this differs from their code, and why:
+
+- They run one backward pass for every pixel of a picture shrunk to 256 x 256 and keep
+  the Jacobian, 128 MiB for each latent. Here columns are pushed forward and the Gram
+  matrices are kept, 1 MiB each.
+- They average or add the colours of a pixel, which hides a change of hue; here colours
+  are outputs of their own, unless `channels` says otherwise.
+- They move w in all layers and then edit some of them, to which the Jacobian does not
+  apply. `layers` are the rows that move.
+- Pictures are shrunk by averaging (`resize="area"`), or as theirs by leaving pixels
+  out.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxlatent.generators.base import Generator
+from jaxlatent.numerics.jacobian import gram, tied
+from jaxlatent.parallel import place
+from jaxlatent.types import parse_layers
+
+CHANNELS = ("keep", "mean", "sum")
+RESIZING = ("area", "nearest")
+
+
+@flax.struct.dataclass(eq=False)
+class Picture:
+    """One picture of a generator as a function of a shift of its latent.
+
+    A pytree that can be called: hand it to a compiled function as an argument. Build
+    one with `picture`, which checks the choices.
+
+    Attributes:
+        generator: the generator.
+        base: the latent that is shifted, [D], or w+ [L, D].
+        label: [1] or [1, C] for class-conditional families, else None.
+        space: of the base.
+        layers: rows of w+ that a shift [D] moves together; None if the shift has the
+            base's shape.
+        size: side of the picture that comes out, None for the generator's own.
+        channels: "keep", or "mean" or "sum" over them.
+        resize: "area" or "nearest".
+        feature: the activation that comes out instead of the picture, as it is.
+    """
+
+    generator: Generator
+    base: jax.Array
+    label: jax.Array | None
+    space: str = flax.struct.field(pytree_node=False)
+    layers: tuple[int, ...] | None = flax.struct.field(pytree_node=False)
+    size: int | None = flax.struct.field(pytree_node=False)
+    channels: str = flax.struct.field(pytree_node=False)
+    resize: str = flax.struct.field(pytree_node=False)
+    feature: str | None = flax.struct.field(pytree_node=False)
+
+    @property
+    def origin(self) -> jax.Array:
+        """The shift that changes nothing: zeros of the shape that a call accepts."""
+        return jnp.zeros_like(self.base if self.layers is None else self.base[0])
+
+    def __call__(self, shift: jax.Array) -> jax.Array:
+        """Shift -> [size, size, C], without the channels where they are merged."""
+        if self.layers is None:
+            return self._draw(self.base + shift)
+        return tied(self._draw, self.base, self.layers)(shift)
+
+    def _draw(self, latent: jax.Array) -> jax.Array:
+        """What one latent makes."""
+        generator, codes = self.generator, latent[None]
+        if self.space == "z" and "w" in generator.config.spaces:
+            codes = generator.map(codes, self.label)
+        if self.feature is not None:
+            found = generator.features(codes, self.label, names=(self.feature,))
+            return found[self.feature][0]
+        image = generator.synthesize(codes, self.label)[0]
+        if self.size is not None:
+            image = shrink(image, self.size, self.resize)
+        if self.channels == "keep":
+            return image
+        return image.mean(axis=-1) if self.channels == "mean" else image.sum(axis=-1)
+
+
+def picture(
+    generator: Generator,
+    latent: jax.Array,
+    *,
+    space: str,
+    label: jax.Array | None = None,
+    layers: Sequence[int] | str | None = None,
+    size: int | None = None,
+    channels: str = "keep",
+    resize: str = "area",
+    feature: str | None = None,
+) -> Picture:
+    """The function of a shift whose Jacobian is wanted.
+
+    Args:
+        generator: the generator.
+        latent: one code: z [D], w [D] or w+ [L, D]; not truncated further.
+        space: "z", "w" or "w+".
+        label: a class, for class-conditional generators: an int, or [C].
+        layers: rows of w+ that move together, as in `parse_layers`; "all" for every
+            row. None lets the code move as a whole, and every row of a w+ by itself.
+        size: side of the reduced picture, None for the generator's own.
+        channels: "keep" them apart, or their "mean" or "sum" (LowRankGAN, ReSeFa).
+        resize: "area" averages, "nearest" leaves pixels out, as the originals.
+        feature: an activation by name, in place of the picture.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    config = generator.config
+    if space not in config.spaces or space not in ("z", "w", "w+"):
+        accepted = [known for known in ("z", "w", "w+") if known in config.spaces]
+        raise ValueError(f"space: {space!r} given; {accepted} are accepted")
+    latent = jnp.asarray(latent)
+    dim = config.z_dim if space == "z" else config.w_dim
+    shape = (config.num_layers, dim) if space == "w+" else (dim,)
+    if latent.shape != shape:
+        raise ValueError(
+            f"latent: shape {latent.shape} given; {shape} is accepted for {space}"
+        )
+    rows = None
+    if layers is not None:
+        if "w+" not in config.spaces or (space == "z" and "w" in config.spaces):
+            raise ValueError(
+                f"layers: {layers!r} given for a code in {space}; a code in w or w+ of "
+                "a generator with rows is accepted"
+            )
+        rows = parse_layers(layers, config.num_layers)
+        rows = tuple(range(config.num_layers)) if rows is None else rows
+        if latent.ndim == 1 and len(rows) == config.num_layers:
+            rows = None
+        elif latent.ndim == 1:
+            latent = generator.broadcast(latent[None])[0]
+    for name, value, accepted in (
+        ("channels", channels, CHANNELS),
+        ("resize", resize, RESIZING),
+    ):
+        if value not in accepted:
+            raise ValueError(f"{name}: {value!r} given; one of {accepted} is accepted")
+    if feature is not None and feature not in generator.feature_names:
+        raise ValueError(
+            f"feature: {feature!r} given; one of {generator.feature_names} is accepted"
+        )
+    made = Picture(
+        generator=generator,
+        base=latent,
+        label=None if label is None else jnp.asarray(label)[None],
+        space=space,
+        layers=rows,
+        size=None,
+        channels="keep",
+        resize=resize,
+        feature=feature,
+    )
+    if feature is not None:
+        return made
+    whole = jax.eval_shape(made, made.origin).shape
+    if size is not None and not 1 <= size <= min(whole[:2]):
+        raise ValueError(
+            f"size: {size} given; 1 to {min(whole[:2])} is accepted for pictures of "
+            f"{whole[0]} x {whole[1]}"
+        )
+    return made.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        size=size, channels=channels
+    )
+
+
+def region_grams(
+    given: Picture,
+    masks: np.ndarray,
+    *,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+    store: bool | None = None,
+    precision: str = "highest",
+) -> np.ndarray:
+    """Gram matrices of regions of one picture and of what lies around them.
+
+    Source: LowRankGAN, section 3.2: M = J^T J / P over the P outputs of a region.
+    Compiled; neither another latent nor other weights compile it again.
+
+    Args:
+        given: see `picture`; prepare its generator first where there are many calls.
+        masks: [R, size, size] weights from 0 to 1 of the pixels of R regions.
+        chunk: tangents at a time.
+        mesh: devices among which the columns are divided, None for one.
+        store: keep the columns; see `jaxlatent.numerics.jacobian.gram`.
+        precision: of products and convolutions, as for `jax.default_matmul_precision`.
+
+    Returns:
+        [R, 2, D, D] float32 on the host, symmetric: region and rest, each over its own
+        P. D is the number of entries of a shift.
+
+    Raises:
+        ValueError: for masks of another size, or a region that is empty or everything.
+    """
+    masks = np.asarray(masks, np.float32)
+    output = jax.eval_shape(given, given.origin).shape
+    if masks.ndim != 3 or masks.shape[1:] != output[:2]:
+        raise ValueError(
+            f"masks: shape {masks.shape} given; [R, {output[0]}, {output[1]}] is "
+            "accepted"
+        )
+    pairs = np.stack([masks, 1 - masks], axis=1)
+    counts = pairs.sum(axis=(2, 3), dtype=np.float64) * np.prod(output[2:])
+    if not (counts > 0).all():
+        first = int(np.argwhere(counts <= 0)[0, 0])
+        raise ValueError(f"masks: region {first} is empty, or nothing lies outside it")
+    weights = pairs.reshape(-1, *pairs.shape[2:], *(1,) * (len(output) - 2))
+    if mesh is not None:
+        given, weights = place((given, weights), mesh)
+    with jax.default_matmul_precision(precision):
+        found = _gram(given, weights, chunk=chunk, mesh=mesh, store=store)
+    grams = np.asarray(found, np.float64).reshape(*counts.shape, *found.shape[1:])
+    grams = (grams + grams.swapaxes(2, 3)) / (2 * counts[..., None, None])
+    return grams.astype(np.float32)
+
+
+def shrink(image: jax.Array, size: int, resize: str = "area") -> jax.Array:
+    """[H, W, C] -> [size, size, C].
+
+    "area" averages what falls into a pixel, shares of pixels included; "nearest" takes
+    pixel floor(i * H / size), as PyTorch's interpolation.
+    """
+    for axis in (0, 1):
+        length = image.shape[axis]
+        if length == size:
+            continue
+        if resize == "nearest":
+            image = jnp.take(image, np.arange(size) * length // size, axis=axis)
+        elif length % size == 0:
+            shape = (*image.shape[:axis], size, -1, *image.shape[axis + 1 :])
+            image = image.reshape(shape).mean(axis=axis + 1)
+        else:
+            shares = jnp.asarray(_shares(length, size), image.dtype)
+            image = jnp.moveaxis(jnp.tensordot(shares, image, (1, axis)), 0, axis)
+    return image
+
+
+def _shares(length: int, size: int) -> np.ndarray:
+    """[size, length]: which part of a new pixel each old one fills."""
+    edges = np.arange(size + 1)[:, None] * length / size
+    before = np.clip(edges - np.arange(length)[None], 0, 1)
+    return (before[1:] - before[:-1]) * size / length
+
+
+def _picture_gram(given: Picture, weights: jax.Array, **options: Any) -> jax.Array:
+    return gram(given, given.origin, weights=weights, **options)
+
+
+_gram = jax.jit(_picture_gram, static_argnames=("chunk", "mesh", "store"))

@@ -1,0 +1,118 @@
+"""Second-order tools of a latent space: what a function's Jacobian says of distances.
+
+A function f from latents to pictures (or features of them) pulls the Euclidean metric
+of its output back to the latent: a small step v at z changes the output by
+sqrt(v^T G v), where G = J^T J is `metric`. Source: Arvanitidis, Hansen and Hauberg,
+"Latent Space Oddity" (2018); Shao, Kumar and Fletcher, "The Riemannian Geometry of Deep
+Generative Models" (2018).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from jaxlatent.numerics.jacobian import Function
+from jaxlatent.numerics.jacobian import gram as metric
+
+__all__ = ["Geodesic", "effective_rank", "geodesic", "metric", "path_length"]
+
+
+def path_length(f: Function, path: jax.Array) -> jax.Array:
+    """Length in the output of a path [T, *latent] of T points: a sum of chords.
+
+    Chords are never longer than the curve; the error falls with the square of their
+    number.
+    """
+    return jnp.sum(jnp.sqrt(jnp.maximum(_chords(f, path), 0)))
+
+
+def effective_rank(gram: jax.Array) -> jax.Array:
+    """exp of the entropy of the eigenvalues' shares; [..., D, D] -> [...].
+
+    Between 1, where all change is along one direction, and D, where every direction
+    changes the output as much. Source: Roy and Vetterli, "The effective rank" (2007),
+    of the squared singular values.
+    """
+    values = jnp.maximum(jnp.linalg.eigvalsh(gram), 0)
+    share = values / values.sum(axis=-1, keepdims=True)
+    return jnp.exp(jnp.sum(jax.scipy.special.entr(share), axis=-1))
+
+
+class Geodesic(NamedTuple):
+    """A shortest path between two latents.
+
+    Attributes:
+        path: [T, *latent], evenly spaced in the output.
+        length: its `path_length`.
+        gradient: norm of the energy's gradient at the end; small once converged.
+    """
+
+    path: jax.Array
+    length: jax.Array
+    gradient: jax.Array
+
+
+def geodesic(
+    f: Function,
+    start: jax.Array,
+    stop: jax.Array,
+    *,
+    num: int = 16,
+    steps: int = 100,
+) -> Geodesic:
+    """The curve of least energy in the output between two latents, by L-BFGS.
+
+    Minimises the sum of squared chords over the inner points, from the straight line
+    on; its minimum has least length and even spacing.
+
+    Args:
+        f: the function of one latent.
+        start: first point, of any shape.
+        stop: last point.
+        num: points, ends included; 3 or more.
+        steps: of the optimiser, each a few runs of `f` on all points.
+
+    Raises:
+        ValueError: for too few points or ends of different shapes.
+    """
+    if num < 3 or start.shape != stop.shape:
+        raise ValueError(
+            f"num: {num} given for ends of shapes {start.shape} and {stop.shape}; 3 or "
+            "more and equal shapes are accepted"
+        )
+    along = jnp.linspace(0, 1, num, dtype=start.dtype)[1:-1]
+    along = along.reshape(-1, *(1,) * start.ndim)
+    inner = start[None] + along * (stop - start)[None]
+
+    def whole(inner: jax.Array) -> jax.Array:
+        return jnp.concatenate([start[None], inner, stop[None]])
+
+    def energy(inner: jax.Array) -> jax.Array:
+        return jnp.sum(_chords(f, whole(inner))) * (num - 1) / 2
+
+    optimizer: Any = optax.lbfgs()
+    value_and_grad = optax.value_and_grad_from_state(energy)
+
+    def step(state: Any, _: None) -> tuple[Any, None]:
+        inner, memory = state
+        value, gradient = value_and_grad(inner, state=memory)
+        update, memory = optimizer.update(
+            gradient, memory, inner, value=value, grad=gradient, value_fn=energy
+        )
+        return (optax.apply_updates(inner, update), memory), None
+
+    (inner, _), _ = lax.scan(step, (inner, optimizer.init(inner)), length=steps)
+    path = whole(inner)
+    return Geodesic(
+        path, path_length(f, path), jnp.linalg.norm(jax.grad(energy)(inner))
+    )
+
+
+def _chords(f: Function, path: jax.Array) -> jax.Array:
+    """Squared distances in the output between neighbours, [T - 1]."""
+    outputs = jax.vmap(f)(path)
+    steps = (outputs[1:] - outputs[:-1]).reshape(path.shape[0] - 1, -1)
+    return jnp.sum(jnp.square(steps), axis=1)

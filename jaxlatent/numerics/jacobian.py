@@ -1,0 +1,465 @@
+"""Jacobians and Gram matrices J^T diag(m) J of any function of a latent.
+
+A generator has few inputs and many outputs, so forward mode is the cheap one: the
+function is linearised once and its columns are pushed through, `chunk` tangents at a
+time, all of them sharing the weights. One column costs about one more run of the
+function, where reverse mode needs one backward pass for every output.
+
+Every function here is pure and can be transformed; none compiles anything by itself. A
+network should be run under `jit`, and where `f` is a pytree that can be called (a
+`jax.tree_util.Partial`, or `jaxlatent.methods.jacobians.Picture`) it can be an argument
+of the compiled function, so that neither new latents nor new weights compile again:
+
+    compiled = jax.jit(gram, static_argnames=("chunk", "mesh", "store"))
+    compiled(Partial(synthesize, generator), w)
+
+Memory under `jit` is m0 + m1 * chunk. m0 is what the linearisation keeps (about the
+activations of one run) and, if the columns are stored, those; m1 is what one tangent
+needs on its way, about the largest activations of one run.
+
+With a `mesh`, the columns are divided among all its devices. Products with the Gram
+matrix need no communication at all; where columns are stored, they are gathered once.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxlatent.numerics.moments import product
+
+Function = Callable[[jax.Array], jax.Array]
+"""`latent -> array`, both of any shape; a pytree or a plain function."""
+
+STORED_BYTES = 2**30
+"""Columns that take more than this are not stored unless `store` says so."""
+
+
+def columns(
+    f: Function, latent: jax.Array, *, chunk: int = 8, mesh: Mesh | None = None
+) -> jax.Array:
+    """The columns of the Jacobian of `f`, one for every entry of the latent.
+
+    Args:
+        f: the function, with an output of shape [...].
+        latent: where, of any shape with D entries.
+        chunk: tangents at a time.
+        mesh: devices among which the columns are divided, None for one.
+
+    Returns:
+        [D, ...]; row i is the derivative along entry i.
+
+    Raises:
+        ValueError: for a chunk below one or a latent that is not floating.
+    """
+    run = partial(_push, chunk=_checked(chunk, latent))
+    return _divided(run, mesh, (f, latent), _identity(latent, mesh))[: latent.size]
+
+
+def jacobian(
+    f: Function, latent: jax.Array, *, chunk: int = 8, mesh: Mesh | None = None
+) -> jax.Array:
+    """The Jacobian in full, [..., *latent.shape], as `jax.jacfwd` has it.
+
+    The arguments are those of `columns`.
+    """
+    rows = columns(f, latent, chunk=chunk, mesh=mesh)
+    return jnp.moveaxis(rows, 0, -1).reshape(*rows.shape[1:], *latent.shape)
+
+
+def gram(
+    f: Function,
+    latent: jax.Array,
+    *,
+    weights: jax.Array | None = None,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+    store: bool | None = None,
+) -> jax.Array:
+    """J^T diag(m) J of `f` at a latent, for one or many weights m of the outputs.
+
+    Args:
+        f: the function, with an output of shape [...].
+        latent: where, of any shape with D entries.
+        weights: m, which broadcasts to the output's shape; with one axis more, R of
+            them at the cost of one. None for ones.
+        chunk: tangents at a time.
+        mesh: devices among which the columns are divided, None for one.
+        store: keep all columns, D times the output's size, and multiply them: one
+            forward pass for each. Otherwise they are never kept, and row i of the
+            matrix is J^T (m * (J e_i)): one more backward pass for each of them and
+            each weight. None stores up to `STORED_BYTES`.
+
+    Returns:
+        [D, D], or [R, D, D]; symmetric up to rounding.
+
+    Raises:
+        ValueError: for weights of another shape, a chunk below one, or a latent that is
+            not floating.
+    """
+    chunk = _checked(chunk, latent)
+    masks, many = _masks(f, latent, weights)
+    if store is None:
+        store = latent.size * _output(f, latent).size * masks.itemsize <= STORED_BYTES
+    basis = _identity(latent, mesh)
+    if store:
+        axes = None if mesh is None else mesh.axis_names
+        run = partial(_stored_rows, chunk=chunk, axes=axes)
+    else:
+        run = partial(_product_rows, chunk=chunk)
+    rows = _divided(run, mesh, (f, latent, masks), basis)[: latent.size]
+    found = jnp.moveaxis(rows[..., : latent.size], 1, 0)
+    return found if many else found[0]
+
+
+def grams(
+    f: Function, latents: jax.Array, *, average: bool = False, **options: Any
+) -> jax.Array:
+    """`gram` at each of N latents in turn, [N, ...], or its average over them.
+
+    Args:
+        f: the function of one latent.
+        latents: [N, *shape of one].
+        average: keep the mean alone.
+        options: of `gram`.
+    """
+    if not average:
+        return lax.map(lambda latent: gram(f, latent, **options), latents)
+
+    def add(total: jax.Array, latent: jax.Array) -> tuple[jax.Array, None]:
+        return total + gram(f, latent, **options), None
+
+    shape = jax.eval_shape(lambda latent: gram(f, latent, **options), latents[0])
+    total, _ = lax.scan(add, jnp.zeros(shape.shape, shape.dtype), latents)
+    return total / latents.shape[0]
+
+
+def products(
+    f: Function,
+    latent: jax.Array,
+    vectors: jax.Array,
+    *,
+    weights: jax.Array | None = None,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+) -> jax.Array:
+    """J^T diag(m) J v for vectors [K, D], without the matrix: [K, D], or [R, K, D].
+
+    One forward and one backward pass for each vector; see `gram` for the arguments.
+    """
+    run = partial(_product_rows, chunk=_checked(chunk, latent))
+    masks, many = _masks(f, latent, weights)
+    count = vectors.shape[0]
+    padded = _padded(vectors, 1 if mesh is None else mesh.size)
+    rows = _divided(run, mesh, (f, latent, masks), padded)[:count]
+    rows = jnp.moveaxis(rows, 1, 0)
+    return rows if many else rows[0]
+
+
+def pushforward(
+    f: Function, latent: jax.Array, vectors: jax.Array, *, chunk: int = 8
+) -> jax.Array:
+    """J v for vectors [K, D]: [K, ...], each the output's shape."""
+    return _push(f, latent, vectors, chunk=_checked(chunk, latent))
+
+
+def pullback(
+    f: Function, latent: jax.Array, cotangents: jax.Array, *, chunk: int = 8
+) -> jax.Array:
+    """J^T u for cotangents [K, ...] of the output's shape: [K, D]."""
+    _, transpose = jax.vjp(f, latent)
+    return _chunked(
+        lambda part: jax.vmap(lambda u: transpose(u)[0].reshape(-1))(part),
+        cotangents,
+        _checked(chunk, latent),
+    )
+
+
+class Leading(NamedTuple):
+    """Leading eigenvectors of J^T diag(m) J.
+
+    Attributes:
+        values: [k], descending; the squares of the singular values of sqrt(m) J.
+        vectors: [k, D], orthonormal rows, the largest entry of each positive.
+        residuals: [k], the norms of J^T diag(m) J v - value v.
+    """
+
+    values: jax.Array
+    vectors: jax.Array
+    residuals: jax.Array
+
+
+def top(
+    f: Function,
+    latent: jax.Array,
+    k: int,
+    *,
+    key: jax.Array,
+    weights: jax.Array | None = None,
+    oversample: int = 10,
+    depth: int = 3,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+) -> Leading:
+    """Leading right singular vectors of sqrt(m) J, without the Gram matrix.
+
+    Block Krylov iteration (Musco and Musco, "Randomized Block Krylov Methods for
+    Stronger and Faster Approximate Singular Value Decomposition", 2015): the products
+    of a random block with the first `depth` powers of the matrix, and the best vectors
+    of what they span. It costs (depth + 1) * (k + oversample) `products`, so it pays
+    where that is well below D.
+
+    Args:
+        f: the function.
+        latent: where, of any shape with D entries.
+        k: how many vectors.
+        key: for the random block.
+        weights: m, one set of them; see `gram`.
+        oversample: how many vectors more than k a block has.
+        depth: how many powers; fewer are taken where D is too small for them.
+        chunk: tangents at a time.
+        mesh: devices among which a block is divided, None for one.
+
+    Raises:
+        ValueError: for k outside 1 to D, or many sets of weights.
+    """
+    size = latent.size
+    if not 1 <= k <= size:
+        raise ValueError(f"k: {k} given; 1 to {size} is accepted")
+    block = min(k + oversample, size)
+    levels = min(depth + 1, size // block)
+    if _masks(f, latent, weights)[1]:
+        raise ValueError("weights: many sets given; one is accepted")
+
+    def apply(vectors: jax.Array) -> jax.Array:
+        return products(f, latent, vectors, weights=weights, chunk=chunk, mesh=mesh)
+
+    def step(state: Any, level: jax.Array) -> tuple[Any, None]:
+        basis, images, vectors = state
+        found = apply(vectors)
+        basis = basis.at[level].set(vectors)
+        images = images.at[level].set(found)
+        flat = basis.reshape(-1, size)
+        # where nothing new is left, the first pass yields rounding, the second repairs
+        for _ in range(2):
+            rest = found - product(product(found, flat.T), flat)
+            found = jnp.linalg.qr(rest.T)[0].T
+        return (basis, images, found), None
+
+    start = jax.random.normal(key, (size, block), latent.dtype)
+    empty = jnp.zeros((levels, block, size), latent.dtype)
+    state = (empty, empty, jnp.linalg.qr(start)[0].T)
+    (basis, images, _), _ = lax.scan(step, state, jnp.arange(levels))
+    basis, images = basis.reshape(-1, size), images.reshape(-1, size)
+    small = product(basis, images.T)
+    values, turn = jnp.linalg.eigh((small + small.T) / 2)
+    values, turn = values[::-1][:k], turn.T[::-1][:k]
+    vectors = product(turn, basis)
+    residuals = jnp.linalg.norm(
+        product(turn, images) - values[:, None] * vectors, axis=1
+    )
+    peak = jnp.argmax(jnp.abs(vectors), axis=1)
+    sign = jnp.sign(jnp.take_along_axis(vectors, peak[:, None], axis=1))
+    return Leading(values, vectors * sign, residuals)
+
+
+class Estimate(NamedTuple):
+    """A mean over random probes, and the standard error of that mean."""
+
+    value: jax.Array
+    error: jax.Array
+
+
+def trace(
+    f: Function,
+    latent: jax.Array,
+    num: int,
+    *,
+    key: jax.Array,
+    weights: jax.Array | None = None,
+    chunk: int = 8,
+) -> Estimate:
+    """Hutchinson's estimate of the trace of J^T diag(m) J, from `num` >= 2 columns.
+
+    The mean of ||sqrt(m) J v||^2 over random signs v; probe i uses fold_in(key, i).
+
+    Returns:
+        Scalars, or [R] for R sets of weights; see `gram`.
+    """
+    if num < 2:
+        raise ValueError(f"num: {num} given; 2 or more probes are accepted")
+    masks, many = _masks(f, latent, weights)
+    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(num))
+    signs = jax.vmap(lambda one: jax.random.rademacher(one, latent.shape))(keys)
+    linear = jax.linearize(f, latent)[1]
+
+    def square(sign: jax.Array) -> jax.Array:
+        pushed = jnp.square(linear(sign.astype(latent.dtype)))
+        return jnp.sum(masks * pushed[None], axis=range(1, masks.ndim))
+
+    found = _chunked(jax.vmap(square), signs, _checked(chunk, latent))
+    mean = found.mean(axis=0)
+    spread = jnp.sqrt(jnp.sum(jnp.square(found - mean[None]), axis=0) / (num - 1) / num)
+    return Estimate(*((mean, spread) if many else (mean[0], spread[0])))
+
+
+def tied(f: Function, latent: jax.Array, rows: Sequence[int]) -> Function:
+    """`f` as a function of one shift [D] that moves several rows of a latent [L, D].
+
+    Its Jacobian at zeros is that of moving these rows together, the others held.
+
+    Raises:
+        ValueError: for a row that does not exist, or a latent without rows.
+    """
+    if latent.ndim != 2 or not rows or not 0 <= min(rows) <= max(rows) < len(latent):
+        raise ValueError(
+            f"rows: {tuple(rows)} given for a latent of shape {latent.shape}; rows of "
+            "an [L, D] are accepted"
+        )
+    moved = jnp.asarray(np.isin(np.arange(len(latent)), rows), latent.dtype)
+    return lambda shift: f(latent + moved[:, None] * shift[None])
+
+
+def _checked(chunk: int, latent: jax.Array) -> int:
+    if chunk < 1:
+        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
+    if not jnp.issubdtype(latent.dtype, jnp.floating):
+        raise ValueError(f"latent: {latent.dtype} given; a floating one is needed")
+    return chunk
+
+
+def _output(f: Function, latent: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.eval_shape(f, latent)
+
+
+def _masks(
+    f: Function, latent: jax.Array, weights: jax.Array | None
+) -> tuple[jax.Array, bool]:
+    """Weights with an axis in front, of axes that broadcast; whether there are many."""
+    output = _output(f, latent)
+    if weights is None:
+        return jnp.ones((1,) * (len(output.shape) + 1), output.dtype), False
+    weights = jnp.asarray(weights, output.dtype)
+    many = weights.ndim == len(output.shape) + 1
+    shape = weights.shape[1:] if many else weights.shape
+    fits = len(shape) == len(output.shape) and all(
+        here in (1, there) for here, there in zip(shape, output.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"weights: shape {weights.shape} given; {output.shape}, or as many axes of "
+            "which some are 1, or one axis more in front, is accepted"
+        )
+    return (weights if many else weights[None]), many
+
+
+def _padded(rows: jax.Array, multiple: int) -> jax.Array:
+    """Rows of zeros at the end, so that their number is a multiple."""
+    missing = -rows.shape[0] % multiple
+    return jnp.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+
+
+def _identity(latent: jax.Array, mesh: Mesh | None) -> jax.Array:
+    identity = jnp.eye(latent.size, dtype=latent.dtype)
+    return _padded(identity, 1 if mesh is None else mesh.size)
+
+
+def _chunked(
+    call: Callable[[jax.Array], jax.Array], rows: jax.Array, chunk: int
+) -> jax.Array:
+    """`call` on `chunk` rows at a time; one compilation serves all."""
+    count = rows.shape[0]
+    size = math.ceil(count / math.ceil(count / chunk))
+    padded = _padded(rows, size)
+    if padded.shape[0] == size:
+        return call(padded)[:count]
+    found = lax.map(call, padded.reshape(-1, size, *rows.shape[1:]))
+    return found.reshape(-1, *found.shape[2:])[:count]
+
+
+def _push(
+    f: Function, latent: jax.Array, vectors: jax.Array, *, chunk: int
+) -> jax.Array:
+    """J v of vectors [B, D]: [B, ...]."""
+    linear = jax.linearize(f, latent)[1]
+    tangents = vectors.reshape(-1, *latent.shape)
+    return _chunked(jax.vmap(linear), tangents, chunk)
+
+
+def _product_rows(
+    f: Function,
+    latent: jax.Array,
+    masks: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+) -> jax.Array:
+    """J^T diag(m) J v of vectors [B, D] under masks [R, ...]: [B, R, D]."""
+    linear = jax.linearize(f, latent)[1]
+    transpose = jax.linear_transpose(linear, latent)
+
+    def rows(vector: jax.Array) -> jax.Array:
+        pushed = linear(vector)
+        return jax.vmap(lambda mask: transpose(mask * pushed)[0].reshape(-1))(masks)
+
+    return _chunked(jax.vmap(rows), vectors.reshape(-1, *latent.shape), chunk)
+
+
+def _stored_rows(
+    f: Function,
+    latent: jax.Array,
+    masks: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    axes: tuple[str, ...] | None,
+) -> jax.Array:
+    """Rows of J^T diag(m) J for basis vectors [B, D], from stored columns: [B, R, D].
+
+    With mesh axes, B is one device's share and the result has a column for every
+    basis vector of all devices.
+    """
+    mine = _push(f, latent, vectors, chunk=chunk)
+    every = mine if axes is None else lax.all_gather(mine, axes, tiled=True)
+    every = every.reshape(every.shape[0], -1)
+
+    def rows(mask: jax.Array) -> jax.Array:
+        weighted = (mask[None] * mine).reshape(mine.shape[0], -1)
+        return product(weighted, every.T)
+
+    # one after another: each needs a weighted copy of the columns
+    return jnp.moveaxis(lax.map(rows, masks), 0, 1)
+
+
+def _divided(
+    run: Callable[..., jax.Array],
+    mesh: Mesh | None,
+    given: tuple[Any, ...],
+    vectors: jax.Array,
+) -> jax.Array:
+    """`run(*given, vectors)`, each device of the mesh with its share of the vectors."""
+    if mesh is None:
+        return run(*given, vectors)
+    f, *arrays = given
+    leaves, build = jax.tree.flatten(f)
+    # a plain function is a leaf of its own and cannot be an argument
+    held = len(leaves) == 1 and leaves[0] is f
+    spec = PartitionSpec(mesh.axis_names)
+
+    def share(leaves: Any, arrays: Any, vectors: jax.Array) -> jax.Array:
+        function = f if held else jax.tree.unflatten(build, leaves)
+        return run(function, *arrays, vectors)
+
+    return jax.shard_map(
+        share,
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec(), spec),
+        out_specs=spec,
+        check_vma=False,  # the primal is the same everywhere, its tangents are not
+    )([] if held else leaves, arrays, vectors)

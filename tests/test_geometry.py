@@ -1,0 +1,56 @@
+"""Distances in the output: polar coordinates, whose geometry is the plane's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlatent.numerics.geometry import (
+    effective_rank,
+    geodesic,
+    metric,
+    path_length,
+)
+
+
+def polar(point):
+    return point[0] * jnp.stack([jnp.cos(point[1]), jnp.sin(point[1])])
+
+
+def test_the_metric_of_polar_coordinates():
+    found = metric(polar, jnp.asarray([2.0, 0.7]))
+    np.testing.assert_allclose(found, [[1, 0], [0, 4]], atol=1e-6)
+
+
+def test_the_length_of_an_arc():
+    angles = jnp.linspace(0, 1.5, 400)
+    path = jnp.stack([jnp.full(400, 2.0), angles], axis=1)
+    assert float(path_length(polar, path)) == pytest.approx(3, rel=1e-5)
+
+
+def test_a_geodesic_is_the_chord():
+    start, stop = jnp.asarray([1.0, 0.0]), jnp.asarray([1.0, 2.0])
+    straight = jnp.linspace(start, stop, 17)
+    found = jax.jit(lambda: geodesic(polar, start, stop, num=17, steps=60))()
+    chord = 2 * np.sin(1)
+    assert float(path_length(polar, straight)) > 1.15 * chord
+    assert float(found.length) == pytest.approx(chord, rel=1e-4)
+    assert float(found.gradient) < 1e-2
+    points = np.asarray(jax.vmap(polar)(found.path))
+    ends = np.asarray([polar(start), polar(stop)])
+    even = ends[0] + np.linspace(0, 1, 17)[:, None] * (ends[1] - ends[0])
+    np.testing.assert_allclose(points, even, atol=3e-3)
+
+
+def test_the_effective_rank_of_equal_eigenvalues_counts_them():
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))
+    values = np.stack([[1, 1, 1, 0, 0, 0], [7, 0, 0, 0, 0, 0]]).astype(np.float32)
+    grams = np.einsum("ij,nj,kj->nik", turn, values, turn)
+    np.testing.assert_allclose(effective_rank(jnp.asarray(grams)), [3, 1], rtol=1e-3)
+
+
+def test_ends_that_do_not_fit():
+    with pytest.raises(ValueError, match="num: 2 given"):
+        geodesic(polar, jnp.zeros(2), jnp.ones(2), num=2)
+    with pytest.raises(ValueError, match="equal shapes"):
+        geodesic(polar, jnp.zeros(2), jnp.ones(3))

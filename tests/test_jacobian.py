@@ -1,0 +1,257 @@
+"""Columns, Gram matrices and their leading vectors against `jax.jacfwd`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import compilations, error
+from jax.tree_util import Partial
+
+from jaxlatent.numerics import jacobian as numerics
+from jaxlatent.numerics.jacobian import gram, grams, products, top, trace
+from jaxlatent.parallel import mesh
+
+RNG = np.random.default_rng(0)
+
+
+def weights(size, outputs=(4, 3, 2)):
+    count = int(np.prod(outputs))
+    first = RNG.normal(size=(size, 16)) / np.sqrt(size)
+    return {
+        "first": jnp.asarray(first, jnp.float32),
+        "last": jnp.asarray(RNG.normal(size=(16, count)) / 4, jnp.float32),
+        "shape": outputs,
+    }
+
+
+def network(params, latent):
+    hidden = jnp.tanh(latent.reshape(-1) @ params["first"])
+    return (hidden @ params["last"]).reshape(4, 3, 2)
+
+
+def made(size):
+    params = weights(size)
+    params.pop("shape")
+    return Partial(network, params), jnp.asarray(RNG.normal(size=size), jnp.float32)
+
+
+def dense(f, latent, masks=None):
+    """The definition: rows of the full Jacobian, in float64."""
+    rows = np.asarray(jax.jacfwd(f)(latent), np.float64).reshape(-1, latent.size)
+    if masks is None:
+        return rows.T @ rows
+    masks = np.broadcast_to(masks, (len(masks), 4, 3, 2)).reshape(len(masks), -1)
+    return np.stack([rows.T @ (mask[:, None] * rows) for mask in masks])
+
+
+def apart(ours, expected):
+    return np.linalg.norm(np.asarray(ours) - expected) / np.linalg.norm(expected)
+
+
+compiled = jax.jit(gram, static_argnames=("chunk", "mesh", "store"))
+MASKS = np.abs(RNG.normal(size=(3, 4, 3, 1))).astype(np.float32)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_columns_are_those_of_forward_mode(chunk):
+    f, latent = made(7)
+    expected = np.asarray(jax.jacfwd(f)(latent))
+    columns = jax.jit(numerics.columns, static_argnames="chunk")
+    assert error(columns(f, latent, chunk=chunk), np.moveaxis(expected, -1, 0)) < 1e-6
+    assert error(numerics.jacobian(f, latent, chunk=chunk), expected) < 1e-6
+
+
+def test_a_latent_of_rows_has_a_column_for_every_entry():
+    f, latent = made(6)
+    rows = latent.reshape(2, 3)
+    expected = np.asarray(jax.jacfwd(f)(rows))
+    assert expected.shape == (4, 3, 2, 2, 3)
+    assert error(numerics.jacobian(f, rows, chunk=4), expected) < 1e-6
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize(
+    ("devices", "size", "chunk"),
+    [
+        (None, 30, 1),
+        (None, 30, 7),
+        (None, 1, 8),
+        (1, 7, 3),
+        (2, 30, 4),
+        (4, 32, 32),
+        (8, 7, 1),
+        (8, 30, 2),
+    ],
+)
+def test_no_chunk_and_no_number_of_devices_changes_a_gram(devices, size, chunk, store):
+    f, latent = made(size)
+    place = None if devices is None else mesh(devices)
+    ours = compiled(f, latent, weights=MASKS, chunk=chunk, mesh=place, store=store)
+    assert ours.shape == (3, size, size)
+    assert apart(ours, dense(f, latent, MASKS)) < 1e-6
+    assert apart(np.swapaxes(ours, 1, 2), ours) < 1e-6
+
+
+def test_one_set_of_weights_and_none():
+    f, latent = made(5)
+    assert apart(gram(f, latent), dense(f, latent)) < 1e-6
+    whole = np.ones((4, 3, 2), np.float32)
+    assert gram(f, latent, weights=whole[:1, :1, :1]).shape == (5, 5)
+    assert apart(gram(f, latent, weights=whole), dense(f, latent)) < 1e-6
+
+
+def test_many_latents_and_their_average():
+    f, _ = made(5)
+    latents = jnp.asarray(RNG.normal(size=(3, 5)), jnp.float32)
+    expected = np.stack([dense(f, latent) for latent in latents])
+    assert apart(grams(f, latents, chunk=2), expected) < 1e-6
+    assert apart(grams(f, latents, average=True, chunk=2), expected.mean(axis=0)) < 1e-6
+
+
+def test_operators_are_adjoint_and_make_the_products():
+    f, latent = made(9)
+    vectors = jnp.asarray(RNG.normal(size=(5, 9)), jnp.float32)
+    pushed = numerics.pushforward(f, latent, vectors, chunk=2)
+    jacobian = np.asarray(jax.jacfwd(f)(latent), np.float64).reshape(-1, 9)
+    assert apart(pushed.reshape(5, -1), vectors @ jacobian.T) < 1e-6
+    back = numerics.pullback(f, latent, pushed, chunk=3)
+    expected = np.asarray(vectors, np.float64) @ dense(f, latent)
+    assert apart(back, expected) < 1e-6
+    assert apart(products(f, latent, vectors, chunk=2), expected) < 1e-6
+    assert apart(products(f, latent, vectors, mesh=mesh(4)), expected) < 1e-6
+    many = products(f, latent, vectors, weights=MASKS)
+    assert apart(many, np.asarray(vectors) @ dense(f, latent, MASKS)) < 1e-6
+
+
+def test_a_plain_function_can_be_divided_too():
+    f, latent = made(5)
+    ours = gram(lambda z: f(z), latent, mesh=mesh(2), store=False)
+    assert apart(ours, dense(f, latent)) < 1e-6
+
+
+def test_products_need_no_communication():
+    f, latent = made(8)
+
+    def text(store):
+        lowered = compiled.lower(f, latent, mesh=mesh(8), store=store)
+        return lowered.compile().as_text()
+
+    words = ("all-gather", "all-reduce", "all-to-all", "collective-permute")
+    assert not any(word in text(False) for word in words)
+    assert "all-gather" in text(True)
+
+
+def test_neither_latents_nor_weights_compile_again():
+    f, latent = made(6)
+    other, moved = made(6)
+    compiled(f, latent, chunk=2)
+    with compilations() as count:
+        compiled(other, moved, chunk=2)
+    assert count() == 0
+
+
+def test_leading_vectors_without_the_matrix():
+    rng = np.random.default_rng(1)
+    left, _ = np.linalg.qr(rng.normal(size=(200, 60)))
+    right, _ = np.linalg.qr(rng.normal(size=(60, 60)))
+    scale = 0.8 ** np.arange(60)
+    matrix = jnp.asarray(left * scale @ right.T, jnp.float32)
+    found = jax.jit(
+        lambda: top(lambda z: matrix @ z, jnp.zeros(60), 4, key=jax.random.key(0))
+    )()
+    np.testing.assert_allclose(found.values, scale[:4] ** 2, rtol=1e-5)
+    cosines = np.abs(np.sum(found.vectors * right.T[:4], axis=1))
+    assert cosines.min() > 1 - 1e-5
+    assert found.residuals.max() < 1e-5
+    assert (np.abs(found.vectors).max(axis=1) == found.vectors.max(axis=1)).all()
+
+
+def test_leading_vectors_of_a_range_that_is_smaller():
+    matrix = jnp.asarray(RNG.normal(size=(2, 40)), jnp.float32)
+    found = top(lambda z: matrix @ z, jnp.zeros(40), 5, key=jax.random.key(0))
+    expected = np.linalg.svd(matrix, compute_uv=False) ** 2
+    np.testing.assert_allclose(found.values[:2], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.values[2:], 0, atol=1e-4)
+    products = np.asarray(found.vectors @ found.vectors.T)
+    np.testing.assert_allclose(products, np.eye(5), atol=1e-5)
+
+
+def test_leading_vectors_of_a_small_latent_under_weights():
+    f, latent = made(6)
+    found = top(f, latent, 6, key=jax.random.key(0), weights=MASKS[0])
+    values = np.linalg.eigvalsh(dense(f, latent, MASKS[:1])[0])[::-1]
+    np.testing.assert_allclose(found.values, values, rtol=1e-4, atol=1e-6)
+
+
+def test_the_trace_of_orthogonal_columns_is_exact():
+    scale = jnp.arange(1.0, 6)
+    estimate = trace(lambda z: scale * z, jnp.zeros(5), 3, key=jax.random.key(0))
+    assert float(estimate.value) == pytest.approx(55)
+    assert float(estimate.error) == 0
+
+
+def test_a_trace_lies_within_its_error():
+    f, latent = made(12)
+    found = trace(f, latent, 400, key=jax.random.key(2), weights=MASKS, chunk=16)
+    expected = np.trace(dense(f, latent, MASKS), axis1=1, axis2=2)
+    assert (np.abs(found.value - expected) < 4 * found.error).all()
+    assert (found.error < 0.1 * expected).all()
+
+
+def test_rows_that_move_together():
+    f, latent = made(6)
+    rows = latent.reshape(3, 2)
+    moved = numerics.tied(f, rows, (0, 2))
+    columns = numerics.columns(moved, jnp.zeros(2))
+    apart_ = np.asarray(numerics.columns(f, rows)).reshape(3, 2, 4, 3, 2)
+    assert error(columns, apart_[0] + apart_[2]) < 1e-6
+
+
+def test_memory_grows_with_the_chunk_alone():
+    """m0 + m1 * chunk, with columns stored or not."""
+    matrix = jnp.ones((64, 4096)) / 64
+    base = Partial(lambda matrix, z: jnp.tanh(z @ matrix), matrix)
+
+    def peak(chunk, store):
+        lowered = compiled.lower(base, jnp.zeros(64), chunk=chunk, store=store)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    tangent = 4096 * 4
+    for store in (True, False):
+        used = [peak(chunk, store) for chunk in (2, 4, 8, 16)]
+        slope = (used[3] - used[1]) / 12
+        assert used[1] < used[2] < used[3]
+        assert slope < 4 * tangent
+        for chunk, bytes_ in zip((2, 4, 8, 16), used, strict=True):
+            assert abs(bytes_ - used[1] - slope * (chunk - 4)) < 3 * tangent
+    stored, free = peak(2, True), peak(2, False)
+    assert stored > 64 * tangent > 4 * free
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"chunk": 0}, "chunk: 0 given"),
+        ({"latent": jnp.arange(6)}, "latent: int32 given"),
+        ({"weights": np.ones((4, 3))}, r"weights: shape \(4, 3\) given; \(4, 3, 2\)"),
+        ({"weights": np.ones((2, 4, 2, 2))}, "weights: shape"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, message):
+    f, latent = made(6)
+    given = {"latent": latent, **change}
+    with pytest.raises(ValueError, match=message):
+        gram(f, given.pop("latent"), **given)
+
+
+def test_vectors_that_cannot_be_had():
+    f, latent = made(6)
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match="k: 7 given; 1 to 6"):
+        top(f, latent, 7, key=key)
+    with pytest.raises(ValueError, match="weights: many sets"):
+        top(f, latent, 2, key=key, weights=MASKS)
+    with pytest.raises(ValueError, match="num: 1 given"):
+        trace(f, latent, 1, key=key)
+    with pytest.raises(ValueError, match=r"rows: \(0, 3\) given"):
+        numerics.tied(f, latent.reshape(3, 2), (0, 3))

@@ -1,0 +1,172 @@
+"""Pictures as functions of a shift: the recorded Jacobians, and generators by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy
+from helpers import compilations, error, golden
+from recorded import recorded
+
+from jaxlatent.generators import sequential
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.sequential_layers import Activation, Unflatten
+from jaxlatent.generators.sequential_weighted import Linear
+from jaxlatent.methods import sefa
+from jaxlatent.methods.jacobians import picture, region_grams, shrink
+from jaxlatent.numerics.jacobian import columns, gram, pullback, pushforward
+
+
+@pytest.fixture(scope="module")
+def case():
+    """The recording, and its generator in float64."""
+    return golden("jacobian_stylegan2_a")
+
+
+def wide(case, **options):
+    generator, _ = recorded("sefa_stylegan2_a", "float64")
+    return picture(generator, jnp.asarray(case["w"][0]), space="w", **options)
+
+
+@pytest.mark.parametrize("channels", ["mean", "sum"])
+def test_recorded_columns(case, channels):
+    with jax.enable_x64(True):
+        given = wide(case, size=8, channels=channels, resize="nearest")
+        found = jax.jit(columns)(given, given.origin)
+    expected = np.moveaxis(case[f"jac_{channels}_small"][0, :, :, 0], -1, 0)
+    assert error(found, expected) < 1e-6  # the recording is float32
+
+
+def test_recorded_grams(case):
+    mask = case["mask_small"].astype(np.float64)
+    with jax.enable_x64(True):
+        given = wide(case, size=8, channels="mean", resize="nearest")
+        weights = np.stack([mask / mask.sum(), (1 - mask) / (1 - mask).sum()])
+        small = jax.jit(gram)(given, given.origin, weights=weights)
+        full = np.kron(weights, np.ones((2, 2)))[..., None] / 12
+        given = wide(case)
+        whole = jax.jit(gram)(given, given.origin, weights=full)
+        total = jax.jit(gram)(given, given.origin) / case["image_f64"].size
+    for index, part in enumerate(("fore", "back")):
+        assert error(small[index], case[f"gram_{part}_mean_small"]) < 1e-10
+        assert error(whole[index], case[f"gram_{part}_rgb_full"]) < 1e-10
+    assert error(total, case["gram_all_rgb_full"]) < 1e-10
+
+
+def test_recorded_products(case):
+    with jax.enable_x64(True):
+        given = wide(case)
+        image = jax.jit(given)(given.origin)
+        pushed = jax.jit(pushforward)(given, given.origin, case["tangent"])[0]
+        back = jax.jit(pullback)(
+            given, given.origin, jnp.asarray(np.moveaxis(case["cotangent"], 1, -1))
+        )[0]
+    assert error(jnp.moveaxis(image, -1, 0), case["image_f64"][0]) < 1e-10
+    assert error(jnp.moveaxis(pushed, -1, 0), case["jvp_image"]) < 1e-10
+    assert error(back, case["vjp_w"]) < 1e-10
+
+
+def test_spaces_and_rows_of_a_generator_done_by_hand():
+    """An image is row 0 + 10 row 1, w is 2 z, one pixel for each entry."""
+    generator, code = toy.make(), jnp.asarray([0.3, -1.0, 2.0])
+    rows = jnp.stack([code, 2 * code])
+
+    def slopes(latent, space, **options):
+        given = picture(generator, latent, space=space, **options)
+        return np.asarray(columns(given, given.origin)).reshape(-1, 3)
+
+    identity = np.eye(3)
+    np.testing.assert_allclose(slopes(code, "z"), 22 * identity)
+    np.testing.assert_allclose(slopes(code, "w"), 11 * identity)
+    np.testing.assert_allclose(slopes(code, "w", layers="all"), 11 * identity)
+    np.testing.assert_allclose(slopes(code, "w", layers=[1]), 10 * identity)
+    np.testing.assert_allclose(slopes(rows, "w+", layers="0"), identity)
+    np.testing.assert_allclose(slopes(rows, "w+", layers="all"), 11 * identity)
+    free = slopes(rows, "w+")
+    np.testing.assert_allclose(free, np.concatenate([identity, 10 * identity]))
+
+
+def test_the_gram_of_an_affine_layer_is_that_of_sefa():
+    layers = (Linear("0", 5), Activation("1", "tanh"), Linear("2", 4))
+    config = sequential.Config((*layers, Unflatten("u", (2, 2, 1))), z_dim=3)
+    generator = Generator(sequential.init(jax.random.key(0), config), config)
+    given = picture(generator, jnp.ones(3), space="z", feature="0")
+    values, vectors = np.linalg.eigh(gram(given, given.origin))
+    expected = sefa.discover(generator, normalize=False)
+    np.testing.assert_allclose(
+        values[::-1], expected.info["eigenvalues"], rtol=1e-5, atol=1e-6
+    )
+    cosines = np.abs(np.sum(vectors.T[::-1] * expected.vectors, axis=1))
+    np.testing.assert_allclose(cosines, 1, atol=1e-5)
+
+
+def linear(side=6, dim=4, seed=0):
+    """A generator that is one matrix, and its rows [side, side, 1, dim]."""
+    config = sequential.Config(
+        (Linear("0", side * side), Unflatten("u", (side, side, 1))), z_dim=dim
+    )
+    matrix = np.random.default_rng(seed).normal(size=(dim, side * side))
+    params = {"0": {"weight": jnp.asarray(matrix), "bias": jnp.zeros(side * side)}}
+    return Generator(params, config), matrix.T.reshape(side, side, dim)
+
+
+def test_regions_of_a_linear_generator():
+    generator, rows = linear()
+    masks = np.zeros((2, 6, 6), np.float32)
+    masks[0, 1:3, 2:6] = 1
+    masks[1, 4:] = 0.5
+    given = picture(generator, jnp.zeros(4), space="z")
+    found = region_grams(given, masks, chunk=3)
+    for region, mask in enumerate(masks):
+        for part, weight in enumerate((mask, 1 - mask)):
+            expected = np.einsum("hw,hwi,hwj->ij", weight, rows, rows) / weight.sum()
+            np.testing.assert_allclose(found[region, part], expected, rtol=1e-5)
+    with compilations() as count:
+        other, _ = linear(seed=1)
+        region_grams(picture(other, jnp.ones(4), space="z"), masks, chunk=3)
+    assert count() == 0
+
+
+@pytest.mark.parametrize("size", [8, 6, 4, 3])
+def test_shrinking(size):
+    image = np.random.default_rng(0).normal(size=(8, 8, 2)).astype(np.float32)
+    rows = np.floor(np.arange(size) * 8 / size).astype(int)
+    np.testing.assert_array_equal(shrink(image, size, "nearest"), image[rows][:, rows])
+    # every old pixel as a block of 3 x 3 new ones, which 24 / size blocks divide
+    fine = np.kron(image, np.ones((3, 3, 1)))
+    step = 24 // size
+    expected = fine.reshape(size, step, size, step, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(shrink(image, size, "area"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": "s"}, "space: 's' given"),
+        ({"latent": jnp.zeros(4)}, r"latent: shape \(4,\) given; \(3,\) is accepted"),
+        ({"space": "z", "layers": [0]}, "layers: .* given for a code in z"),
+        ({"layers": "5"}, "layers: '5' given; rows 0 to 1"),
+        ({"size": 2}, "size: 2 given; 1 to 1"),
+        ({"channels": "max"}, "channels: 'max' given"),
+        ({"resize": "cubic"}, "resize: 'cubic' given"),
+        ({"feature": "nose"}, "feature: 'nose' given"),
+    ],
+)
+def test_choices_that_do_not_exist(change, message):
+    given = {"latent": jnp.zeros(3), "space": "w", **change}
+    with pytest.raises(ValueError, match=message):
+        picture(toy.make(), given.pop("latent"), **given)
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (np.ones((1, 5, 6)), r"masks: shape \(1, 5, 6\) given; \[R, 6, 6\]"),
+        (np.zeros((1, 6, 6)), "masks: region 0 is empty"),
+        (np.ones((1, 6, 6)), "or nothing lies outside"),
+    ],
+)
+def test_masks_that_do_not_fit(masks, message):
+    given = picture(linear()[0], jnp.zeros(4), space="z")
+    with pytest.raises(ValueError, match=message):
+        region_grams(given, masks)
