@@ -1,0 +1,116 @@
+"""Regions against the original's recorded masks, and at other sizes."""
+
+import numpy as np
+import pytest
+from helpers import golden
+
+from jaxlatent.methods.regions import (
+    LABELS,
+    REGIONS,
+    label_mask,
+    named_mask,
+    picture_mask,
+    rectangle_mask,
+)
+
+MASKS = golden("lowrank_masks_and_edit_a")
+RECORDED = [key.removeprefix("coords/") for key in MASKS if key.startswith("coords/")]
+
+
+def box(mask):
+    """The first and last row and column inside."""
+    rows, columns = np.nonzero(mask)
+    return [rows.min(), rows.max(), columns.min(), columns.max()]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_regions(name):
+    assert REGIONS[name] == tuple(MASKS[f"coords/{name}"])
+    mask = named_mask(name, 256)
+    assert (mask.dtype, mask.shape) == (np.float32, (256, 256))
+    assert box(mask) == MASKS[f"bbox_rowcol_inclusive/{name}"].tolist()
+    assert mask.sum() == MASKS[f"count/{name}"]
+
+
+def test_the_two_eyebrows():
+    assert box(named_mask("eyebrow", 256)) == [119, 133, 46, 163]
+    assert box(named_mask("eyebrow_fixed", 256)) == [98, 112, 67, 184]
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_regions_scale_with_the_picture(name):
+    small = named_mask(name, 256)
+    large = named_mask(name, (1024, 512))
+    assert np.array_equal(large, small.repeat(4, axis=0).repeat(2, axis=1))
+
+
+def test_neighbours_neither_overlap_nor_leave_a_gap():
+    """At a size that divides no edge."""
+    top = rectangle_mask((35, 128, 70, 256), 50)
+    middle = rectangle_mask((100, 128, 60, 256), 50)
+    bottom = rectangle_mask((193, 128, 126, 256), 50)
+    assert (top + middle + bottom == 1).all()
+
+
+def test_rectangles_are_clipped():
+    """Where the original's, from a negative row, is empty."""
+    assert not MASKS["edge_mask_16"].any()
+    row, column, height, width = MASKS["edge_coord"].tolist()
+    expected = np.zeros((16, 16))
+    top, left = row - height // 2, column - width // 2
+    assert min(top, left) < 0
+    expected[max(top, 0) : top + height, max(left, 0) : left + width] = 1
+    found = rectangle_mask(MASKS["edge_coord"], 16, drawn_on=16)
+    assert np.array_equal(found, expected)
+    bottom = rectangle_mask(MASKS["edge_coord_bottom"], 16, drawn_on=16)
+    assert np.array_equal(bottom, MASKS["edge_mask_bottom_16"])
+
+
+@pytest.mark.parametrize("labels", [[1], [1, 3, 5]])
+def test_recorded_labels(labels):
+    recorded = MASKS["seg_mask_labels_" + "_".join(map(str, labels))]
+    assert np.array_equal(label_mask(MASKS["seg"], labels), recorded)
+    names = [LABELS[label] for label in labels]
+    assert np.array_equal(label_mask(MASKS["seg"], names), recorded)
+
+
+def test_pictures_of_masks():
+    soft = np.array([[0, 0.25], [1, 0]])
+    for given in (soft, soft.astype(np.float32)):
+        assert np.array_equal(picture_mask(given, 2), soft)
+    hard = soft > 0
+    for given in (hard, hard.astype(np.uint8), 255 * hard.astype(np.uint8)):
+        assert np.array_equal(picture_mask(given, 2), hard)
+    assert picture_mask(np.uint8([[51, 0]]), (1, 2))[0, 0] == np.float32(0.2)
+    large = picture_mask(soft, (4, 6), resize=True)
+    assert np.array_equal(large, soft.repeat(2, axis=0).repeat(3, axis=1))
+    assert np.array_equal(picture_mask(large, 2, resize=True), soft)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: named_mask("ear", 256), r"name: 'ear' given; one of \['center0'"),
+        (lambda: named_mask("eyes", 0), "size: 0 given"),
+        (lambda: named_mask("point_eye", 16), "covers no pixel"),
+        (lambda: rectangle_mask((1, 2, 3), 8), r"rectangle: \(1, 2, 3\) given"),
+        (lambda: rectangle_mask((4, 4, 0, 2), 8), "with a positive height"),
+        (lambda: rectangle_mask((4, 4, 1.5, 2), 8), "integers"),
+        (lambda: rectangle_mask((300, 40, 9, 9), 256), "covers no pixel"),
+        (lambda: rectangle_mask((9, 9, 99, 99), 8, drawn_on=8), "covers every pixel"),
+        (lambda: label_mask(np.eye(2, dtype=int), "13"), "labels: '13' given; a list"),
+        (lambda: label_mask(np.eye(2, dtype=int), ["beard"]), "labels: 'beard' given"),
+        (lambda: label_mask(np.eye(2, dtype=int), []), r"labels: \[\] given"),
+        (lambda: label_mask(np.eye(2, dtype=int), [7]), r"labels: \[7\] covers no"),
+        (lambda: label_mask(np.eye(2), [1]), "segmentation: float64"),
+        (lambda: picture_mask(np.eye(2), 4), r"given for pictures of \(4, 4\).*resize"),
+        (lambda: picture_mask(np.eye(2, dtype=int), 2), "mask: int64 given"),
+        (lambda: picture_mask(2 * np.eye(2), 2), "outside of 0 to 1"),
+        (lambda: picture_mask(np.full((2, 2), np.nan), 2), "outside of 0 to 1"),
+        (lambda: picture_mask(np.ones((2, 2), bool), 2), "covers every pixel"),
+        (lambda: picture_mask(np.zeros((2, 2, 3)), 2), r"mask: shape \(2, 2, 3\)"),
+    ],
+)
+def test_what_is_no_region_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
