@@ -14,6 +14,8 @@ from jaxlatent.joining import combine as combine
 from jaxlatent.joining import concatenate as concatenate
 from jaxlatent.methods.ganspace import ganspace as ganspace
 from jaxlatent.methods.interfacegan import interfacegan as interfacegan
+from jaxlatent.methods.lowrankgan import lowrankgan as lowrankgan
+from jaxlatent.methods.resefa import resefa as resefa
 from jaxlatent.methods.sefa import sefa as sefa
 from jaxlatent.networks.base import Network as Network
 from jaxlatent.types import Affine as Affine

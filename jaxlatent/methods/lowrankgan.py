@@ -1,0 +1,280 @@
+"""LowRankGAN: Low-Rank Subspaces in GANs.
+
+Jiapeng Zhu, Ruili Feng, Yujun Shen, Deli Zhao, Zheng-Jun Zha, Jingren Zhou, Qifeng
+Chen, NeurIPS 2021, arXiv 2106.04488.
+
+With the derivative J of the picture by the latent, the principal directions of a region
+are the leading eigenvectors of its Gram matrix M = J^T J / P. Those that leave the rest
+of the picture alone lie in the null space of the rest's Gram matrix. So each principal
+direction is projected on the complement of the rest's leading eigenvectors and scaled
+to unit length. How many eigenvectors lead is the question; the paper splits M into low
+rank plus sparse by robust PCA and takes the low-rank part's rank and eigenvectors.
+Relaxation counts the last few of the rest's leading eigenvectors to its null space.
+
+`RANKS` are the ways to decide:
+
+- "energy": as many eigenvalues of M as hold the share `energy` of its trace.
+- "tol": the eigenvalues of M above `tolerance` times the largest.
+- "reference": the original's robust PCA (`numerics.robust_pca`), penalty 1 / 60.
+- "pcp": the minimum of robust PCA's problem, penalty 1 / sqrt(D).
+- a number.
+
+What to know of "reference": its loop stops once low rank plus sparse make up M, which
+may be long before the minimum (that is often zero at this penalty), so its rank is a
+property of the loop. It may stop with full rank; the original then keeps one null
+direction, and every projected direction is that one. This is kept for parity, and so
+is the opposite end: of a rest of rank zero one eigenvector is still removed. The null
+space of the low-rank part is not that of M, so something leaks: `info` has how much.
+
+Where this differs from the original code, and why:
+
+- F - (F V) V^T with the removed eigenvectors V, in place of a basis of the null space.
+- A direction that lies almost inside the rest's span is dropped, but for "reference":
+  after scaling it would be rounding alone. A rest that leaves no null space is refused.
+- Gain, leak, length before scaling, ranks and iterations are returned.
+- Everything is in float64 from the Gram matrices on.
+
+Defaults of the original: 5 pictures of seed 4, each with directions of its own, without
+truncation, the derivative at 256 x 256 by the mean over RGB; at most 10,000 iterations,
+relaxation 0. Edits on layers 4-7, strengths -4 to 4 in 7 steps, without truncation, the
+first direction alone. The derivative moves the latent in all layers.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxlatent.methods.grams import Gram, gram_pair, unit_locality
+from jaxlatent.numerics.robust_pca import (
+    RobustPCA,
+    principal_component_pursuit,
+    robust_pca,
+)
+from jaxlatent.numerics.spectral import canonical_sign
+from jaxlatent.types import Directions, directions
+
+RANKS = ("energy", "tol", "reference", "pcp")
+"""Ways to decide how many eigenvectors lead; a number is another."""
+
+Rank = str | int
+
+_SHORTEST = 1e-3
+"""The length below which a projected unit direction is dropped."""
+
+
+class Subspace(NamedTuple):
+    """The leading eigenvectors of a Gram matrix.
+
+    Attributes:
+        values: [D] float64 eigenvalues, of its low-rank part if there is one, the
+            largest magnitude first.
+        vectors: [D, D] float64, rows; largest entry positive.
+        rank: how many lead.
+        split: the robust PCA, None without one.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    rank: int
+    split: RobustPCA | None
+
+
+def leading_subspace(
+    gram: np.ndarray,
+    rank: Rank = "energy",
+    *,
+    label: str = "gram",
+    energy: float = 0.99,
+    tolerance: float = 1e-5,
+    penalty: float | None = None,
+    max_iterations: int = 10_000,
+) -> Subspace:
+    """Decide how many eigenvectors of a Gram matrix [D, D] lead. Runs on the host.
+
+    Args:
+        gram: [D, D] float64, symmetric.
+        rank: one of `RANKS`, or a number from 0 to the matrix's rank.
+        label: of the matrix, for messages.
+        energy: share of the trace, for "energy".
+        tolerance: share of the largest eigenvalue, for "tol".
+        penalty: of the sparse part, for "reference" and "pcp"; None for theirs.
+        max_iterations: of robust PCA.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    if isinstance(rank, bool) or not (
+        rank in RANKS if isinstance(rank, str) else isinstance(rank, int | np.integer)
+    ):
+        raise ValueError(
+            f"rank: {rank!r} given; one of {RANKS} or a number is accepted"
+        )
+    if not 0 < energy <= 1:
+        raise ValueError(f"energy: {energy} given; above 0 and up to 1 is accepted")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance: {tolerance} given; 0 up to below 1 is accepted")
+    split = None
+    if rank == "reference" and gram.any():
+        penalty = 1 / 60 if penalty is None else penalty
+        split = robust_pca(gram, penalty=penalty, max_iterations=max_iterations)
+    elif rank == "pcp" and gram.any():
+        split = principal_component_pursuit(
+            gram, penalty=penalty, max_iterations=max_iterations
+        )
+    values, vectors = np.linalg.eigh(gram if split is None else split.low_rank)
+    order = np.argsort(-np.abs(values), kind="stable")
+    values, vectors = values[order], canonical_sign(vectors.T[order])
+    if split is not None:
+        return Subspace(values, vectors, split.rank, split)
+    rounding = len(values) * np.finfo(np.float64).eps * values[0]
+    if isinstance(rank, str):
+        positive = np.maximum(values, 0)
+        if rank == "tol":
+            count = int(np.sum(positive > max(tolerance * values[0], rounding)))
+        else:
+            before = np.cumsum(positive) - positive
+            count = int(np.sum(before < energy * positive.sum() - rounding))
+    else:
+        count, limit = int(rank), int(np.sum(values > rounding))
+        if not 0 <= count <= limit:
+            raise ValueError(
+                f"rank: {count} given for {label}; 0 to its rank {limit} is accepted"
+            )
+    return Subspace(values, vectors, count, None)
+
+
+def lowrankgan(
+    gram_region: Gram,
+    gram_rest: Gram,
+    *,
+    rank: Rank | tuple[Rank, Rank] = "energy",
+    relax: int = 0,
+    project: bool = True,
+    average: bool = False,
+    energy: float = 0.99,
+    tolerance: float = 1e-5,
+    penalty: float | None = None,
+    max_iterations: int = 10_000,
+    space: str = "w",
+    layers: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    generator: str = "",
+) -> Directions:
+    """Directions that change a region and not the rest. Runs on the host.
+
+    Args:
+        gram_region: [D, D], J^T J / P over the region; the scale does not count.
+        gram_rest: [D, D], of the rest.
+        rank: how many eigenvectors lead: one of `RANKS` or a number; two of them for
+            the region and for the rest.
+        relax: how many of the rest's leading eigenvectors, from the last, count to its
+            null space; at least one is always removed.
+        project: False for the region's principal directions as they are.
+        average: take the mean of stacks [N, D, D].
+        energy: see `leading_subspace`; so are the next three.
+        tolerance: of "tol".
+        penalty: of robust PCA.
+        max_iterations: of robust PCA.
+        space: the space of the latent.
+        layers: rows of w+ to edit; None for all.
+        names: of the directions.
+        generator: fingerprint to record.
+
+    Returns:
+        Unit directions [K, D], the region's largest eigenvalue first; projected ones
+        are not orthogonal to each other. `info` holds [K] "gain" and "leak" (of the
+        directions as returned), "residual" (the length before scaling), "eigenvalues"
+        of the region's (low-rank) matrix; "rank_region", "rank_rest", "removed" (how
+        many eigenvectors of the rest were projected out); and after robust PCA
+        "iterations_region", "converged_region", and the same of the rest.
+
+    Raises:
+        ValueError: names the argument that does not fit; where the region's rank is
+            zero; where the rest's rank leaves no null space (but for "reference") or
+            every direction lies in the rest's span.
+    """
+    region, rest = gram_pair(gram_region, gram_rest, average=average)
+    ranks = rank if isinstance(rank, tuple) else (rank, rank)
+    if len(ranks) != 2:
+        raise ValueError(f"rank: {rank} given; one, or two of them are accepted")
+    if isinstance(relax, bool) or relax != int(relax) or relax < 0:
+        raise ValueError(f"relax: {relax} given; a whole number from 0 is accepted")
+    inside, outside = (
+        leading_subspace(
+            gram,
+            own,
+            label=label,
+            energy=energy,
+            tolerance=tolerance,
+            penalty=penalty,
+            max_iterations=max_iterations,
+        )
+        for gram, own, label in (
+            (region, ranks[0], "gram_region"),
+            (rest, ranks[1], "gram_rest"),
+        )
+    )
+    if inside.rank == 0:
+        raise ValueError(
+            f"gram_region: its rank by {ranks[0]!r} is 0, so there is no direction; "
+            'another rank ("energy", or a number) or a smaller penalty may find some'
+        )
+    vectors = inside.vectors[: inside.rank]
+    removed, lengths = 0, np.ones(inside.rank)
+    kept = np.arange(inside.rank)
+    if project:
+        removed = _removed(outside.rank, relax, len(region), ranks[1])
+        span = outside.vectors[:removed]
+        vectors = vectors - (vectors @ span.T) @ span
+        # a second time, since a short rest carries the first one's rounding
+        vectors = vectors - (vectors @ span.T) @ span
+        lengths = np.linalg.norm(vectors, axis=1)
+        kept = np.flatnonzero(lengths > (0 if ranks[1] == "reference" else _SHORTEST))
+        if not len(kept):
+            raise ValueError(
+                "gram_region: every principal direction lies in the span of the rest's "
+                f"{removed} leading ones; relax, a lower rank of the rest or ReSeFa's "
+                "ratio (`resefa`) leave more room"
+            )
+        vectors = vectors[kept] / lengths[kept, None]
+    vectors = canonical_sign(vectors).astype(np.float32)
+    gain, leak = unit_locality(vectors.astype(np.float64), region, rest)
+    info = {
+        "gain": gain.astype(np.float32),
+        "leak": leak.astype(np.float32),
+        "residual": lengths[kept].astype(np.float32),
+        "eigenvalues": inside.values[kept].astype(np.float32),
+        "rank_region": np.int32(inside.rank),
+        "rank_rest": np.int32(outside.rank),
+        "removed": np.int32(removed),
+    }
+    for part, found in (("region", inside), ("rest", outside)):
+        if found.split is not None:
+            info[f"iterations_{part}"] = np.int32(found.split.iterations)
+            info[f"converged_{part}"] = np.bool_(found.split.converged)
+    return directions(
+        vectors,
+        space=space,
+        info=info,
+        layers=layers,
+        names=names,
+        method="lowrankgan",
+        generator=generator,
+    )
+
+
+def _removed(rank: int, relax: int, dim: int, how: Rank) -> int:
+    """How many of the rest's eigenvectors to project out."""
+    if how == "reference":
+        return min(max(1, rank - relax), dim - 1)
+    if rank == 0:
+        return 0
+    count = max(1, rank - relax)
+    if count >= dim:
+        raise ValueError(
+            f"gram_rest: its rank by {how!r} is {rank} of {dim}, which leaves no "
+            "direction that keeps the rest; relax, a smaller energy or a lower number, "
+            "or ReSeFa's ratio (`resefa`), which needs no null space"
+        )
+    return count
