@@ -88,16 +88,24 @@ def test_w_plus_and_truncation(arrays, generator):
 
 
 def moved(generator, transform):
-    """The same generator with another transform of the user."""
-    params = copy.deepcopy(generator.params)
-    entry = params["synthesis"]["input"]
-    entry["transform"] = np.asarray(transform, entry["freqs"].dtype)
+    """The same generator with another transform of the user, as it is stored."""
+    params = stylegan3.transformed(generator.params, np.linalg.inv(transform))
     return dataclasses.replace(generator, params=params)
 
 
 def test_the_transform_of_the_user(arrays, generator):
     image = draw(moved(generator, arrays["user_transform_inv"]), arrays["w"])
     assert error(image, nhwc(arrays["img_usertransform"])) <= FLOAT32
+
+
+def test_placements_as_recorded():
+    recorded = golden("resefa_directions_a")
+    for number in range(2):
+        x, y, degrees = recorded[f"transform_t{number}/args"].tolist()
+        found = stylegan3.placement((x, y), degrees)
+        assert error(found, recorded[f"transform_t{number}/matrix"]) <= 1e-15
+    with pytest.raises(ValueError, match=r"transform: shape \(2, 3\) given"):
+        stylegan3.transformed({}, np.zeros((2, 3)))
 
 
 def test_discriminator(arrays):

@@ -17,7 +17,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxlatent.generators import ops, steps
 from jaxlatent.generators.base import as_label, normal_codes, without_noise
@@ -208,6 +210,42 @@ def truncate(
 def _rows(config: Config) -> tuple[tuple[str, int], ...]:
     """Names of what has a style, with its row of w+."""
     return ("input", 0), *((layer.name, layer.row) for layer in layers(config))
+
+
+def placement(
+    shift: tuple[float, float] = (0.0, 0.0), degrees: float = 0.0
+) -> np.ndarray:
+    """What turns a picture and moves it, for `transformed`.
+
+    Args:
+        shift: across and down, in units of the picture's width.
+        degrees: of the rotation.
+
+    Returns:
+        float64 [3, 3], [[c, s, x], [-s, c, y], [0, 0, 1]] with the rotation's cosine
+        and sine and the shift (x, y).
+    """
+    angle = math.radians(degrees)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return np.array([[cosine, sine, shift[0]], [-sine, cosine, shift[1]], [0, 0, 1.0]])
+
+
+def transformed(params: Params, transform: ArrayLike) -> Params:
+    """The same parameters, whose pictures are moved by a transform [3, 3].
+
+    Its inverse is stored as the input's "transform".
+
+    Raises:
+        ValueError: for another shape.
+    """
+    if np.shape(transform) != (3, 3):
+        raise ValueError(
+            f"transform: shape {np.shape(transform)} given; [3, 3] is accepted"
+        )
+    first = params["synthesis"]["input"]
+    inverse = np.linalg.inv(np.asarray(transform, np.float64))
+    first = {**first, "transform": jnp.asarray(inverse, first["freqs"].dtype)}
+    return {**params, "synthesis": {**params["synthesis"], "input": first}}
 
 
 def styles(params: Params, config: Config, w: jax.Array) -> dict[str, jax.Array]:
