@@ -13,8 +13,8 @@ the induced 1-norm and it stops as soon as L + S = M holds, whether or not L and
 settled, so what it returns is often far from the minimum; its ranks belong to this very
 order of steps. `principal_component_pursuit` solves the problem itself.
 
-Of a symmetric M every L is symmetric. Its thresholding then takes a reduction to
-tridiagonal form, all eigenvalues of that, and the eigenvectors on the smaller side of
+Of a symmetric M every L is symmetric. Its thresholding then takes the eigensystem of a
+tridiagonal form, and turns back and multiplies the eigenvectors on the smaller side of
 the threshold alone.
 """
 
@@ -267,27 +267,26 @@ def _eigensystem(matrix: np.ndarray) -> tuple[np.ndarray, Vectors]:
     if size < _SMALL:
         values, vectors = np.linalg.eigh(matrix)
         return values, lambda first, last: vectors[:, first:last]
-    from scipy.linalg import eigh_tridiagonal, get_lapack_funcs
+    from scipy.linalg import get_lapack_funcs
 
-    names = ("sytrd", "sytrd_lwork", "sterf", "ormqr")
-    sytrd, sytrd_lwork, sterf, ormqr = get_lapack_funcs(names, (matrix,))
+    names = ("sytrd", "sytrd_lwork", "stevd", "ormqr")
+    sytrd, sytrd_lwork, stevd, ormqr = get_lapack_funcs(names, (matrix,))
     work = int(sytrd_lwork(size, lower=1)[0])
     # the lower triangle of the transpose, which is in LAPACK's order of entries
     reduced, diagonal, beside, scales, _ = sytrd(matrix.T, lower=1, lwork=work)
-    values, _ = sterf(diagonal, beside)
-    reflectors = reduced[1:, :-1]
+    values, turned, failed = stevd(diagonal, beside)
+    if failed:
+        raise np.linalg.LinAlgError("matrix: its eigenvalues did not converge")
 
     def between(first: int, last: int) -> np.ndarray:
-        if first == last:
-            return np.zeros((size, 0))
-        _, found = eigh_tridiagonal(
-            diagonal, beside, select="i", select_range=(first, last - 1)
-        )
-        found[1:] = ormqr("L", "N", reflectors, scales, found[1:], 64 * size)[0]
+        found = turned[:, first:last].copy(order="F")
+        if first < last:
+            reflectors, work = reduced[1:, :-1], 64 * size
+            found[1:] = ormqr("L", "N", reflectors, scales, found[1:], work)[0]
         return found
 
     return values, between
 
 
 _SMALL = 64
-"""Below this many rows all eigenvectors cost less than a choice of them."""
+"""Below this many rows all eigenvectors cost no more than a choice of them."""
