@@ -35,11 +35,11 @@ def test_the_two_operators_as_recorded():
     np.testing.assert_allclose(found.matrix, RUNS["svt_out"], atol=1e-12)
 
 
-@pytest.mark.parametrize("dim", [1, 40, 90])
+@pytest.mark.parametrize("dim", [1, 2, 40])
 @pytest.mark.parametrize("kept", [0, 0.15, 0.6, 1])
 @pytest.mark.parametrize("negative", [0, 0.3])
 def test_symmetric_thresholding_is_the_general_one(dim, kept, negative):
-    """Few and many values above, on both sides of zero, by both eigensolvers."""
+    """Few and many values above, on both sides of zero."""
     values = np.linspace(0.01, 1, dim) + 0.01 * (np.arange(dim) % 3 == 0)
     signs = np.where(np.random.default_rng(1).random(dim) < negative, -1, 1)
     threshold = {0: 2.0, 1: 0.0}.get(kept, 1 - kept + 1e-4)

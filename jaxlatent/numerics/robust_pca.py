@@ -264,9 +264,8 @@ def _weighted(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _eigensystem(matrix: np.ndarray) -> tuple[np.ndarray, Vectors]:
     """Ascending eigenvalues of a symmetric matrix, and any range of eigenvectors."""
     size = len(matrix)
-    if size < _SMALL:
-        values, vectors = np.linalg.eigh(matrix)
-        return values, lambda first, last: vectors[:, first:last]
+    if size == 1:
+        return matrix[0], lambda first, last: np.ones((1, last - first))
     from scipy.linalg import get_lapack_funcs
 
     names = ("sytrd", "sytrd_lwork", "stevd", "ormqr")
@@ -286,7 +285,3 @@ def _eigensystem(matrix: np.ndarray) -> tuple[np.ndarray, Vectors]:
         return found
 
     return values, between
-
-
-_SMALL = 64
-"""Below this many rows all eigenvectors cost no more than a choice of them."""
