@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
 from jaxlatent.generators.base import (
@@ -148,6 +149,7 @@ def traverse_images(
     label: jax.Array | None = None,
     noise: NoiseInput = Noise.FIXED,
     chunk: int = 8,
+    mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Pictures of codes moved along one direction.
@@ -171,6 +173,7 @@ def traverse_images(
         noise: "fixed", "none", a key or [N] keys, or maps by layer name; the same for
             every strength.
         chunk: images per compiled call.
+        mesh: devices among which the images of a call are split, None for one.
         progress: called with the number of images just finished.
 
     Returns:
@@ -220,13 +223,25 @@ def traverse_images(
         latent = to_space(generator, latent, last, last, psi=psi, cutoff=cutoff)
     noise = jax.tree.map(lambda rows: rows[copies], per_image(noise, len(codes)))
     if inside:
-        call = partial(_synthesize_edited, absolute, generator, inside, index)
-        inputs = (latent, amounts, labels, noise)
-        parts = in_chunks(call, inputs, len(copies), chunk, progress)
+        parts = in_chunks(
+            partial(_synthesize_edited, absolute),
+            (latent, amounts, labels, noise),
+            len(copies),
+            chunk,
+            progress,
+            whole=(generator, inside, index),
+            mesh=mesh,
+        )
         images = np.concatenate(list(parts))
     else:
         images = render(
-            generator, latent, labels, noise=noise, chunk=chunk, progress=progress
+            generator,
+            latent,
+            labels,
+            noise=noise,
+            chunk=chunk,
+            mesh=mesh,
+            progress=progress,
         )
     return images.reshape(codes.shape[0], len(strengths), *images.shape[1:])
 

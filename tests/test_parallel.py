@@ -4,12 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import drawn, error
+import toy
+from helpers import compilations, drawn, error
 from jax.sharding import PartitionSpec
 
+from jaxlatent.editing import traverse_images
 from jaxlatent.generators import stylegan2
-from jaxlatent.generators.base import Generator
-from jaxlatent.parallel import mesh, place
+from jaxlatent.generators.base import Generator, render
+from jaxlatent.parallel import agree, check_mesh, gather, is_main, mesh, place, split
+from jaxlatent.types import directions
 
 CONFIG = stylegan2.Config(
     resolution=8,
@@ -103,3 +106,121 @@ def test_typed_keys_can_be_placed():
         np.testing.assert_array_equal(
             jax.random.key_data(ours), jax.random.key_data(theirs)
         )
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+@pytest.mark.parametrize(("num", "chunk"), [(1, 8), (5, 3)])
+def test_any_number_of_latents_is_rendered(count, num, chunk, expected):
+    finished = []
+    images = render(
+        GENERATOR,
+        LATENT[:num],
+        chunk=chunk,
+        mesh=mesh(count),
+        progress=finished.append,
+    )
+    assert isinstance(images, np.ndarray)
+    assert images.shape == expected[:num].shape
+    difference = np.linalg.norm(images - expected[:num])
+    assert difference <= 1e-6 * np.linalg.norm(expected[:num])
+    assert sum(finished) == num
+
+
+@pytest.mark.parametrize("shape", [(8,), (4, 2)])
+def test_labels_and_noise_go_to_the_devices_of_their_codes(shape):
+    names = ("data", "model")[: len(shape)]
+    kinds = (jax.sharding.AxisType.Auto,) * len(shape)
+    devices = jax.make_mesh(shape, names, axis_types=kinds)
+    generator = toy.make()
+    codes, labels = np.arange(15.0, dtype=np.float32).reshape(5, 3), np.arange(5)
+    maps = {"map": 0.25 * np.arange(5.0, dtype=np.float32)[:, None]}
+    images = render(generator, codes, labels, noise=maps, chunk=2, mesh=devices)
+    wanted = 11 * codes + 1000 * labels[:, None] + maps["map"]
+    np.testing.assert_allclose(images[:, 0, :, 0], wanted, rtol=1e-6)
+    key = jax.random.key(1)
+    one = render(generator, codes, noise=key)
+    np.testing.assert_array_equal(
+        one, render(generator, codes, noise=key, mesh=devices)
+    )
+
+
+def test_galleries_are_those_of_one_device():
+    generator = toy.make(label_dim=2)
+    codes, labels = (
+        np.arange(9.0, dtype=np.float32).reshape(3, 3),
+        np.asarray([0, 1, 1]),
+    )
+    latent = directions(np.eye(3, dtype=np.float32), space="w+")
+    inside = directions(np.eye(3, dtype=np.float32)[::-1], space="feature:mixed")
+    for edit in (latent, (latent, inside)):
+        one, many = (
+            traverse_images(
+                generator,
+                edit,
+                codes,
+                1,
+                [-1.0, 0.0, 2.0],
+                space="z",
+                label=labels,
+                chunk=4,
+                mesh=devices,
+            )
+            for devices in (None, mesh(4))
+        )
+        assert many.shape == (3, 3, 1, 3, 1)
+        np.testing.assert_allclose(many, one, rtol=1e-6)
+
+
+def test_new_weights_and_numbers_compile_nothing_on_a_mesh():
+    few, many = np.ones((3, 3), np.float32), np.ones((9, 3), np.float32)
+    render(toy.make(), few, chunk=3, mesh=mesh(2))
+    with compilations() as count:
+        images = render(toy.make(2.0), many, chunk=4, mesh=mesh(2))
+        np.testing.assert_allclose(images, 22)
+        assert count() == 0
+
+
+def test_explicit_axes_are_refused():
+    explicit = jax.make_mesh((2,), ("data",))
+    for call in (
+        lambda: check_mesh(explicit),
+        lambda: place(LATENT, explicit),
+        lambda: render(toy.make(), jnp.zeros((2, 3)), mesh=explicit),
+    ):
+        with pytest.raises(ValueError, match=r"^mesh: .*Explicit.* Auto axes are"):
+            call()
+
+
+@pytest.mark.parametrize("count", [1, 4, 8])
+@pytest.mark.parametrize("num", [1, 7, 8])
+def test_uneven_rows_are_filled_up(count, num):
+    tree = {"rows": np.arange(2.0 * num).reshape(num, 2), "index": jnp.arange(num)}
+    parts, real = split(tree, mesh(count))
+    assert real == num
+    assert len(parts["rows"].sharding.device_set) == count
+    rows = -(-num // count) * count
+    assert (parts["rows"].shape, parts["index"].shape) == ((rows, 2), (rows,))
+    whole = gather(parts)
+    for name, array in tree.items():
+        assert isinstance(whole[name], np.ndarray)
+        np.testing.assert_array_equal(whole[name][:real], array)
+        assert np.isin(whole[name], array).all()
+
+
+@pytest.mark.parametrize("tree", [{}, np.ones((0, 2)), [np.ones(2), np.ones(3)], 1.0])
+def test_what_has_no_rows_is_not_split(tree):
+    with pytest.raises(
+        ValueError, match=r"^tree: arrays of \[.*rows given; one N >= 1"
+    ):
+        split(tree, mesh(2))
+
+
+def test_one_process_is_the_main_one_and_agrees_with_itself():
+    assert is_main()
+    agree({"nan": np.nan}, "anything")
+
+
+def test_what_is_in_place_stays():
+    placed = place(LATENT, mesh(2))
+    assert place(placed, mesh(2)) is placed
+    assert place(placed, mesh(4)) is not placed

@@ -11,20 +11,21 @@ import dataclasses
 import hashlib
 import importlib
 import json
-import operator
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import Mesh
 
+from jaxlatent.generators.chunks import in_chunks as in_chunks
 from jaxlatent.generators.steps import Hook
+from jaxlatent.parallel import is_key
 from jaxlatent.types import Affine, Noise, Params
 
 
@@ -252,13 +253,6 @@ def as_noise(noise: NoiseInput) -> Noise | jax.Array | Mapping[str, jax.Array]:
         ) from None
 
 
-def is_key(noise: Any) -> TypeGuard[jax.Array]:
-    """Whether noise is given as a typed key or an array of them."""
-    return isinstance(noise, jax.Array) and jnp.issubdtype(
-        noise.dtype, jax.dtypes.prng_key
-    )
-
-
 def per_image(noise: NoiseInput, total: int) -> Noise | jax.Array | Mapping[str, Any]:
     """Noise whose arrays have one row per image, so that any part of it can be taken.
 
@@ -419,6 +413,7 @@ def render(
     *,
     noise: NoiseInput = Noise.FIXED,
     chunk: int = 8,
+    mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Compiled synthesis of any number of latents, `chunk` at a time.
@@ -431,59 +426,26 @@ def render(
             or maps by layer name, [N or 1, r, r].
         chunk: images per call; bounds memory. The last call is padded, so that one
             compilation serves all.
+        mesh: devices among which each chunk is split, None for one. Any number of
+            latents is accepted; the pictures are those of one device within 1e-6.
         progress: called with the number of images just finished.
 
     Returns:
-        Images [N, H, W, C] on the host.
+        Images [N, H, W, C] on the host, of every process.
 
     Raises:
-        ValueError: for no codes, a chunk below one, or labels or noise of another
-            number than the codes.
+        ValueError: for no codes, a chunk below one, labels or noise of another number
+            than the codes, a mesh whose axes are not Auto, or processes that hold
+            different generators or latents.
     """
-    call = partial(_synthesize, generator)
     inputs = (latent, label, per_image(noise, latent.shape[0]))
-    parts = in_chunks(call, inputs, latent.shape[0], chunk, progress)
+    parts = in_chunks(
+        _synthesize,
+        inputs,
+        latent.shape[0],
+        chunk,
+        progress,
+        whole=(generator,),
+        mesh=mesh,
+    )
     return np.concatenate(list(parts))
-
-
-def in_chunks(
-    call: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    total: int,
-    chunk: int,
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[Any]:
-    """Call a compiled function on `chunk` rows at a time; yield its results' rows.
-
-    Args:
-        call: takes `inputs` with `chunk` rows, returns a pytree of arrays with as many.
-        inputs: pytrees whose arrays have `total` rows.
-        total: how many rows there are.
-        chunk: rows per call. The last call is filled up, so that one compilation
-            serves all.
-        progress: called with the number of rows just finished.
-
-    Raises:
-        ValueError: if there are no rows, a chunk holds none, or an array has another
-            number of rows.
-    """
-    if total == 0:
-        raise ValueError("latent: no codes given")
-    if chunk < 1:
-        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
-    for leaf in jax.tree.leaves(inputs):
-        # jax would clamp indices beyond the end and use the last row again
-        if np.shape(leaf)[:1] != (total,):
-            raise ValueError(
-                f"latent, label or noise: shape {np.shape(leaf)} given among {total} "
-                "codes"
-            )
-    size = min(chunk, total)
-    for start in range(0, total, size):
-        # wrapping around fills the last chunk with rows that are dropped again
-        rows = np.arange(start, start + size) % total
-        part = call(*jax.tree.map(operator.itemgetter(rows), inputs))
-        kept = slice(min(size, total - start))
-        yield jax.tree.map(lambda array, kept=kept: np.asarray(array)[kept], part)
-        if progress is not None:
-            progress(kept.stop)
