@@ -29,6 +29,7 @@ ASSUMING = str(GOLDEN / "rosinality_stylegan2_a.pt")
 LINEAR = "test_cli:linear"
 DRAW = "--label --truncation --cutoff"
 CODES = f"--seeds --codes --space {DRAW}"
+DEVICES = "--devices --coordinator --processes --rank"
 READING = "--family --config --debug"
 MOVES = "--strengths --absolute --truncate --layers"
 OPTIONS = {
@@ -39,7 +40,7 @@ OPTIONS = {
     "inspect": f"FILE --tensors --json {READING}",
     "families": "--debug",
     "sample": "GENERATOR --out --num --mix --layers --interpolate --path --chunk "
-    f"{CODES} {READING}",
+    f"{CODES} {READING} {DEVICES}",
     "score": "GENERATOR|FOLDER --out --scorer --attribute --odds --samples --seed "
     f"--seeds-only --codes --space {DRAW} --chunk {READING}",
     "discover": "sefa ganspace interfacegan --debug",
@@ -47,12 +48,12 @@ OPTIONS = {
     f"--chunk {CODES} {READING}",
     "discover ganspace": "GENERATOR --out --layer --edit --regress --samples --seed "
     "--components --estimator --passes --resample --batch --num --chunk "
-    f"{MOVES} {CODES} {READING}",
+    f"{MOVES} {CODES} {READING} {DEVICES}",
     "discover interfacegan": "GENERATOR --out --scorer --scores --codes --attribute "
     "--odds --space --samples --seed --chosen --split --invalid --penalty --layers "
     f"--strengths --relative --truncate --chunk --seeds {DRAW} {READING}",
     "edit": "GENERATOR EDIT --out --index --preset --edit-space --chunk "
-    f"{MOVES} {CODES} {READING}",
+    f"{MOVES} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --rows --debug",

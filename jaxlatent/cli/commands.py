@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxlatent.cli import arguments, description, inputs, pictures, scores
+from jaxlatent.cli.devices import ONE_DEVICE, DevicesGroup, open_mesh
 from jaxlatent.cli.discovering import Order, discover_sefa
 from jaxlatent.cli.drawing import Moves, draw_edit
 from jaxlatent.cli.options import (
@@ -240,6 +241,7 @@ def edit(
     chunk: Number = 8,
     start: CodesGroup = DRAWN,
     reading: ReadingGroup = AS_IT_IS,
+    devices: DevicesGroup = ONE_DEVICE,
 ) -> None:
     """Apply an edit to codes and draw it as a page of pictures.
 
@@ -258,8 +260,10 @@ def edit(
         chunk: Pictures per compiled call; less needs less memory.
         start: The codes to edit; seeds 0 to 2 if none are chosen.
         reading: How to read GENERATOR if it is a checkpoint file.
+        devices: How many devices and processes draw.
     """
     run = Run(out, "edit", dict(locals()))
+    mesh = open_mesh(devices, run.arguments)
     model = inputs.open_generator(generator, reading, start.truncation)
     loaded = inputs.open_edit(edit, edit_space, model)
     inputs.check_edit(loaded, model)
@@ -283,6 +287,7 @@ def edit(
         title=f"{edit.stem} on {inputs.generator_name(generator)}",
         lines=(note,) if note else (),
         read=(edit,),
+        mesh=mesh,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from jaxlatent.cli import arguments, inputs, scores
+from jaxlatent.cli.devices import ONE_DEVICE, DevicesGroup, open_mesh
 from jaxlatent.cli.drawing import Moves, draw_edit
 from jaxlatent.cli.options import (
     AS_IT_IS,
@@ -31,6 +32,7 @@ from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import ganspace, interfacegan, sefa
+from jaxlatent.parallel import agree
 from jaxlatent.types import Directions
 
 Order = Annotated[Literal["before", "after"], tyro.conf.arg(help_behavior_hint="")]
@@ -115,6 +117,7 @@ def discover_ganspace(
     chunk: Number = 8,
     start: CodesGroup = DRAWN,
     reading: ReadingGroup = AS_IT_IS,
+    devices: DevicesGroup = ONE_DEVICE,
 ) -> None:
     """GANSpace: principal components of w or of a layer, drawn as a page of pictures.
 
@@ -139,9 +142,12 @@ def discover_ganspace(
         chunk: Pictures per compiled call; less needs less memory.
         start: The codes to edit; seeds 0 to 2 if none are chosen.
         reading: How to read GENERATOR if it is a checkpoint file.
+        devices: How many devices and processes learn and draw.
     """
     run = Run(out, "discover ganspace", dict(locals()))
+    mesh = open_mesh(devices, run.arguments)
     model = inputs.open_generator(generator, reading, start.truncation)
+    agree(model, "GENERATOR")
     rows = inputs.choose_layers(layers, model)
     for value, name in ((num, "--num"), (passes, "--passes")):
         arguments.at_least_one(value, name)
@@ -177,6 +183,7 @@ def discover_ganspace(
             resample=resample,
             passes=passes,
             chunk=None if batch is None else arguments.at_least_one(batch, "--batch"),
+            mesh=mesh,
             progress=progress,
         )
     owner = fingerprint(model)
@@ -207,6 +214,7 @@ def discover_ganspace(
             f"{len(found.components.stdev)} that were kept explain {share:.1%} of its "
             "variance. Strengths are standard deviations.",
         ),
+        mesh=mesh,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments, inputs
@@ -25,6 +26,7 @@ from jaxlatent.gallery import (
     write_page,
 )
 from jaxlatent.generators.base import Generator, family_name
+from jaxlatent.parallel import is_main
 from jaxlatent.types import Edit
 
 PAGE_FILE = "index.html"
@@ -73,6 +75,7 @@ def draw_edit(
     title: str,
     lines: Sequence[str] = (),
     read: Sequence[Path | None] = (),
+    mesh: Mesh | None = None,
     **recorded: Any,
 ) -> None:
     """Draw directions, write everything, and say where it is.
@@ -89,6 +92,7 @@ def draw_edit(
         title: heading of the page.
         lines: paragraphs under the title.
         read: files that were read, besides the generator and the codes.
+        mesh: devices that draw, None for one; only the first process writes.
         **recorded: further JSON values for the record.
     """
     arguments.at_least_one(chunk, "--chunk")
@@ -106,12 +110,17 @@ def draw_edit(
         options,
         moves,
         chunk,
+        mesh,
     )
     pictures = {}
     for index, images in zip(indices, drawn, strict=True):
+        if not is_main():
+            continue
         # the page shows no more than that, and all of its pictures are held at once
         pictures[index] = shrink(images, most=PAGE_PIXELS)
         _save_direction(run, index, images)
+    if not is_main():
+        return
     for file, edit in edits.items():
         checkpoint.save_edit(run.file(file), edit)
     value_name, values = _values(main)
@@ -153,6 +162,7 @@ def _traversals(
     options: Codes,
     moves: Moves,
     chunk: int,
+    mesh: Mesh | None,
 ) -> Iterator[np.ndarray]:
     """Pictures of each direction for every code, [N, S, H, W, C], one by one."""
     total = len(indices) * len(strengths) * len(start.names)
@@ -174,6 +184,7 @@ def _traversals(
                 truncate=moves.truncate,
                 label=start.label,
                 chunk=chunk,
+                mesh=mesh,
                 progress=progress,
             )
 

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from jaxlatent.parallel import is_main
+
 _DELAY = 1.0  # seconds; what ends sooner shows nothing
 _INTERVAL = 0.25
 _LOG_INTERVAL = 10.0  # a log needs few lines
@@ -16,6 +18,8 @@ def progress_bar(
 ) -> Iterator[Callable[[int], None]]:
     """A bar on standard error for work that lasts longer than a second.
 
+    With several processes the first one alone shows it.
+
     Its clock moves even while nothing is finished (a long compilation, a large file).
 
     Args:
@@ -26,6 +30,9 @@ def progress_bar(
     Yields:
         A function to call with the number just finished.
     """
+    if not is_main():
+        yield lambda count: None
+        return
     finished = threading.Event()
     counted: list[int] = []
     clock = threading.Thread(target=_show, args=(label, total, unit, counted, finished))

@@ -11,6 +11,7 @@ import tyro
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments, inputs
+from jaxlatent.cli.devices import ONE_DEVICE, DevicesGroup, open_mesh
 from jaxlatent.cli.inputs import Start
 from jaxlatent.cli.options import (
     AS_IT_IS,
@@ -30,6 +31,7 @@ from jaxlatent.editing import interpolate as interpolated
 from jaxlatent.editing import last_space, mix_rows, to_space
 from jaxlatent.gallery import enlarge, grid, save_gif, save_png
 from jaxlatent.generators.base import Generator, render
+from jaxlatent.parallel import is_main
 
 Way = Annotated[Literal["z", "w"], tyro.conf.arg(help_behavior_hint="")]
 
@@ -57,6 +59,7 @@ def sample(
     chunk: Number = 8,
     start: CodesGroup = DRAWN,
     reading: ReadingGroup = AS_IT_IS,
+    devices: DevicesGroup = ONE_DEVICE,
 ) -> None:
     """Draw pictures: one PNG each, a sheet of all, and their codes.
 
@@ -71,8 +74,10 @@ def sample(
         chunk: Pictures per compiled call; less needs less memory.
         start: The codes to draw.
         reading: How to read GENERATOR if it is a checkpoint file.
+        devices: How many devices and processes draw.
     """
     run = Run(out, "sample", dict(locals()))
+    mesh = open_mesh(devices, run.arguments)
     arguments.at_least_one(chunk, "--chunk")
     if mix is not None and interpolate is not None:
         raise ValueError("--mix: given together with --interpolate; one is accepted")
@@ -90,8 +95,15 @@ def sample(
         drawn = Drawn(latent, first.names, first.label, codes)
     with progress_bar("drawing", len(drawn.names)) as progress:
         images = render(
-            model, drawn.latent, drawn.label, chunk=chunk, progress=progress
+            model,
+            drawn.latent,
+            drawn.label,
+            chunk=chunk,
+            mesh=mesh,
+            progress=progress,
         )
+    if not is_main():
+        return
     sheet = run.file("sheet.png")
     save_png(sheet, grid(images, columns=drawn.columns))
     files = [f"{name.replace(', ', '_').replace(' ', '_')}.png" for name in drawn.names]
