@@ -14,7 +14,7 @@ from helpers import GOLDEN, ok, run_file
 from PIL import Image
 
 import jaxlatent
-from jaxlatent import cli
+from jaxlatent import cli, parallel
 from jaxlatent.checkpoint import file_hash
 from jaxlatent.cli import arguments, description, inputs, progress, runs
 from jaxlatent.cli.options import Codes, Reading
@@ -738,8 +738,8 @@ def test_readme_begins_with_two_commands():
         assert not lines[0].startswith("#")
 
 
-def test_readme_examples_run(tmp_path):
-    sefa, functions = blocks("python")
+def test_readme_examples_run(tmp_path, monkeypatch):
+    sefa, functions, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     exec(compile(sefa, "README.md", "exec"), {"__name__": "readme"})
     assert "<html" in (tmp_path / "sefa.html").read_text()
@@ -747,6 +747,10 @@ def test_readme_examples_run(tmp_path):
     exec(compile(functions, "README.md", "exec"), names)
     light = names["brightness"]
     assert light(names["brighter"]).mean() > names["scores"]["light"].mean() + 0.1
+    monkeypatch.setattr(parallel, "start", lambda *words, same: None)
+    names |= {"rank": 0, "codes": names["z"][:3]}
+    exec(compile(several, "README.md", "exec"), names)
+    assert names["images"].shape[0] == 3
 
 
 def test_readme_counts_the_hostile_files():
