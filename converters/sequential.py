@@ -158,21 +158,22 @@ def plan(
     Raises:
         ValueError: for a config that describes no chain.
     """
-    if part not in _CONFIGS or not _is_state_dict(checkpoint):
+    if part not in _CONFIGS or not is_state_dict(checkpoint):
         return None
     chain, changes = _CONFIGS[part], config or {}
     given = frozenset(changes)
     if "layers" in changes:
         described = Release(FORMAT, chain.from_json(changes), licence="")
-        return _plan(described, checkpoint, given)
+        return release_plan(described, checkpoint, given)
     for release in RELEASES:
         if isinstance(release.config, chain) and _fits(release, checkpoint):
             changed = replace(release, config=override(release.config, changes))
-            return _plan(changed, checkpoint, given)
+            return release_plan(changed, checkpoint, given)
     return None
 
 
-def _is_state_dict(checkpoint: Mapping[str, Any]) -> bool:
+def is_state_dict(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a file holds tensors by name and nothing else."""
     return bool(checkpoint) and all(
         isinstance(name, str) and isinstance(tensor, np.ndarray)
         for name, tensor in checkpoint.items()
@@ -180,12 +181,19 @@ def _is_state_dict(checkpoint: Mapping[str, Any]) -> bool:
 
 
 def _fits(release: Release, tensors: Mapping[str, np.ndarray]) -> bool:
-    return not compare(_plan(release, tensors, frozenset()))
+    return not compare(release_plan(release, tensors, frozenset()))
 
 
-def _plan(
+def release_plan(
     release: Release, tensors: Mapping[str, np.ndarray], given: frozenset[str]
 ) -> Plan:
+    """How a file becomes the network of a release.
+
+    Args:
+        release: the network, with the caller's changes.
+        tensors: the file's.
+        given: names of the config values that the caller gave.
+    """
     config = release.config
     shapes = jax.eval_shape(lambda: sequential.init(jax.random.key(0), config))
     layers = {layer.name: layer for layer in config.layers}

@@ -7,17 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc
-from writer import torch_zip
 
 import converters
 from converters.biggan import channels_last, ganalyze_norm
 from converters.loading import find_plan
 from converters.plans import assemble
-from jaxlatent import checkpoint
 from jaxlatent.generators import biggan
 from jaxlatent.generators.base import Generator
 from jaxlatent.methods import sefa
-from jaxlatent.types import CheckpointError
 
 AJBROCK = GOLDEN / "ajbrock_biggan_a.pth"
 GANALYZE = GOLDEN / "ganalyze_biggan_a.pth"
@@ -112,7 +109,7 @@ def test_features(case):
     expected = arrays[first]
     if path == AJBROCK:  # which counts by channel, row, column
         expected = channels_last(expected)
-    assert error(found["linear"], expected) <= FLOAT32
+    assert error(found["linear"], expected, recording=path.stem) <= FLOAT32
 
 
 def test_float64():
@@ -140,47 +137,6 @@ def test_what_the_files_tell(case):
         assert plan.assumed == wanted
     shapes = jax.eval_shape(lambda: biggan.init(jax.random.key(0), config))
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, generator.params)
-
-
-def test_a_converted_folder_draws_the_same_bits(tmp_path):
-    converters.convert(AJBROCK, tmp_path / "g")
-    loaded, found = converters.load(AJBROCK), checkpoint.load_generator(tmp_path / "g")
-    assert found.config == loaded.config
-    z, label = jnp.ones((3, 32)), loaded.embed(jnp.asarray([2, 0, 5]))
-    expected = picture(loaded, z, label)
-    np.testing.assert_array_equal(picture(found, z, label), expected)
-
-
-@pytest.mark.parametrize(
-    ("path", "missing", "misshapen", "shape"),
-    [
-        (
-            AJBROCK,
-            "blocks.1.0.bn2.gain.u0",
-            "blocks.2.0.conv2.bias",
-            "(15,), not (16,)",
-        ),
-        (
-            GANALYZE,
-            "GBlock.2.HyperBN.beta_embed.module.weight_bar",
-            "GBlock.3.conv0.module.weight_u",
-            "(7,), not (8,)",
-        ),
-    ],
-    ids=["ajbrock", "GANalyze"],
-)
-def test_one_error_names_what_does_not_fit(tmp_path, path, missing, misshapen, shape):
-    tensors = dict(converters.read(path))
-    del tensors[missing]
-    tensors["odd.weight"] = np.ones(2, np.float32)
-    tensors[misshapen] = tensors[misshapen][1:]
-    (tmp_path / "file.pth").write_bytes(torch_zip(tensors))
-    with pytest.raises(CheckpointError) as caught:
-        converters.load(tmp_path / "file.pth")
-    assert (
-        f"missing (1): {missing}; extra (1): odd.weight; misshapen (1): {misshapen} is "
-        f"{shape}"
-    ) in str(caught.value)
 
 
 def test_weights_are_divided_by_their_spectral_norm(ajbrock):

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc
-from writer import torch_zip
 
 import converters
 from converters.biggan import channels_last
@@ -132,7 +131,8 @@ def test_features_of_ajbrock(ajbrock):
         expected = nhwc(arrays[f"feat0/blocks.{name}"])
         assert error(found[ours][:1], expected) <= FLOAT32, name
     expected = channels_last(arrays["feat/linear"])
-    assert error(found["generator.gen_z"], expected) <= FLOAT32
+    found = found["generator.gen_z"]
+    assert error(found, expected, recording="ajbrock_biggan_d") <= FLOAT32
 
 
 def test_float64_ajbrock():
@@ -256,39 +256,6 @@ def test_commands_take_folders(tmp_path, capsys):
     origin = checkpoint.read_header(out)["origin"]
     assert origin["file"] == "pytorch_model.bin"
     assert origin["sha256"] == checkpoint.file_hash(TENSORS)
-
-
-@pytest.mark.parametrize(
-    ("path", "missing", "misshapen", "shape"),
-    [
-        (
-            TENSORS,
-            "generator.layers.3.snconv1x1_g.weight_v",
-            "generator.layers.5.bn_2.running_vars",
-            "(50, 1), not (51, 1)",
-        ),
-        (
-            AJBROCK,
-            "blocks.3.1.gamma",
-            "blocks.4.0.bn3.bias.u0",
-            "(0, 4), not (1, 4)",
-        ),
-    ],
-    ids=["huggingface", "ajbrock"],
-)
-def test_one_error_names_what_does_not_fit(tmp_path, path, missing, misshapen, shape):
-    tensors = dict(converters.read(path))
-    del tensors[missing]
-    tensors["odd.weight"] = np.ones(2, np.float32)
-    tensors[misshapen] = tensors[misshapen][1:]
-    (tmp_path / "file.bin").write_bytes(torch_zip(tensors))
-    config = {"attention": [4]} if path == AJBROCK else None
-    with pytest.raises(CheckpointError) as caught:
-        converters.load(tmp_path / "file.bin", config=config)
-    assert (
-        f"missing (1): {missing}; extra (1): odd.weight; misshapen (1): {misshapen} is "
-        f"{shape}"
-    ) in str(caught.value)
 
 
 def test_cross_replica_norms_are_refused():

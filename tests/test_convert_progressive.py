@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import GOLDEN, error
@@ -12,7 +11,6 @@ from writer import torch_zip
 import converters
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble, compare
-from jaxlatent import checkpoint
 from jaxlatent.generators import stylegan
 from jaxlatent.generators.base import Generator
 from jaxlatent.types import CheckpointError
@@ -25,18 +23,6 @@ FILES = {
     "proggan_netdissect_a": ("progan", "netdissect"),
     "genforce_stylegan_a": ("stylegan", "genforce"),
     "interfacegan_stylegan_a": ("stylegan", "InterFaceGAN"),
-}
-# tensors to lose and to bend
-BROKEN = {
-    "genforce_pggan_a": ("layer5.weight", "layer2.bias"),
-    "interfacegan_pggan_a": ("layer3.wscale.bias", "layer4.conv.weight"),
-    "proggan_voynov_a": ("features.3.wscale.scale", "features.4.conv.weight"),
-    "proggan_netdissect_a": ("output_32x32.wscale.b", "layer3.conv.weight"),
-    "genforce_stylegan_a": ("synthesis.layer3.weight", "synthesis.layer5.style.weight"),
-    "interfacegan_stylegan_a": (
-        "synthesis.layer3.conv.weight",
-        "mapping.dense0.wscale.bias",
-    ),
 }
 
 # by which layouts are known
@@ -101,22 +87,6 @@ def test_files_of_stylegan2_are_of_no_other_family(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_one_error_names_what_is_missing_extra_and_misshapen(contents, name):
-    state, file = state_of(contents[name])
-    lost, bent = BROKEN[name]
-    del state[lost]
-    state["odd.weight"] = np.ones(2, np.float32)
-    right = state[bent].shape
-    state[bent] = np.ones((5, *right[1:]), np.float32)
-    with pytest.raises(CheckpointError) as caught:
-        built(file)
-    assert str(caught.value).endswith(
-        f"missing (1): {lost}; extra (1): odd.weight; "
-        f"misshapen (1): {bent} is {(5, *right[1:])}, not {right}"
-    )
-
-
-@pytest.mark.parametrize("name", FILES)
 def test_any_tensor_may_be_the_missing_one(contents, name):
     """The sizes are then read off others, so that nothing else looks wrong."""
     plan = find_plan(contents[name], part="generator")
@@ -127,40 +97,6 @@ def test_any_tensor_may_be_the_missing_one(contents, name):
         found = find_plan(file, part="generator")
         assert found.config == plan.config, lost
         assert str(compare(found)) == f"missing (1): {lost}"
-
-
-@pytest.mark.parametrize("name", ["genforce_pggan_a", "genforce_stylegan_a"])
-def test_a_discriminator_names_what_is_wrong(contents, name):
-    judge = dict(contents[name]["discriminator"])
-    del judge["layer2.bias"]
-    judge["layer7.bias"] = np.ones(5, np.float32)
-    judge["odd"] = np.ones(2, np.float32)
-    plan = find_plan(contents[name] | {"discriminator": judge}, part="discriminator")
-    with pytest.raises(CheckpointError) as caught:
-        assemble(plan)
-    assert str(caught.value).endswith(
-        "missing (1): layer2.bias; extra (1): odd; "
-        "misshapen (1): layer7.bias is (5,), not (16,)"
-    )
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_converted_folder_draws_what_the_file_draws(tmp_path, name):
-    path = GOLDEN / f"{name}.pth"
-    plan = converters.convert(path, tmp_path / "g")
-    loaded, found = converters.load(path), checkpoint.load_generator(tmp_path / "g")
-    assert found.config == loaded.config
-    assert same(found.params, loaded.params)
-    shapes = jax.eval_shape(
-        lambda: loaded.family.init(jax.random.key(0), loaded.config)
-    )
-    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, found.params)
-    origin = checkpoint.read_header(tmp_path / "g")["origin"]
-    assert (origin["format"], origin["assumed"]) == (plan.format, plan.assumed)
-    if name.startswith("genforce"):
-        draw = jax.jit(lambda generator, latent: generator.synthesize(latent))
-        latent = jnp.ones((1, loaded.config.w_dim))
-        np.testing.assert_array_equal(draw(found, latent), draw(loaded, latent))
 
 
 def test_what_files_do_not_tell(contents):

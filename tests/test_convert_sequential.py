@@ -316,10 +316,10 @@ def test_described_generators_match_torch(build, layers, rank):
         fed = torch.from_numpy(z.reshape(4, 10, *(1,) * (rank - 2)).copy())
         images = nhwc(module(fed).numpy())
         third = module[:3](fed).numpy().reshape(4, -1)
-    assert error(generator.synthesize(z), images) < TOLERANCE
+    assert error(generator.synthesize(z), images, recording="sequential") < TOLERANCE
     ours = generator.features(z, names=["2"])["2"]
     ours = ours if rank == 2 else ours.transpose(0, 3, 1, 2).reshape(4, -1)
-    assert error(ours, third) < TOLERANCE
+    assert error(ours, third, recording="sequential") < TOLERANCE
 
 
 @pytest.mark.torch
@@ -350,7 +350,7 @@ def test_dcgan_discriminator_matches_torch():
     with torch.no_grad():
         fed = torch.from_numpy(np.moveaxis(np.asarray(images), -1, 1).copy())
         logits = module.main(fed).numpy().reshape(4, 1)
-    assert error(discriminator(images), logits) < TOLERANCE
+    assert error(discriminator(images), logits, recording="sequential") < TOLERANCE
 
 
 @pytest.mark.torch
@@ -374,4 +374,4 @@ def test_lenet_matches_torch(fit):
     x = F.relu(F.conv2d(x, t["convnet.c5.weight"], t["convnet.c5.bias"])).flatten(1)
     x = F.relu(F.linear(x, t["fc.f6.weight"], t["fc.f6.bias"]))
     x = F.log_softmax(F.linear(x, t["fc.f7.weight"], t["fc.f7.bias"]), dim=1)
-    assert error(scores, x.numpy()) < TOLERANCE
+    assert error(scores, x.numpy(), recording="lenet") < TOLERANCE

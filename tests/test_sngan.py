@@ -5,13 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc
-from writer import torch_zip
 
 import converters
 from converters.biggan import channels_last
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble
-from jaxlatent import checkpoint
 from jaxlatent.generators import sngan
 from jaxlatent.generators.base import Generator
 from jaxlatent.types import CheckpointError
@@ -44,7 +42,7 @@ def test_pictures_and_features():
         expected = nhwc(arrays[f"feat0/{name}"])
         assert error(found[name][:1], expected) <= FLOAT32, name
     expected = channels_last(arrays["feat0/model.0"])
-    assert error(found["model.0"][:1], expected) <= FLOAT32
+    assert error(found["model.0"][:1], expected, recording="sngan_a") <= FLOAT32
 
 
 def test_pictures_of_the_methods_recordings():
@@ -76,27 +74,6 @@ def test_what_the_file_tells(tensors):
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, generator.params)
     _, changed = built(tensors, config={"bn_eps": 1e-3})
     assert (changed.config.bn_eps, changed.assumed) == (1e-3, {})
-
-
-def test_a_converted_folder_draws_the_same_bits(tmp_path):
-    converters.convert(FILE, tmp_path / "g")
-    loaded, found = converters.load(FILE), checkpoint.load_generator(tmp_path / "g")
-    assert found.config == loaded.config
-    z = jnp.ones((2, 16))
-    np.testing.assert_array_equal(draw(found, z), draw(loaded, z))
-
-
-def test_one_error_names_what_does_not_fit(tmp_path, tensors):
-    changed = dict(tensors) | {"odd.weight": np.ones(2, np.float32)}
-    del changed["model.3.model.4.bias"]
-    changed["model.5.running_var"] = np.ones(11, np.float32)
-    (tmp_path / "generator.pt").write_bytes(torch_zip(changed))
-    with pytest.raises(CheckpointError) as caught:
-        converters.load(tmp_path / "generator.pt")
-    assert (
-        "missing (1): model.3.model.4.bias; extra (1): odd.weight; misshapen (1): "
-        "model.5.running_var is (11,), not (12,)"
-    ) in str(caught.value)
 
 
 def test_doubles_may_be_missing_and_must_agree(tensors):
