@@ -21,6 +21,19 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--parity", metavar="FILE", help="write the errors against recordings there"
+    )
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if exitstatus == 0 and (path := session.config.getoption("--parity")):
+        import parity
+
+        parity.write(path)
+
+
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """An empty current folder for commands; no clock, and no compiled code kept."""
