@@ -13,8 +13,14 @@ from jaxlatent.generators.base import Generator
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
 from jaxlatent.methods import sefa
-from jaxlatent.methods.jacobians import picture, region_grams, shrink
+from jaxlatent.methods.jacobians import (
+    full_jacobian,
+    picture,
+    region_grams,
+    shrink,
+)
 from jaxlatent.numerics.jacobian import columns, gram, pullback, pushforward
+from jaxlatent.parallel import mesh
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +122,18 @@ def test_regions_of_a_linear_generator():
     masks[0, 1:3, 2:6] = 1
     masks[1, 4:] = 0.5
     given = picture(generator, jnp.zeros(4), space="z")
+    np.testing.assert_allclose(
+        full_jacobian(given, chunk=3)[..., 0, :], rows, rtol=1e-5
+    )
     found = region_grams(given, masks, chunk=3)
     for region, mask in enumerate(masks):
         for part, weight in enumerate((mask, 1 - mask)):
             expected = np.einsum("hw,hwi,hwj->ij", weight, rows, rows) / weight.sum()
             np.testing.assert_allclose(found[region, part], expected, rtol=1e-5)
+    shared = region_grams(given, masks, chunk=3, mesh=mesh(3))
+    np.testing.assert_allclose(shared, found, rtol=1e-5, atol=1e-7)
+    other, _ = linear(seed=1)
     with compilations() as count:
-        other, _ = linear(seed=1)
         region_grams(picture(other, jnp.ones(4), space="z"), masks, chunk=3)
     assert count() == 0
 
@@ -161,9 +172,9 @@ def test_choices_that_do_not_exist(change, message):
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        (np.ones((1, 5, 6)), r"masks: shape \(1, 5, 6\) given; \[R, 6, 6\]"),
-        (np.zeros((1, 6, 6)), "masks: region 0 is empty"),
-        (np.ones((1, 6, 6)), "or nothing lies outside"),
+        (np.ones((1, 5, 6)), r"weights: shape \(2, 5, 6\) given; \[R, 6, 6\]"),
+        (np.zeros((1, 6, 6)), "weights: number 0 are all zero"),
+        (np.ones((1, 6, 6)), "weights: number 1 are all zero"),
     ],
 )
 def test_masks_that_do_not_fit(masks, message):

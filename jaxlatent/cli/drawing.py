@@ -1,6 +1,6 @@
 """Directions as pictures: a grid and an animation each, and the page of all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ def draw_edit(
     lines: Sequence[str] = (),
     read: Sequence[Path | None] = (),
     mesh: Mesh | None = None,
+    decorate: Callable[[np.ndarray], np.ndarray] = lambda images: images,
     **recorded: Any,
 ) -> None:
     """Draw directions, write everything, and say where it is.
@@ -93,6 +94,7 @@ def draw_edit(
         lines: paragraphs under the title.
         read: files that were read, besides the generator and the codes.
         mesh: devices that draw, None for one; only the first process writes.
+        decorate: what to draw over the pictures.
         **recorded: further JSON values for the record.
     """
     arguments.at_least_one(chunk, "--chunk")
@@ -116,6 +118,7 @@ def draw_edit(
     for index, images in zip(indices, drawn, strict=True):
         if not is_main():
             continue
+        images = decorate(images)
         # the page shows no more than that, and all of its pictures are held at once
         pictures[index] = shrink(images, most=PAGE_PIXELS)
         _save_direction(run, index, images)

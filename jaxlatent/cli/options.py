@@ -94,12 +94,14 @@ def _subcommand(name: str, command: Callable[..., None]) -> Any:
 
 
 def _methods() -> Any:
-    from jaxlatent.cli import discovering
+    from jaxlatent.cli import discovering, regional
 
     return Union[  # noqa: UP007
         _subcommand("sefa", discovering.discover_sefa),
         _subcommand("ganspace", discovering.discover_ganspace),
         _subcommand("interfacegan", discovering.discover_interfacegan),
+        _subcommand("lowrankgan", regional.discover_lowrankgan),
+        _subcommand("resefa", regional.discover_resefa),
     ]
 
 
@@ -111,7 +113,7 @@ def _discover(
 
 
 def _commands() -> Any:
-    from jaxlatent.cli import commands, edits, sampling
+    from jaxlatent.cli import commands, edits, regional, sampling
 
     return Union[  # noqa: UP007
         _subcommand("demo", commands.demo),
@@ -120,6 +122,8 @@ def _commands() -> Any:
         _subcommand("families", commands.list_families),
         _subcommand("sample", sampling.sample),
         _subcommand("score", commands.score),
+        _subcommand("regions", regional.draw_regions),
+        _subcommand("jacobian", regional.jacobian),
         Annotated[Any, tyro.conf.subcommand(name="discover", constructor=_discover)],
         _subcommand("edit", commands.edit),
         _subcommand("presets", commands.list_presets),

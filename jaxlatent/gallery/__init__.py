@@ -11,3 +11,5 @@ from jaxlatent.gallery.pictures import grid as grid
 from jaxlatent.gallery.pictures import save_png as save_png
 from jaxlatent.gallery.pictures import shrink as shrink
 from jaxlatent.gallery.pictures import to_uint8 as to_uint8
+from jaxlatent.gallery.regions import outline as outline
+from jaxlatent.gallery.regions import spotlight as spotlight

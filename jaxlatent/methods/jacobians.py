@@ -28,8 +28,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxlatent.generators.base import Generator
-from jaxlatent.numerics.jacobian import gram, tied
-from jaxlatent.parallel import place
+from jaxlatent.numerics.jacobian import gram, jacobian, tied
+from jaxlatent.parallel import gather, place
 from jaxlatent.types import parse_layers
 
 CHANNELS = ("keep", "mean", "sum")
@@ -180,55 +180,79 @@ def picture(
     )
 
 
-def region_grams(
+def weighted_grams(
     given: Picture,
-    masks: np.ndarray,
+    weights: np.ndarray,
     *,
     chunk: int = 8,
     mesh: Mesh | None = None,
     store: bool | None = None,
     precision: str = "highest",
 ) -> np.ndarray:
-    """Gram matrices of regions of one picture and of what lies around them.
+    """Gram matrices of one picture under weights of its pixels, on the host.
 
-    Source: LowRankGAN, section 3.2: M = J^T J / P over the P outputs of a region.
-    Compiled; neither another latent nor other weights compile it again.
+    Source: LowRankGAN, section 3.2: M = J^T diag(m) J / P, where P is the sum of the
+    weights over all outputs. Compiled; neither another latent nor other weights compile
+    it again.
 
     Args:
         given: see `picture`; prepare its generator first where there are many calls.
-        masks: [R, size, size] weights from 0 to 1 of the pixels of R regions.
+        weights: [R, size, size], from 0 up.
         chunk: tangents at a time.
         mesh: devices among which the columns are divided, None for one.
         store: keep the columns; see `jaxlatent.numerics.jacobian.gram`.
         precision: of products and convolutions, as for `jax.default_matmul_precision`.
 
     Returns:
-        [R, 2, D, D] float32 on the host, symmetric: region and rest, each over its own
-        P. D is the number of entries of a shift.
+        [R, D, D] float32, symmetric; D is the number of entries of a shift.
 
     Raises:
-        ValueError: for masks of another size, or a region that is empty or everything.
+        ValueError: for weights of another size, or that are all zero.
     """
-    masks = np.asarray(masks, np.float32)
+    weights = np.asarray(weights, np.float32)
     output = jax.eval_shape(given, given.origin).shape
-    if masks.ndim != 3 or masks.shape[1:] != output[:2]:
+    if weights.ndim != 3 or weights.shape[1:] != output[:2]:
         raise ValueError(
-            f"masks: shape {masks.shape} given; [R, {output[0]}, {output[1]}] is "
+            f"weights: shape {weights.shape} given; [R, {output[0]}, {output[1]}] is "
             "accepted"
         )
-    pairs = np.stack([masks, 1 - masks], axis=1)
-    counts = pairs.sum(axis=(2, 3), dtype=np.float64) * np.prod(output[2:])
+    counts = weights.sum(axis=(1, 2), dtype=np.float64) * np.prod(output[2:])
     if not (counts > 0).all():
-        first = int(np.argwhere(counts <= 0)[0, 0])
-        raise ValueError(f"masks: region {first} is empty, or nothing lies outside it")
-    weights = pairs.reshape(-1, *pairs.shape[2:], *(1,) * (len(output) - 2))
+        raise ValueError(f"weights: number {int(np.argmin(counts > 0))} are all zero")
+    spread = weights.reshape(*weights.shape, *(1,) * (len(output) - 2))
     if mesh is not None:
-        given, weights = place((given, weights), mesh)
+        given, spread = place((given, spread), mesh)
     with jax.default_matmul_precision(precision):
-        found = _gram(given, weights, chunk=chunk, mesh=mesh, store=store)
-    grams = np.asarray(found, np.float64).reshape(*counts.shape, *found.shape[1:])
-    grams = (grams + grams.swapaxes(2, 3)) / (2 * counts[..., None, None])
-    return grams.astype(np.float32)
+        found = _gram(given, spread, chunk=chunk, mesh=mesh, store=store)
+    if mesh is not None:
+        found = gather(found)
+    grams = np.asarray(found, np.float64) / counts[:, None, None]
+    return ((grams + grams.swapaxes(1, 2)) / 2).astype(np.float32)
+
+
+def region_grams(given: Picture, masks: np.ndarray, **options: Any) -> np.ndarray:
+    """Gram matrices of regions of a picture, and of what lies around each.
+
+    Args:
+        given: see `picture`.
+        masks: [R, size, size] weights from 0 to 1, see `jaxlatent.methods.regions`.
+        options: of `weighted_grams`.
+
+    Returns:
+        [R, 2, D, D] float32: region and rest.
+
+    Raises:
+        ValueError: see `weighted_grams`; a region that is empty or everything.
+    """
+    masks = np.asarray(masks, np.float32)
+    pairs = np.stack([masks, 1 - masks], axis=1).reshape(-1, *masks.shape[1:])
+    grams = weighted_grams(given, pairs, **options)
+    return grams.reshape(len(masks), 2, *grams.shape[1:])
+
+
+def full_jacobian(given: Picture, *, chunk: int = 8) -> np.ndarray:
+    """The Jacobian itself, [*output, *shift], compiled; on the host."""
+    return np.asarray(_jacobian(given, chunk=chunk))
 
 
 def shrink(image: jax.Array, size: int, resize: str = "area") -> jax.Array:
@@ -263,4 +287,9 @@ def _picture_gram(given: Picture, weights: jax.Array, **options: Any) -> jax.Arr
     return gram(given, given.origin, weights=weights, **options)
 
 
+def _picture_jacobian(given: Picture, *, chunk: int) -> jax.Array:
+    return jacobian(given, given.origin, chunk=chunk)
+
+
+_jacobian = jax.jit(_picture_jacobian, static_argnames="chunk")
 _gram = jax.jit(_picture_gram, static_argnames=("chunk", "mesh", "store"))
