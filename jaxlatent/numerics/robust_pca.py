@@ -23,6 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+_THREADS = 1
+"""Of BLAS. NumPy and SciPy each bring one, whose idle threads spin: beside another busy
+process, two cores took 0.6 to 3.6 s for an iteration at 512 rows, one took 0.045 s."""
+
 Vectors = Callable[[int, int], np.ndarray]
 """Eigenvectors from a first to before a last one, as columns."""
 
@@ -101,12 +105,15 @@ def robust_pca(
     Raises:
         ValueError: names the argument that does not fit.
     """
+    from threadpoolctl import threadpool_limits
+
     checked = _checked(matrix)
     # of float32 in float32, as the original's, so that mu is the same number
     norm = np.abs(matrix).sum(axis=0).max()
-    return _alternate(
-        checked, norm, penalty, tolerance, max_iterations, to_optimum=False
-    )
+    with threadpool_limits(_THREADS, user_api="blas"):
+        return _alternate(
+            checked, norm, penalty, tolerance, max_iterations, to_optimum=False
+        )
 
 
 def principal_component_pursuit(
@@ -130,9 +137,14 @@ def principal_component_pursuit(
     Raises:
         ValueError: names the argument that does not fit.
     """
+    from threadpoolctl import threadpool_limits
+
     matrix = _checked(matrix)
     norm = np.abs(matrix).sum()
-    return _alternate(matrix, norm, penalty, tolerance, max_iterations, to_optimum=True)
+    with threadpool_limits(_THREADS, user_api="blas"):
+        return _alternate(
+            matrix, norm, penalty, tolerance, max_iterations, to_optimum=True
+        )
 
 
 def _checked(matrix: np.ndarray) -> np.ndarray:
