@@ -33,6 +33,7 @@ The last line is one JSON object: family -> batch -> figures.
 """
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -41,13 +42,29 @@ import tempfile
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from jaxlatent.generators import biggan, biggan_deep, progan, sngan, stylegan, stylegan2
+import numpy as np
+
+from jaxlatent.generators import (
+    biggan,
+    biggan_deep,
+    progan,
+    sngan,
+    stylegan,
+    stylegan2,
+    stylegan3,
+)
 
 
 def widths(resolution: int, base: int) -> tuple[int, ...]:
     """Feature maps at 4 x 4, 8 x 8, ...: base / side, 512 at most."""
     sides = (4 << level for level in range(resolution.bit_length() - 2))
     return tuple(min(base // side, 512) for side in sides)
+
+
+def banded_widths(resolution: int, base: int, count: int = 14) -> tuple[int, ...]:
+    """Feature maps of StyleGAN3: half of base / a layer's cutoff, 512 at most."""
+    cutoffs = stylegan3.Config(resolution, (1,) * count).cutoffs[:count]
+    return tuple(int(min(np.rint(base / 2 / cutoff), 512)) for cutoff in cutoffs)
 
 
 class Case(NamedTuple):
@@ -62,6 +79,7 @@ DEEP = dict(attention=(8,), output_width=128)
 CASES = {
     "stylegan2-256": Case(stylegan2.Config(256, widths(256, 32768))),
     "stylegan2-1024": Case(stylegan2.Config(1024, widths(1024, 32768)), (1,)),
+    "stylegan3-t-256": Case(stylegan3.Config(256, banded_widths(256, 16384))),
     "stylegan-1024": Case(stylegan.Config(1024, widths(1024, 16384)), (1,)),
     "progan-1024": Case(progan.Config(1024, widths(1024, 16384)), (1,)),
     "biggan-128": Case(
@@ -91,16 +109,18 @@ KEEPING = {
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "keep": KEEPING}
 
 
-def run(job: dict[str, Any], allocator: str, caches: str) -> dict[str, Any]:
+def run(
+    job: dict[str, Any],
+    allocator: str,
+    *,
+    module: str = "benchmarks.synthesis_sides",
+    **variables: str,
+) -> dict[str, Any]:
     """What a process of its own finds out about one job; its last line."""
     inherited = {key: os.environ[key] for key in os.environ if key not in KEEPING}
-    environment = {
-        **inherited,
-        **ALLOCATORS[allocator],
-        "TORCHINDUCTOR_CACHE_DIR": caches,
-    }
+    environment = inherited | ALLOCATORS[allocator] | variables
     process = subprocess.run(
-        [sys.executable, "-m", "benchmarks.synthesis_sides", json.dumps(job)],
+        [sys.executable, "-m", module, json.dumps(job)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -121,16 +141,17 @@ def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any
     result: dict[str, Any] = {"compile_s": {}}
     with tempfile.TemporaryDirectory() as caches:
         for allocator in options.allocators:
-            memory = {
-                side: run(job | {"memory": side}, allocator, caches) for side in sides
-            }
+            start = functools.partial(
+                run, allocator=allocator, TORCHINDUCTOR_CACHE_DIR=caches
+            )
+            memory = {side: start(job | {"memory": side}) for side in sides}
             for side, found in memory.items():
                 seconds = found.pop("compile_s", None)
                 # under the next allocator, PyTorch's caches are full
                 if seconds is not None:
                     result["compile_s"].setdefault(side, seconds)
             timing = {"sides": sides, "rounds": options.rounds}
-            found = run(job | timing, allocator, caches)
+            found = start(job | timing)
             result["gflop"] = found.pop("gflop", None)
             for side in sides:
                 found[side] = {**(found.get(side) or {}), **memory[side]}

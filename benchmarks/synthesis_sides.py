@@ -43,14 +43,17 @@ class Side(NamedTuple):
 def draw(config: Any, seed: int = 0) -> Any:
     """NumPy parameters of a network, normal at the fan-in's scale.
 
-    Variances are their absolute values and one more.
+    Variances and magnitudes are their absolute values and one more, filters positive.
     """
     rng = np.random.default_rng(seed)
 
     def leaf(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
         values = rng.standard_normal(shape.shape, np.float32)
         values *= np.float32(np.prod(shape.shape[:-1]) ** -0.5)
-        return 1 + np.abs(values) if "_var" in str(path[-1]) else values
+        name = str(path[-1])
+        if "_filter" in name:
+            return np.abs(values) / np.abs(values).sum()
+        return 1 + np.abs(values) if "_var" in name or "_ema" in name else values
 
     init = family_module(family_name(config)).init
     shapes = jax.eval_shape(lambda: init(jax.random.key(0), config))

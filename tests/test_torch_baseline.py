@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from helpers import drawn, error, nhwc
 
-from jaxlatent.generators import biggan, biggan_deep, progan, sngan, stylegan, stylegan2
+from jaxlatent.generators import (
+    biggan,
+    biggan_deep,
+    progan,
+    sngan,
+    stylegan,
+    stylegan2,
+    stylegan3,
+)
 from jaxlatent.generators.base import Generator, family_name
 
 pytestmark = pytest.mark.torch
@@ -49,6 +57,7 @@ CONFIGS = {
         (8, 4), (True,), z_dim=5, label_dim=3, embed_dim=4, n_stats=0
     ),
     "sngan": sngan.Config((6, 6, 4), z_dim=5),
+    "stylegan3": stylegan3.Config(16, (6, 5, 4, 4), margin=2, clamp=1.5, **STYLE),
 }
 
 
@@ -116,8 +125,13 @@ def test_operations_are_those_that_run(name, monkeypatch):
         short = kernel.shape[0] - 1 - before - after
         return x[:, :, : x.shape[2] - short, : x.shape[3] - short].contiguous()
 
+    def blank(x, taps, up, down, padding, gain):
+        length = up * x.shape[2] + sum(padding) - (1 if taps is None else len(taps))
+        return x.new_zeros(*x.shape[:2], *(length // down + 1,) * 2)
+
     for module in (layers, baseline):
         monkeypatch.setattr(module, "depthwise", cropped, raising=False)
+        monkeypatch.setattr(module, "resample", blank, raising=False)
     _, draw, latent, label = built(config)
     with FlopCounterMode(display=False) as counter:
         draw(latent[:1], None if label is None else label[:1])

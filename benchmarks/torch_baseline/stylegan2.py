@@ -56,10 +56,22 @@ def load(params: Any, config: Config) -> Weights:
 
 
 def synthesize(
-    weights: Weights, config: Config, latent: torch.Tensor, label: Any = None
+    weights: Weights,
+    config: Config,
+    latent: torch.Tensor,
+    label: Any = None,
+    *,
+    functional: bool = False,
 ) -> torch.Tensor:
-    """w [N, D] or w+ [N, L, D] -> images [N, C, R, R]."""
+    """w [N, D] or w+ [N, L, D] -> images [N, C, R, R].
+
+    A functional one writes over nothing, as derivatives of it need.
+    """
     del label
+    add = torch.Tensor.add if functional else torch.Tensor.add_
+    multiply = torch.Tensor.mul if functional else torch.Tensor.mul_
+    leaky_relu = F.leaky_relu if functional else F.leaky_relu_
+    clamp = torch.Tensor.clamp if functional else torch.Tensor.clamp_
     taps = len(config.filter)
     x = weights["const"].expand(latent.shape[0], -1, -1, -1)
     image = shortcut = None
@@ -83,15 +95,15 @@ def synthesize(
         else:
             y = F.conv2d(scaled, entry["weight"], padding=1)
         norm = torch.rsqrt(F.linear(style.square(), entry["energy"]) + 1e-8)
-        y = y.mul_(spread(norm))
+        y = multiply(y, spread(norm))
         if config.use_noise:
-            y = y.add_(entry["noise"])
+            y = add(y, entry["noise"])
         merges = shortcut is not None and layer.kind == "conv1"
         gain = GAIN * (math.sqrt(0.5) if merges else 1.0)
-        x = F.leaky_relu_(y.add_(entry["bias"]), 0.2).mul_(gain)
+        x = multiply(leaky_relu(add(y, entry["bias"]), 0.2), gain)
         if config.clamp is not None:
             bound = config.clamp * gain / GAIN
-            x = x.clamp_(-bound, bound)
+            x = clamp(x, -bound, bound)
         if merges:
             x, shortcut = x + shortcut, None
     assert image is not None
