@@ -739,10 +739,13 @@ def test_readme_begins_with_two_commands():
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):
-    sefa, functions, several = blocks("python")
+    sefa, functions, regions, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
-    exec(compile(sefa, "README.md", "exec"), {"__name__": "readme"})
+    names = {"__name__": "readme"}
+    exec(compile(sefa, "README.md", "exec"), names)
     assert "<html" in (tmp_path / "sefa.html").read_text()
+    exec(compile(regions, "README.md", "exec"), names)
+    assert np.ptp(names["blink"].info["gain"]) > 0
     names = {"__name__": "readme"}
     exec(compile(functions, "README.md", "exec"), names)
     light = names["brightness"]
