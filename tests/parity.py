@@ -1,6 +1,6 @@
 """The README's table of errors against recordings, written by the tests themselves:
 
-python -m pytest --parity README.md
+python -m pytest tests --parity=README.md
 
 Whatever `helpers.error` held against a recording during that session goes into it; a
 row is the worst of all arrays: latents, styles, features, pictures and scores.

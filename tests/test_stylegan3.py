@@ -262,7 +262,7 @@ def expected(turning):
     """The reference's pictures of CODES, from a plane that is moved and sheared."""
     with jax.enable_x64(True):
         large = Generator(wide(turning.params), ROTATING)
-    large = moved(large, [[0.9, 0.2, 0.1], [-0.1, 1.1, -0.2], [0.0, 0.0, 1.0]])
+        large = moved(large, [[0.9, 0.2, 0.1], [-0.1, 1.1, -0.2], [0.0, 0.0, 1.0]])
     return large, reference(large.params, ROTATING, CODES)
 
 
