@@ -19,6 +19,7 @@ from jaxlatent.generators import (
     base,
     biggan,
     biggan_deep,
+    convolutions,
     functions,
     progan,
     rendered,
@@ -223,6 +224,25 @@ def test_every_parameter_is_needed(case):
         lacking = Generator(unflatten_dict(others), config)
         with pytest.raises(KeyError):
             jax.eval_shape(answer, lacking, case.codes)
+
+
+@pytest.mark.parametrize("least", [1, convolutions.LEAST_CHANNELS])
+def test_prepared_weights_change_nothing(case, least, monkeypatch):
+    """With and without kernels for fast convolutions."""
+    monkeypatch.setattr(convolutions, "LEAST_CHANNELS", least)
+    monkeypatch.setattr(convolutions, "LEAST_PIXELS_READY", 1)
+    prepared = case.generator.prepare()
+    found = jax.jit(lambda *given: answer(*given))(prepared, case.codes)
+    assert error(found, np.asarray(case.answers)) <= 1e-5
+    again = jax.tree.structure(prepared.prepare().params)
+    assert again == jax.tree.structure(prepared.params)
+    assert fingerprint(prepared) == fingerprint(case.generator)
+    family = case.generator.family
+    if family not in (functions, rendered, sequential):
+        mask = family.trainable(prepared.params)
+        assert not any(jax.tree.leaves(mask["prepared"]))
+        names = {path[-1] for path in flatten_dict(prepared.params["prepared"])}
+        assert ("spread" in names) == (least == 1)
 
 
 def test_samples_do_not_depend_on_their_number(case):

@@ -18,6 +18,7 @@ from jaxlatent.generators.convolutions import (
     transposed_convolve,
     transposed_phases,
     winograd_convolve,
+    winograd_kernel,
 )
 
 RNG = np.random.default_rng(0)
@@ -45,7 +46,7 @@ def plain(x, kernel, padding=SAME):
 )
 def test_sixteen_products_make_a_convolution(size, padding):
     x, kernel = normal(2, *size, 3), normal(3, 3, 3, 5)
-    found = winograd_convolve(x, kernel, padding=padding)
+    found = winograd_convolve(x, winograd_kernel(kernel), padding=padding)
     assert error(found, np.asarray(plain(x, kernel, padding))) <= 1e-6
 
 
@@ -53,7 +54,8 @@ def test_sums_lose_nothing_in_double_precision():
     with jax.enable_x64(True):
         x, kernel = RNG.normal(size=(1, 8, 8, 16)), RNG.normal(size=(3, 3, 16, 4))
         expected = np.asarray(plain(x, kernel))
-        assert error(winograd_convolve(jnp.asarray(x), kernel), expected) <= 1e-14
+        found = winograd_convolve(jnp.asarray(x), winograd_kernel(kernel))
+        assert error(found, expected) <= 1e-14
         small = enlarging_convolve(jnp.asarray(x), enlarging_kernel(kernel))
         expected = np.asarray(plain(repeat_pixels(jnp.asarray(x)), kernel))
         assert error(small, expected) <= 1e-14
@@ -70,6 +72,24 @@ def test_large_convolutions_are_products_of_matrices_on_a_cpu():
     assert text.count(" dot(") == 16 or "onednn" in text
     few = call.lower(x[:, :-1], kernel).compile().as_text()
     assert "convolution(" in few
+
+
+def test_a_kernel_that_is_ready_serves_smaller_images_too():
+    side = int(convolutions.LEAST_PIXELS_READY**0.5)
+    width = convolutions.LEAST_CHANNELS
+    x, kernel = normal(1, side, side, width), normal(3, 3, width, width)
+    spread = winograd_kernel(kernel)
+    call = jax.jit(lambda *given: convolve(given[0], given[1], spread=given[2]))
+    assert error(call(x, kernel, spread), np.asarray(plain(x, kernel, VALID))) <= 1e-5
+    assert "convolution(" not in call.lower(x, kernel, spread).compile().as_text()
+    few = call.lower(x[:, :-1], kernel, spread).compile().as_text()
+    assert "convolution(" in few
+    # the other way around: without the kernel itself
+    assert error(call(x, 0 * kernel, spread), call(x, kernel, spread)) == 0
+    narrow = (3, 3, width, width - 1)
+    assert convolutions.is_spread(kernel.shape)
+    assert not convolutions.is_spread(narrow)
+    assert not convolutions.is_spread((1, 1, width, width))
 
 
 def test_a_large_convolution_can_be_transformed():

@@ -82,16 +82,6 @@ def tiny(*, seed=0, **changes):
     return Generator(params, config)
 
 
-def test_prepared_weights_change_nothing():
-    generator, z = tiny(), normal(1, 2, 5)
-    prepared = generator.prepare()
-    assert error(draw(prepared, z), np.asarray(draw(generator, z))) <= 1e-6
-    assert list(prepared.params["prepared"]) == ["layer2"]
-    again = jax.tree.structure(prepared.prepare().params)
-    assert again == jax.tree.structure(prepared.params)
-    assert not any(jax.tree.leaves(progan.trainable(prepared.params)["prepared"]))
-
-
 def normal(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 

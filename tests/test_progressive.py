@@ -15,6 +15,7 @@ from jaxlatent.generators.convolutions import (
     SAME,
     convolve,
     enlarging_convolve,
+    enlarging_kernel,
     repeat_pixels,
 )
 
@@ -47,11 +48,11 @@ def test_a_fused_layer_scatters_every_pixel_through_a_box_of_kernels():
     for row, column in np.ndindex(3, 5):
         patch = np.einsum("ni,hwio->nhwo", x[:, row, column], box)
         whole[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += patch
-    sums = progressive.layer_kernel(jnp.asarray(kernel), fused=True)
-    found = enlarging_convolve(jnp.asarray(x), sums)
+    fused = progressive.run_time_kernel(jnp.asarray(kernel), fused=True)
+    found = enlarging_convolve(jnp.asarray(x), enlarging_kernel(fused))
     assert error(found, whole[:, 1:-1, 1:-1]) <= 1e-6
-    plain = progressive.layer_kernel(jnp.asarray(kernel), fused=False)
-    other = enlarging_convolve(jnp.asarray(x), plain)
+    plain = progressive.run_time_kernel(jnp.asarray(kernel), fused=False)
+    other = enlarging_convolve(jnp.asarray(x), enlarging_kernel(plain))
     assert not np.allclose(found, other, atol=1e-2)
 
 

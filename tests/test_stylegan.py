@@ -102,15 +102,6 @@ def test_float64(case):
             assert error(w, arrays["w_f64"]) <= FLOAT64
 
 
-def test_prepared_weights_change_nothing():
-    generator, w = tiny(), normal(1, 2, 6)
-    prepared = generator.prepare()
-    assert error(draw(prepared, w), np.asarray(draw(generator, w))) <= 1e-6
-    assert list(prepared.params["prepared"]) == ["layer2"]
-    again = jax.tree.structure(prepared.prepare().params)
-    assert again == jax.tree.structure(prepared.params)
-
-
 @pytest.mark.parametrize(
     ("key", "psi", "cutoff"),
     [("img_psi0p7_layers4", 0.7, 4), ("img_psi0p5_all", 0.5, None)],
@@ -242,13 +233,11 @@ def test_noise():
 
 
 def test_trainable_leaves_noise_maps_and_the_mean_out():
-    generator = tiny().prepare()
-    mask = stylegan.trainable(generator.params)
+    mask = stylegan.trainable(tiny().params)
     layer = mask["synthesis"]["layer2"]
     assert layer["weight"]
     assert layer["apply_noise"] == {"weight": True, "noise": False}
     assert not mask["truncation"]["w_avg"]
-    assert not any(jax.tree.leaves(mask["prepared"]))
 
 
 def test_affines_are_the_style_layers():

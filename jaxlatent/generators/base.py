@@ -13,6 +13,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -21,8 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
+from jaxlatent.generators.by_image import LARGE_IMAGE, by_image
 from jaxlatent.generators.chunks import in_chunks as in_chunks
 from jaxlatent.generators.steps import Hook
 from jaxlatent.parallel import is_key
@@ -178,15 +180,25 @@ class Generator:
         `hooks` are functions of activations, by the names of `feature_names`; what they
         return takes the activation's place.
         """
-        return self.family.synthesize(
-            self.params,
-            self.config,
-            latent,
-            label,
-            noise=as_noise(noise),
-            hooks=hooks,
-            **options,
-        )
+        noise = as_noise(noise)
+
+        def together() -> jax.Array:
+            return self.family.synthesize(
+                self.params,
+                self.config,
+                latent,
+                label,
+                noise=noise,
+                hooks=hooks,
+                **options,
+            )
+
+        count = sum(np.shape(jax.tree.leaves(latent)[0])[:1])
+        large = getattr(self.config, "resolution", 0) >= LARGE_IMAGE
+        if hooks or not large or count < 2:
+            return together()
+        inputs = {"latent": latent, "label": label, "noise": _keys(noise, count)}
+        return by_image(self, together, inputs | options, count)
 
     def features(
         self,
@@ -264,12 +276,10 @@ def per_image(noise: NoiseInput, total: int) -> Noise | jax.Array | Mapping[str,
         A member of `Noise` as it is; [N] keys, of one key image i gets fold_in(key, i);
         maps by layer name, [N, r, r].
     """
-    noise = as_noise(noise)
-    if is_key(noise) and noise.ndim == 0:
-        return jax.vmap(jax.random.fold_in, (None, 0))(noise, jnp.arange(total))
-    if not isinstance(noise, Mapping):
-        return noise
-    for name, one in noise.items():
+    given = _keys(as_noise(noise), total)
+    if not isinstance(given, Mapping):
+        return given
+    for name, one in given.items():
         if np.shape(one)[:1] not in ((1,), (total,)):
             raise ValueError(
                 f"noise: {name} has shape {np.shape(one)}; {total} or 1 rows are "
@@ -278,8 +288,15 @@ def per_image(noise: NoiseInput, total: int) -> Noise | jax.Array | Mapping[str,
     # views: a map of one row is not copied
     return {
         name: np.broadcast_to(one, (total, *np.shape(one)[1:]))
-        for name, one in noise.items()
+        for name, one in given.items()
     }
+
+
+def _keys(noise: Any, total: int) -> Any:
+    """One key as a key for each image; other noise as it is."""
+    if is_key(noise) and noise.ndim == 0:
+        return jax.vmap(jax.random.fold_in, (None, 0))(noise, jnp.arange(total))
+    return noise
 
 
 def without_noise(noise: Noise | Any) -> None:
@@ -399,11 +416,32 @@ def fingerprint(generator: Generator) -> str:
     return digest.hexdigest()[:16]
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="mesh")
 def _synthesize(
-    generator: Generator, latent: Any, label: jax.Array | None, noise: Any
+    generator: Generator,
+    latent: Any,
+    label: jax.Array | None,
+    noise: Any,
+    *,
+    mesh: Mesh | None,
 ) -> jax.Array:
-    return generator.synthesize(latent, label, noise=noise)
+    def draw(
+        generator: Generator, latent: Any, label: jax.Array | None, noise: Any
+    ) -> jax.Array:
+        return generator.synthesize(latent, label, noise=noise)
+
+    if mesh is None:
+        return draw(generator, latent, label, noise)
+    # each device its own rows: a loop over all of them would run on every device
+    whole, rows = PartitionSpec(), PartitionSpec(mesh.axis_names)
+    share = jax.shard_map(
+        draw,
+        mesh=mesh,
+        in_specs=(whole, rows, rows, rows),
+        out_specs=rows,
+        check_vma=False,  # what is made of the weights alone is the same everywhere
+    )
+    return share(generator, latent, label, noise)
 
 
 def render(
@@ -440,7 +478,7 @@ def render(
     """
     inputs = (latent, label, per_image(noise, latent.shape[0]))
     parts = in_chunks(
-        _synthesize,
+        partial(_synthesize, mesh=mesh),
         inputs,
         latent.shape[0],
         chunk,

@@ -29,16 +29,9 @@ from jaxlatent.generators.biggan_layers import (
 from jaxlatent.generators.biggan_layers import map as map
 from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
-from jaxlatent.generators.convolutions import (
-    SAME,
-    VALID,
-    convolve,
-    enlarging_convolve,
-    enlarging_kernel,
-    repeat_pixels,
-)
+from jaxlatent.generators.convolutions import repeat_pixels
+from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
 from jaxlatent.generators.plain import broadcast as broadcast
-from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
@@ -210,6 +203,11 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
     }
 
 
+def prepare(params: Params, config: Config) -> Params:
+    """Add what synthesis derives from the kernels; idempotent."""
+    return prepare_kernels(params, lambda path: path[-1] == "conv1")
+
+
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
     """Labels (int [N] or weights [N, C]) -> embedding [N, embed_dim].
 
@@ -320,6 +318,7 @@ def _run(
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]
     check_embedding(embedding, z.shape[0], config.embed_dim or config.label_dim)
+    params = with_ready(params)
     linear = params["linear"]
     z, y = (array.astype(linear["bias"].dtype) for array in (z, embedding))
     step = config.chunk
@@ -342,7 +341,7 @@ def _run(
             x = yield block.attention, x
     norm, last = params["output_layer"]["0"], params["output_layer"]["2"]
     x = _normalize(norm, config, x, norm["gain"], norm["bias"], config.output_eps)
-    yield "output_layer", _convolve(last, jax.nn.relu(x))
+    yield "output_layer", convolution(last, jax.nn.relu(x))
 
 
 def _block(
@@ -356,12 +355,10 @@ def _block(
         bias = condition @ norm["bias"]["weight"]
         return jax.nn.relu(_normalize(norm, config, h, gain, bias, config.bn_eps))
 
-    kernel = enlarging_kernel(params["conv1"]["weight"])
-    h = enlarging_convolve(activate("bn1", x), kernel)
-    h = h + params["conv1"]["bias"][None, None, None, :]
-    h = _convolve(params["conv2"], activate("bn2", h))
+    h = convolution(params["conv1"], activate("bn1", x), enlarge=True)
+    h = convolution(params["conv2"], activate("bn2", h))
     # one pixel sees one pixel, so that the skip may be repeated afterwards
-    return h + repeat_pixels(_convolve(params["conv_sc"], x))
+    return h + repeat_pixels(convolution(params["conv_sc"], x))
 
 
 def _normalize(
@@ -379,10 +376,3 @@ def _normalize(
     return batch_norm(
         x, mean, variance, gain, bias, eps=eps, additive=config.additive_gain
     )
-
-
-def _convolve(params: Params, x: jax.Array) -> jax.Array:
-    """A convolution that keeps the resolution, and its bias."""
-    padding = SAME if params["weight"].shape[0] == 3 else VALID
-    y = convolve(x, params["weight"], padding=padding)
-    return y + params["bias"][None, None, None, :]

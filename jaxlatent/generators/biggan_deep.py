@@ -35,13 +35,10 @@ from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
 from jaxlatent.generators.convolutions import (
     SAME,
-    VALID,
     convolve,
-    enlarging_convolve,
-    enlarging_kernel,
     repeat_pixels,
 )
-from jaxlatent.generators.plain import prepare as prepare
+from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
@@ -249,6 +246,12 @@ def broadcast(config: Config, w: jax.Array) -> jax.Array:
     )
 
 
+def prepare(params: Params, config: Config) -> Params:
+    """Add what synthesis derives from the kernels; idempotent."""
+    up = {str(module.number) for module in config.modules if module.up}
+    return prepare_kernels(params, lambda path: path[-1] == "conv_1" and path[-2] in up)
+
+
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
     """Labels (int [N] or weights [N, C]) -> embedding [N, embed_dim]."""
     table = params["embeddings"]["weight"]
@@ -360,7 +363,7 @@ def _run(
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]
     check_embedding(embedding, z.shape[0], config.embed_dim)
-    generator = params["generator"]
+    generator = with_ready(params)["generator"]
     first = generator["gen_z"]
     z, y = (array.astype(first["bias"].dtype) for array in (z, embedding))
 
@@ -429,13 +432,10 @@ def _block(
         gain = 1 + condition @ norm["scale"]["weight"]
         bias = condition @ norm["offset"]["weight"]
         h = jax.nn.relu(_normalize(norm, h, gain, bias, rows, eps))
-        if module.up and index == 1:
+        enlarge = module.up and index == 1
+        h = convolution(layer, h, enlarge=enlarge)
+        if enlarge:
             skip = repeat_pixels(skip)
-            h = enlarging_convolve(h, enlarging_kernel(layer["weight"]))
-        else:
-            padding = SAME if index in (1, 2) else VALID
-            h = convolve(h, layer["weight"], padding=padding)
-        h = h + layer["bias"][None, None, None, :]
     return h + skip
 
 

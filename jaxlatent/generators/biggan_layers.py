@@ -40,10 +40,13 @@ def init_flat(key: jax.Array, shapes: Mapping[str, tuple[int, ...]]) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """A mask over `params`: true for what training changes, false for statistics."""
+    """Mask for optimisers: False for statistics and prepared arrays."""
     fixed = _MEANS | _VARIANCES | {"accumulation_counter"}
     return unflatten_dict(
-        {path: path[-1] not in fixed for path in flatten_dict(params)}
+        {
+            path: path[0] != "prepared" and path[-1] not in fixed
+            for path in flatten_dict(params)
+        }
     )
 
 

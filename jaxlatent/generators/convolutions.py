@@ -16,16 +16,29 @@ from jaxlatent.generators.filters import Padding
 SAME: Padding = ((1, 1), (1, 1))
 VALID: Padding = ((0, 0), (0, 0))
 
-LEAST_CHANNELS, LEAST_PIXELS = 64, 1024
-"""From where on Winograd's transforms cost less than they save, as measured."""
+LEAST_CHANNELS, LEAST_PIXELS, LEAST_PIXELS_READY = 96, 1024, 256
+"""From where on Winograd's transforms cost less than they save, as measured; with a
+kernel that is ready, that of the kernel costs nothing."""
 
 
 def convolve(
-    x: jax.Array, kernel: jax.Array, *, padding: Padding = VALID, stride: int = 1
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    padding: Padding = VALID,
+    stride: int = 1,
+    spread: jax.Array | None = None,
 ) -> jax.Array:
     """Correlate [N, H, W, I] with a kernel [h, w, I, O].
 
     Large 3 x 3 convolutions go through `winograd_convolve` on CPUs.
+
+    Args:
+        x: the image.
+        kernel: the kernel.
+        padding: by zeros.
+        stride: every how many-th output is kept, each way.
+        spread: `winograd_kernel(kernel)`, where it was computed before.
     """
 
     def direct(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -38,14 +51,30 @@ def convolve(
         )
 
     pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    large = min(kernel.shape[2:]) >= LEAST_CHANNELS and pixels >= LEAST_PIXELS
-    if kernel.shape[:2] != (3, 3) or stride != 1 or not large:
+    least = LEAST_PIXELS if spread is None else LEAST_PIXELS_READY
+    if not is_spread(kernel.shape) or stride != 1 or pixels < least:
         return direct(x, kernel)
 
     def saving(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return winograd_convolve(x, kernel, padding=padding)
+        found = winograd_kernel(kernel) if spread is None else spread
+        return winograd_convolve(x, found, padding=padding)
 
     return lax.platform_dependent(x, kernel, cpu=saving, default=direct)
+
+
+def is_spread(shape: tuple[int, ...]) -> bool:
+    """Whether kernels of a shape [h, w, I, O] are worth a `winograd_kernel`."""
+    return shape[:2] == (3, 3) and min(shape[2:]) >= LEAST_CHANNELS
+
+
+def winograd_kernel(kernel: jax.Array) -> jax.Array:
+    """What `winograd_convolve` needs of a kernel [3, 3, I, O]: [4, 4, I, O]."""
+    for axis in (0, 1):
+        first, second, third = jnp.moveaxis(kernel, axis, 0)
+        ends = (first + third) / 2
+        sums = [first, ends + second / 2, ends - second / 2, third]
+        kernel = jnp.stack(sums, axis=axis)
+    return kernel
 
 
 def winograd_convolve(
@@ -59,19 +88,20 @@ def winograd_convolve(
 
     Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016),
     F(2 x 2, 3 x 3).
+
+    Args:
+        x: the image, [N, H, W, I].
+        kernel: `winograd_kernel` of the kernel.
+        padding: by zeros.
     """
     (top, bottom), (left, right) = padding
     height = x.shape[1] + top + bottom - 2
     width = x.shape[2] + left + right - 2
     margins = ((0, 0), (top, bottom + height % 2), (left, right + width % 2), (0, 0))
     x = jnp.pad(x, margins)
-    spread = [
-        column
-        for row in _split(kernel, 0)
-        for column in _split(row, 0)  # the axis of rows is gone
-    ]
     squares = [column for row in _slide(x, 1) for column in _slide(row, 2)]
-    products = [_multiply(x, k) for x, k in zip(squares, spread, strict=True)]
+    matrices = [matrix for row in kernel for matrix in row]
+    products = [_multiply(x, k) for x, k in zip(squares, matrices, strict=True)]
     rows = [_join(products[column::4]) for column in range(4)]
     quarters = [
         quarter for parity in (0, 1) for quarter in _join([row[parity] for row in rows])
@@ -177,13 +207,6 @@ def _multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
     """[N, H, W, I] by [I, O], at every pixel."""
     product = lax.dot(x.reshape(-1, x.shape[-1]), matrix)
     return product.reshape(*x.shape[:-1], -1)
-
-
-def _split(kernel: jax.Array, axis: int) -> list[jax.Array]:
-    """The four sums of three taps."""
-    first, second, third = jnp.moveaxis(kernel, axis, 0)
-    ends = (first + third) / 2
-    return [first, ends + second / 2, ends - second / 2, third]
 
 
 def _slide(x: jax.Array, axis: int) -> list[jax.Array]:

@@ -127,6 +127,7 @@ def modulated_convolve(
     up_taps: ArrayLike | None = None,
     energy: jax.Array | None = None,
     phases: tuple[jax.Array, ...] | None = None,
+    spread: jax.Array | None = None,
 ) -> jax.Array:
     """Convolution whose input channels are scaled by a style.
 
@@ -142,10 +143,11 @@ def modulated_convolve(
         up_taps: filter of an upsampling layer, None for a layer that keeps its size.
         energy: `kernel_energy(kernel)`, where it was computed before.
         phases: `transposed_phases(kernel)`, likewise.
+        spread: `convolutions.winograd_kernel(kernel)`, likewise.
     """
     x = x * style[:, None, None, :]
     if up_taps is None:
-        x = convolve(x, kernel, padding=padding)
+        x = convolve(x, kernel, padding=padding, spread=spread)
     else:
         x = upsample_convolve(x, kernel, up_taps, phases=phases)
     if not demodulate:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive, steps
 from jaxlatent.generators.base import as_label, without_label, without_noise
-from jaxlatent.generators.convolutions import SAME, convolve, enlarging_convolve
+from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
@@ -102,12 +102,12 @@ def trainable(params: Params) -> Params:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from upsampling kernels; idempotent."""
+    """Add what synthesis derives from the kernels; idempotent."""
     last, _ = progressive.last_level(config)
-    prepared = {
-        name: _enlarging(params, config, name)
-        for name in (f"layer{index}" for index in range(2, 2 * last + 2, 2))
-    }
+    prepared = {}
+    for index in range(1, 2 * last + 2):
+        kernel = _kernel(params, config, index)
+        prepared[f"layer{index}"] = make_ready(kernel, enlarging=index % 2 == 0)
     return {**params, "prepared": prepared}
 
 
@@ -173,8 +173,12 @@ def features(
     return steps.collect(running, names, hooks, feature_names(config))
 
 
-def _enlarging(params: Params, config: Config, name: str) -> jax.Array:
-    return progressive.layer_kernel(params[name]["weight"], fused=config.fused_scale)
+def _kernel(params: Params, config: Config, index: int) -> jax.Array:
+    """The 3 x 3 kernel of a layer; even ones follow a repetition of pixels."""
+    kernel = params[f"layer{index}"]["weight"]
+    return progressive.run_time_kernel(
+        kernel, fused=config.fused_scale and index % 2 == 0
+    )
 
 
 def _run(
@@ -183,7 +187,7 @@ def _run(
     """Hand out every named activation; go on with what comes back."""
     last, _ = progressive.last_level(config)
     shown = progressive.image_levels(config)
-    prepared = params.get("prepared", {})
+    params = with_ready(params)
     images = {}
     x = _joined(params, config, latent, label)
     for index in range(2 * last + 2):
@@ -193,13 +197,9 @@ def _run(
         if index == 0:
             x = x @ _first_matrix(progressive.equalize(weight))
             x = x.reshape(-1, 4, 4, config.channels[0])
-        elif index % 2:
-            x = convolve(x, progressive.equalize(weight), padding=SAME)
         else:
-            kernel = prepared.get(name)
-            if kernel is None:
-                kernel = _enlarging(params, config, name)
-            x = enlarging_convolve(x, kernel)
+            kernel = _kernel(params, config, index)
+            x = apply_kernel(x, kernel, params[name], enlarge=index % 2 == 0)
         x = yield name, progressive.rectify(x, bias)
         level = index // 2
         if index % 2 and level in shown:

@@ -17,7 +17,6 @@ from jax import lax
 from jaxlatent.generators import ops
 from jaxlatent.generators.convolutions import (
     convolve,
-    enlarging_kernel,
     repeat_pixels,
 )
 from jaxlatent.generators.style_mapping import check_sizes
@@ -121,11 +120,11 @@ def average(x: jax.Array, factor: int = 2) -> jax.Array:
     return jnp.mean(x.reshape(shape), axis=(2, 4))
 
 
-def layer_kernel(kernel: jax.Array, *, fused: bool) -> jax.Array:
-    """What `enlarging_convolve` needs of an upsampling layer's stored kernel.
+def run_time_kernel(kernel: jax.Array, *, fused: bool) -> jax.Array:
+    """A stored kernel [3, 3, I, O] as its layer applies it.
 
     A fused layer scatters each pixel through the kernel, a transposed convolution with
     the sum of the kernel's four shifts by a pixel; that is a repetition of pixels
     followed by the mirrored kernel.
     """
-    return enlarging_kernel(equalize(kernel[::-1, ::-1] if fused else kernel))
+    return equalize(kernel[::-1, ::-1] if fused else kernel)

@@ -23,16 +23,12 @@ from jaxlatent.generators.biggan_layers import (
 )
 from jaxlatent.generators.biggan_layers import trainable as trainable
 from jaxlatent.generators.convolutions import (
-    SAME,
-    convolve,
-    enlarging_convolve,
-    enlarging_kernel,
     repeat_pixels,
 )
+from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
-from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Hook, Steps
@@ -123,6 +119,12 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
     }
 
 
+def prepare(params: Params, config: Config) -> Params:
+    """Add what synthesis derives from the kernels; idempotent."""
+    # "3" is the first convolution of a block; "1" only the bypass has
+    return prepare_kernels(params, lambda path: len(path) > 2 and path[-1] in "13")
+
+
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     """The first layer, [z_dim, 16 C]."""
     return (Affine(params["model"]["0"]["weight"], name="model.0"),)
@@ -189,7 +191,7 @@ def _run(params: Params, config: Config, z: jax.Array) -> Steps:
         raise ValueError(
             f"latent: shape {z.shape} given; [N, {config.z_dim}] is accepted"
         )
-    model = params["model"]
+    model = with_ready(params)["model"]
     first = model["0"]
 
     def activate(norm: Params, x: jax.Array) -> jax.Array:
@@ -203,23 +205,12 @@ def _run(params: Params, config: Config, z: jax.Array) -> Steps:
     x = x.reshape(z.shape[0], SEED, SEED, config.channels[0])
     for block, inputs, outputs in config.blocks:
         entry = model[block]["model"]
-        h = _enlarge(entry["3"], activate(entry["0"], x))
-        h = _convolve(entry["6"], activate(entry["4"], h))
+        h = convolution(entry["3"], activate(entry["0"], x), enlarge=True)
+        h = convolution(entry["6"], activate(entry["4"], h))
         if inputs == outputs:
             skip = repeat_pixels(x)
         else:
-            skip = _enlarge(model[block]["bypass"]["1"], x)
+            skip = convolution(model[block]["bypass"]["1"], x, enlarge=True)
         x = yield f"model.{block}", h + skip
     norm, last = config.last
-    yield f"model.{last}", _convolve(model[last], activate(model[norm], x))
-
-
-def _convolve(params: Params, x: jax.Array) -> jax.Array:
-    y = convolve(x, params["weight"], padding=SAME)
-    return y + params["bias"][None, None, None, :]
-
-
-def _enlarge(params: Params, x: jax.Array) -> jax.Array:
-    """The same behind a repetition of pixels."""
-    y = enlarging_convolve(x, enlarging_kernel(params["weight"]))
-    return y + params["bias"][None, None, None, :]
+    yield f"model.{last}", convolution(model[last], activate(model[norm], x))

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive, steps
 from jaxlatent.generators.base import as_label, normal_codes
-from jaxlatent.generators.convolutions import SAME, convolve, enlarging_convolve
 from jaxlatent.generators.filters import make_filter, smooth
+from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.progressive import feature_names as feature_names
 from jaxlatent.generators.steps import Hook, Steps
@@ -170,11 +170,15 @@ def trainable(params: Params) -> Params:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from upsampling kernels; idempotent."""
+    """Add what synthesis derives from the kernels; idempotent."""
     prepared = {
-        layer.name: _enlarging(params, layer) for layer in layers(config) if layer.up
+        layer.name: make_ready(
+            _kernel(params["synthesis"][layer.name], layer), enlarging=layer.up
+        )
+        for layer in layers(config)
+        if layer.index
     }
-    return {**params, "prepared": prepared}
+    return {**params, "prepared": {"synthesis": prepared}}
 
 
 def sample(
@@ -307,16 +311,16 @@ def features(
     return steps.collect(running, names, hooks, feature_names(config))
 
 
-def _enlarging(params: Params, layer: Layer) -> jax.Array:
-    kernel = params["synthesis"][layer.name]["weight"]
-    return progressive.layer_kernel(kernel, fused=layer.fused)
+def _kernel(params: Params, layer: Layer) -> jax.Array:
+    fused = layer.up and layer.fused
+    return progressive.run_time_kernel(params["weight"], fused=fused)
 
 
 def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     """Hand out every named activation; go on with what comes back."""
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
-    synthesis, prepared = params["synthesis"], params.get("prepared", {})
+    synthesis = with_ready(params)["synthesis"]
     taps = make_filter(config.filter)
     shown = progressive.image_levels(config)
     stored = {
@@ -329,14 +333,10 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     x = jnp.broadcast_to(const[None], (count, *const.shape))
     for layer in layers(config):
         entry = synthesis[layer.name]
+        if layer.index:
+            x = apply_kernel(x, _kernel(entry, layer), entry, enlarge=layer.up)
         if layer.up:
-            kernel = prepared.get(layer.name)
-            if kernel is None:
-                kernel = _enlarging(params, layer)
-            x = smooth(enlarging_convolve(x, kernel), taps)
-        elif layer.index:
-            kernel = progressive.equalize(entry["weight"])
-            x = convolve(x, kernel, padding=SAME)
+            x = smooth(x, taps)
         if layer.name in noise_maps:
             strength = entry["apply_noise"]["weight"][None, None, None]
             x = x + noise_maps[layer.name][..., None] * strength

@@ -20,6 +20,7 @@ from jaxlatent.generators import ops, steps
 from jaxlatent.generators.base import as_label, normal_codes
 from jaxlatent.generators.convolutions import SAME, transposed_phases
 from jaxlatent.generators.filters import make_filter, upsample
+from jaxlatent.generators.kernels import make_ready, with_ready
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.generators.style_mapping import (
@@ -199,18 +200,23 @@ def trainable(params: Params) -> Params:
 def prepare(params: Params, config: Config) -> Params:
     """Add what synthesis derives from the weights alone; idempotent.
 
-    That is, for every layer, the kernel's energy for demodulation and, where it
-    upsamples, its four phases.
+    That is, for every layer, the kernel's energy for demodulation and the kernel as
+    fast convolutions take it; where the layer upsamples, its four phases.
     """
-    prepared = {}
+    prepared: Params = {f"b{resolution}": {} for resolution in config.resolutions}
     for layer in layers(config):
         kernel = params["synthesis"][layer.block][layer.kind]["weight"]
         if layer.rgb:
             continue
-        prepared[layer.name] = {"energy": ops.kernel_energy(kernel)}
-        if layer.up:
-            prepared[layer.name]["phases"] = transposed_phases(kernel)
-    return {**params, "prepared": prepared}
+        prepared[layer.block][layer.kind] = {
+            "energy": ops.kernel_energy(kernel),
+            **(
+                {"phases": transposed_phases(kernel)}
+                if layer.up
+                else make_ready(kernel)
+            ),
+        }
+    return {**params, "prepared": {"synthesis": prepared}}
 
 
 def sample(
@@ -366,7 +372,7 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     """Hand out every named activation; go on with what comes back."""
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
-    prepared = params.get("prepared", {})
+    synthesis = with_ready(params)["synthesis"]
     taps = make_filter(config.filter)
     stored = {
         layer.name: params["synthesis"][layer.block][layer.kind]["noise_const"]
@@ -380,7 +386,7 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     x = jnp.broadcast_to(const[None], (count, *const.shape))
     shortcut = image = None
     for layer in layers(config):
-        entry = params["synthesis"][layer.block][layer.kind]
+        entry = synthesis[layer.block][layer.kind]
         if layer.rgb:
             gain = 1 / math.sqrt(layer.inputs)
             y = ops.modulated_convolve(
@@ -401,7 +407,9 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             style[layer.name],
             padding=SAME,
             up_taps=taps if layer.up else None,
-            **prepared.get(layer.name, {}),
+            energy=entry.get("energy"),
+            phases=entry.get("phases"),
+            spread=entry.get("spread"),
         )
         if layer.name in noise_maps:
             strength = entry["noise_strength"]

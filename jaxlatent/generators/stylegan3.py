@@ -23,6 +23,7 @@ from jax.typing import ArrayLike
 
 from jaxlatent.generators import ops, steps
 from jaxlatent.generators.base import as_label, normal_codes, without_noise
+from jaxlatent.generators.kernels import make_ready, with_ready
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
@@ -147,13 +148,13 @@ def trainable(params: Params) -> Params:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add every layer's normalised kernel and its energy; idempotent."""
-    prepared = {
-        layer.name: _normalized(params["synthesis"][layer.name]["weight"])
-        for layer in layers(config)
-        if not layer.rgb
-    }
-    return {**params, "prepared": prepared}
+    """Add every layer's normalised kernel, made ready, and its energy; idempotent."""
+    prepared = {}
+    for layer in layers(config):
+        if not layer.rgb:
+            ready = _normalized(params["synthesis"][layer.name]["weight"])
+            prepared[layer.name] = ready | make_ready(ready["kernel"])
+    return {**params, "prepared": {"synthesis": prepared}}
 
 
 def sample(
@@ -325,11 +326,11 @@ def feature_names(config: Config) -> tuple[str, ...]:
 def _run(params: Params, config: Config, latent: Any) -> Steps:
     """Hand out every named activation; go on with what comes back."""
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
-    prepared = params.get("prepared", {})
+    synthesis = with_ready(params)["synthesis"]
     x = _fourier_features(params["synthesis"]["input"], config, style["input"])
     x = yield "input", x
     for layer in layers(config):
-        entry = params["synthesis"][layer.name]
+        entry = synthesis[layer.name]
         scales = style[layer.name]
         full = (layer.kernel - 1, layer.kernel - 1)
         if layer.rgb:
@@ -339,7 +340,7 @@ def _run(params: Params, config: Config, latent: Any) -> Steps:
             # over the batch too, as the original does; but for the demodulation's
             # 1e-8, which this keeps in proportion, the scale cancels
             scales = scales * lax.rsqrt(jnp.mean(jnp.square(scales)))
-            weights = prepared.get(layer.name) or _normalized(entry["weight"])
+            weights = entry if "kernel" in entry else _normalized(entry["weight"])
         x = ops.modulated_convolve(
             x,
             weights["kernel"],
@@ -347,6 +348,7 @@ def _run(params: Params, config: Config, latent: Any) -> Steps:
             demodulate=not layer.rgb,
             padding=(full, full),
             energy=weights["energy"],
+            spread=entry.get("spread"),
         )
         x = ops.filtered_leaky_relu(
             x * lax.rsqrt(entry["magnitude_ema"]),
