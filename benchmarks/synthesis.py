@@ -1,7 +1,7 @@
 """Milliseconds per image of every family, beside PyTorch, at the papers' sizes.
 
     python -m benchmarks.synthesis [--families stylegan2-256 ...] [--batches 1 8]
-        [--rounds 7] [--allocator default|keep|both] [--no-compile]
+        [--rounds 7] [--allocator default|keep|both] [--no-compile] [--no-memory]
         [--original PATH] --json
 
 Random weights, float32, stored noise, all cores. "ours" is compiled and its weights are
@@ -105,6 +105,8 @@ CASES = {
 KEEPING = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
+    # other threads' arenas cannot hold large buffers
+    "MALLOC_ARENA_MAX": "1",
 }
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "keep": KEEPING}
 
@@ -144,7 +146,8 @@ def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any
             start = functools.partial(
                 run, allocator=allocator, TORCHINDUCTOR_CACHE_DIR=caches
             )
-            memory = {side: start(job | {"memory": side}) for side in sides}
+            alone = sides if options.memory else []
+            memory = {side: start(job | {"memory": side}) for side in alone}
             for side, found in memory.items():
                 seconds = found.pop("compile_s", None)
                 # under the next allocator, PyTorch's caches are full
@@ -154,7 +157,7 @@ def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any
             found = start(job | timing)
             result["gflop"] = found.pop("gflop", None)
             for side in sides:
-                found[side] = {**(found.get(side) or {}), **memory[side]}
+                found[side] = {**(found.get(side) or {}), **memory.get(side, {})}
             result[allocator] = found
     if not options.compile:
         result["compile_s"]["compiled"] = None
@@ -176,6 +179,12 @@ def main() -> None:
         dest="compile",
         action="store_false",
         help="leave torch.compile out",
+    )
+    parser.add_argument(
+        "--no-memory",
+        dest="memory",
+        action="store_false",
+        help="leave memory and compile times out",
     )
     parser.add_argument("--original", help="a clone of NVlabs/stylegan2-ada-pytorch")
     parser.add_argument("--json", action="store_true", help="nothing but the result")

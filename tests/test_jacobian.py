@@ -61,6 +61,26 @@ def test_columns_are_those_of_forward_mode(chunk):
     assert error(numerics.jacobian(f, latent, chunk=chunk), expected) < 1e-6
 
 
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("devices", [None, 2])
+def test_cpus_take_the_tangents_of_large_outputs_in_turn(devices, store, monkeypatch):
+    f, latent = made(6)
+    place = None if devices is None else mesh(devices)
+    found = []
+    for large in (1, numerics.LARGE_OUTPUT):
+        monkeypatch.setattr(numerics, "LARGE_OUTPUT", large)
+        call = jax.jit(
+            lambda f, latent: gram(
+                f, latent, weights=MASKS, chunk=6, mesh=place, store=store
+            )
+        )
+        loops = call.lower(f, latent).as_text().count("stablehlo.while")
+        found.append((loops, call(f, latent)))
+    (looping, in_turn), (together, _) = found
+    assert looping > together
+    assert apart(in_turn, dense(f, latent, MASKS)) < 1e-6
+
+
 def test_a_latent_of_rows_has_a_column_for_every_entry():
     f, latent = made(6)
     rows = latent.reshape(2, 3)

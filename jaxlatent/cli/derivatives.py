@@ -88,7 +88,7 @@ def pictures_at(
     ):
         made = [
             picture(
-                model.prepare(),
+                model,
                 code,
                 space=space,
                 label=None if first.label is None else first.label[index],

@@ -48,14 +48,14 @@ class Start:
 def open_generator(
     text: str, reading: Reading, truncation: float | None = None
 ) -> Generator:
-    """A generator from a folder, a checkpoint file, a built-in name or a function.
+    """A prepared generator from a folder, a file, a built-in name or a function.
 
     Args:
         text: which.
         reading: how to read a checkpoint file.
         truncation: of z, where the family keeps statistics for it.
     """
-    generator = _open(text, reading)
+    generator = _open(text, reading).prepare()
     if truncation is None or not hasattr(generator.config, "truncation"):
         return generator
     config = dataclasses.replace(generator.config, truncation=truncation)
