@@ -1,7 +1,7 @@
 """Columns of a Jacobian, beside PyTorch's ways and the original's, at StyleGAN2's size.
 
-    python -m benchmarks.jacobian [--case stylegan2-256] [--chunks 1 8]
-        [--columns 32] [--rows 8] [--rounds 3] [--allocator default|keep]
+    python -m benchmarks.jacobian [--case stylegan2-256] [--chunks 1 4 8 16]
+        [--columns 32] [--rows 32] [--rounds 3] [--allocator default|keep]
         [--iterations 20] --json
 
 Random weights, float32, stored noise, all cores; the Jacobian of the picture, all of
@@ -46,9 +46,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--case", choices=CASES, default="stylegan2-256")
-    parser.add_argument("--chunks", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--chunks", nargs="+", type=int, default=[1, 4, 8, 16])
     parser.add_argument("--columns", type=int, default=32, help="of ours, per turn")
-    parser.add_argument("--rows", type=int, default=8, help="backward passes per turn")
+    parser.add_argument("--rows", type=int, default=32, help="backward passes per turn")
     parser.add_argument("--rounds", type=int, default=3, help="turns of every side")
     parser.add_argument("--iterations", type=int, default=20, help="of robust PCA")
     parser.add_argument(
