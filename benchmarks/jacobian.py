@@ -7,10 +7,11 @@
 Random weights, float32, stored noise, all cores; the Jacobian of the picture, all of
 its pixels and channels, with respect to w. Everything runs in one process, in turns.
 
-"ours" pushes COLUMNS tangents through the network linearised once, in chunks; its
-figures are per column, linearising included, and "forward" is one picture at a batch of
-the chunk. "share" is the useful work of one picture (see `benchmarks.torch_baseline`)
-over a column's time, over the fastest single convolution of the same rounds. "jvp" is
+"ours" pushes COLUMNS tangents through the network linearised once, in chunks, and also
+a single chunk; its figures are per column of the whole Jacobian, linearising included,
+extrapolated from these two. "forward" is one picture at a batch of the chunk. "share"
+is the useful work of one picture (see `benchmarks.torch_baseline`) over a column's
+time, over the fastest single convolution of the same rounds. "jvp" is
 `torch.func.vmap` of `torch.func.jvp` over a functional form of the network, "linearize"
 the same over `torch.func.linearize`, with linearising spread over all columns; "row" is
 LowRankGAN's way, one backward pass for a pixel of the picture averaged over colours.
@@ -60,6 +61,11 @@ def main() -> None:
     for name, value in {**numbers, "chunks": min(options.chunks)}.items():
         if value < 1:
             parser.error(f"--{name}: {value} given; 1 or more is accepted")
+    if options.columns <= max(options.chunks):
+        parser.error(
+            f"--columns: {options.columns} given; more than {max(options.chunks)}, the "
+            "largest chunk, is accepted"
+        )
     jobs: list[dict[str, Any]] = [
         {"what": "columns", "case": options.case, "chunks": sorted(options.chunks)},
         {"what": "pca", "iterations": options.iterations},

@@ -86,6 +86,7 @@ def columns(job: dict[str, Any]) -> dict[str, Any]:
     calls: dict[str, Call] = {}
     for chunk in chunks:
         calls[f"ours {chunk}"] = our_columns(inputs, chunk, count)
+        calls[f"one chunk of {chunk}"] = our_columns(inputs, chunk, chunk)
         batch = Inputs(CASES[case], chunk)
         calls[f"forward {chunk}"] = ours(batch)().call
     large = [chunk for chunk in chunks if chunk >= 8] or chunks[-1:]
@@ -96,7 +97,11 @@ def columns(job: dict[str, Any]) -> dict[str, Any]:
     singles = [name for name in times if name not in calls]
     limit = max(work / statistics.median(times[name]) for name in singles)
     gflop = inputs.baseline.operations(inputs.config) / 1e9
-    column = {chunk: times[f"ours {chunk}"] / count for chunk in chunks}
+    column = {}
+    for chunk in chunks:
+        some, first = times[f"ours {chunk}"], times[f"one chunk of {chunk}"]
+        more = (some - first) / (count - chunk)
+        column[chunk] = (some + (dim - count) * more) / dim
     forward = {chunk: times[f"forward {chunk}"] / chunk for chunk in chunks}
     theirs = {f"jvp {chunk}": times[f"jvp {chunk}"] / chunk for chunk in large} | {
         f"linearize {chunk}": times[f"linearize {chunk}"] / chunk

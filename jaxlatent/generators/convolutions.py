@@ -112,8 +112,8 @@ def winograd_convolve(
 def enlarging_kernel(kernel: jax.Array) -> jax.Array:
     """What `enlarging_convolve` needs of a 3 x 3 kernel; of the same shape."""
     for axis in (0, 1):
-        first, _, last = jnp.moveaxis(kernel, axis, 0)
-        kernel = jnp.stack([first, kernel.sum(axis=axis), -last], axis=axis)
+        first, second, third = jnp.moveaxis(kernel, axis, 0)
+        kernel = jnp.stack([first, first + second + third, -third], axis=axis)
     return kernel
 
 
