@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from converters.pictures import (
+from converters.network_layouts import (
     closest,
     entrance,
     features,

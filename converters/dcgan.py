@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.pictures import width
+from converters.network_layouts import width
 from converters.plans import Plan, override
 from converters.sequential import Release, is_state_dict, release_plan
 from jaxlatent.generators import descriptions

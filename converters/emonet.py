@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from converters.pictures import counters, shapes, sources, state
+from converters.network_layouts import counters, shapes, sources, state
 from converters.plans import Plan, override
 from converters.resnet import architecture, recognised
 from jaxlatent.networks.emonet import RESOLUTION, EmoNet

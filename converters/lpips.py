@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from converters.containers.reading import read
-from converters.pictures import Tensors, shapes, sources, state
+from converters.network_layouts import Tensors, shapes, sources, state
 from converters.plans import Plan, Source, assemble
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS
 from jaxlatent.types import CheckpointError, Params

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from converters.pictures import features, shapes, sources, state
+from converters.network_layouts import features, shapes, sources, state
 from converters.plans import Plan, override
 from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
 from jaxlatent.types import Params

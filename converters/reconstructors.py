@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from converters import resnet
-from converters.pictures import (
+from converters.network_layouts import (
     Tensors,
     counters,
     features,

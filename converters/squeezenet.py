@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from converters.pictures import (
+from converters.network_layouts import (
     closest,
     entrance,
     features,

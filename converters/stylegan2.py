@@ -9,7 +9,7 @@ import numpy as np
 
 from converters.plans import Source, dense, kernel
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
-from jaxlatent.generators.base import normal_codes
+from jaxlatent.generators.inputs import normal_codes
 from jaxlatent.types import CheckpointError, Params
 
 Tensors = Mapping[str, np.ndarray]

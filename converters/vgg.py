@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.pictures import (
+from converters.network_layouts import (
     Tensors,
     closest,
     entrance,

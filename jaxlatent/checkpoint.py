@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxlatent.edits.base import EDIT_KINDS, Edit
 from jaxlatent.files import (
     UNREADABLE,
     atomic_folder,
@@ -36,9 +37,9 @@ from jaxlatent.generators.base import (
     family_module,
     family_name,
     fingerprint,
-    without_prepared,
 )
-from jaxlatent.types import EDIT_KINDS, CheckpointError, Edit
+from jaxlatent.generators.kernels import without_prepared
+from jaxlatent.types import CheckpointError
 
 FORMAT_VERSION = 1
 GENERATOR_FILE = "generator.json"

@@ -10,15 +10,13 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from jaxlatent.generators.base import (
-    Generator,
-    NoiseInput,
-    in_chunks,
-    per_image,
-    render,
-)
+from jaxlatent.batching import in_chunks
+from jaxlatent.edits.base import Edit
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.inputs import NoiseInput, per_image
+from jaxlatent.generators.rendering import render
 from jaxlatent.generators.steps import check_names
-from jaxlatent.types import Edit, Noise
+from jaxlatent.types import Noise
 
 CODE_SPACES = ("z", "w", "w+")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxlatent.collectives import gather, is_main
 from jaxlatent.files import atomic_write, encode_arrays, read_arrays
-from jaxlatent.parallel import gather, is_main
 
 JOB_FILE = "job.json"
 _DONE, _PENDING, _REFUSED = 0, 1, 2

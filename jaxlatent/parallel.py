@@ -11,10 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxlatent.exchange import agree as agree
-from jaxlatent.exchange import gather as gather
-from jaxlatent.exchange import is_key as is_key
-from jaxlatent.exchange import is_main as is_main
+from jaxlatent.collectives import agree, is_key
 
 _PATIENCE_FLAG = "--xla_cpu_collective_timeout_seconds"
 _TOPOLOGY_MINUTES = "jax_cpu_get_local_topology_timeout_minutes"

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent import Generator, cli, render
+from jaxlatent.collectives import agree, gather, is_main
 from jaxlatent.jobs import run_job
 from jaxlatent.methods import ganspace
-from jaxlatent.parallel import agree, gather, is_main, mesh, place, split, start
+from jaxlatent.parallel import mesh, place, split, start
 
 PATIENCE = 8
 MATRIX = np.random.default_rng(0).normal(size=(4, 36)).astype(np.float32)

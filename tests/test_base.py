@@ -21,6 +21,8 @@ from jaxlatent.generators import (
     biggan_deep,
     convolutions,
     functions,
+    inputs,
+    kernels,
     progan,
     rendered,
     sequential,
@@ -29,7 +31,8 @@ from jaxlatent.generators import (
     stylegan2,
     stylegan3,
 )
-from jaxlatent.generators.base import Generator, fingerprint, render
+from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.generators.rendering import render
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import BatchNorm, Linear
 from jaxlatent.types import Noise
@@ -423,7 +426,7 @@ def test_an_affine_generator_by_hand():
     np.testing.assert_allclose(generator.synthesize(z)[..., 0, 0], expected, rtol=1e-5)
     found = generator.features(z, names=["image"])
     np.testing.assert_array_equal(found["image"], generator.synthesize(z))
-    np.testing.assert_array_equal(z, base.normal_codes(jax.random.key(0), 3, D))
+    np.testing.assert_array_equal(z, inputs.normal_codes(jax.random.key(0), 3, D))
     assert generator.map(z) is z
     assert generator.prepare().params is AFFINE
     assert generator.affines() == ()
@@ -558,13 +561,13 @@ def test_the_words_for_noise():
     generator = toy.make()
     for noise in ("fixed", "none", Noise.FIXED, Noise.NONE):
         assert render(generator, jnp.zeros((1, 3)), noise=noise).max() == 0
-    assert base.as_noise("fixed") is Noise.FIXED
-    assert base.as_noise("none") is Noise.NONE
+    assert inputs.as_noise("fixed") is Noise.FIXED
+    assert inputs.as_noise("none") is Noise.NONE
     key = jax.random.key(0)
-    assert base.as_noise(key) is key
+    assert inputs.as_noise(key) is key
     for word in ("", "FIXED", "random"):
         with pytest.raises(ValueError, match=f"noise: '{word}' given"):
-            base.as_noise(word)
+            inputs.as_noise(word)
 
 
 @pytest.mark.parametrize(
@@ -599,12 +602,12 @@ def test_labels_become_rows_of_weights():
         np.array([2, 0], np.uint8),
         jnp.asarray(expected),
     ):
-        found = base.as_label(label, 3, jnp.float32)
+        found = inputs.as_label(label, 3, jnp.float32)
         assert found.dtype == jnp.float32
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(base.as_label(soft, 3, jnp.float32), soft)
-    assert base.as_label(None, 0, jnp.float32) is None
-    traced = jax.jit(lambda label: base.as_label(label, 3, jnp.float32))
+    np.testing.assert_array_equal(inputs.as_label(soft, 3, jnp.float32), soft)
+    assert inputs.as_label(None, 0, jnp.float32) is None
+    traced = jax.jit(lambda label: inputs.as_label(label, 3, jnp.float32))
     np.testing.assert_array_equal(traced(jnp.asarray([2, 7])), [[0, 0, 1], [0, 0, 0]])
 
 
@@ -623,17 +626,17 @@ def test_labels_become_rows_of_weights():
 )
 def test_labels_that_do_not_fit_are_named(label, label_dim, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        base.as_label(label, label_dim, jnp.float32)
+        inputs.as_label(label, label_dim, jnp.float32)
 
 
 def test_normal_codes_are_drawn_one_by_one():
     key = jax.random.key(5)
-    codes = base.normal_codes(key, 3, D)
+    codes = inputs.normal_codes(key, 3, D)
     one = jax.random.normal(jax.random.fold_in(key, 1), (D,))
     np.testing.assert_allclose(codes[1], one, rtol=1e-6)
-    np.testing.assert_array_equal(base.normal_codes(key, 2, D), codes[:2])
-    assert base.normal_codes(key, 0, D).shape == (0, D)
-    many = np.asarray(base.normal_codes(key, 2000, D))
+    np.testing.assert_array_equal(inputs.normal_codes(key, 2, D), codes[:2])
+    assert inputs.normal_codes(key, 0, D).shape == (0, D)
+    many = np.asarray(inputs.normal_codes(key, 2000, D))
     # six standard errors
     assert np.abs(many.mean(axis=0)).max() < 6 / np.sqrt(2000)
     assert np.abs(many.var(axis=0) - 1).max() < 6 * np.sqrt(2 / 2000)
@@ -641,6 +644,6 @@ def test_normal_codes_are_drawn_one_by_one():
 
 def test_cast_and_without_prepared():
     params = {"a": {"b": jnp.ones(2)}, "prepared": {"c": jnp.ones(3)}}
-    assert base.without_prepared(params) == {"a": params["a"]}
+    assert kernels.without_prepared(params) == {"a": params["a"]}
     narrow = base.cast(params, jnp.float16)
     assert {leaf.dtype for leaf in jax.tree.leaves(narrow)} == {jnp.dtype("float16")}

@@ -14,11 +14,13 @@ import pytest
 from helpers import drawn
 
 from jaxlatent import checkpoint
+from jaxlatent.edits.base import EDIT_KINDS, register_edit
+from jaxlatent.edits.directions import directions
 from jaxlatent.generators import rendered, sequential, stylegan2
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.sequential_layers import Flatten, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
-from jaxlatent.types import EDIT_KINDS, CheckpointError, directions, register_edit
+from jaxlatent.types import CheckpointError
 
 CHAIN = sequential.Config((Linear("net.0", 12), Unflatten("u", (2, 2, 3))), 5)
 STYLE = stylegan2.Config(

@@ -7,8 +7,8 @@ from helpers import GOLDEN, ok
 import converters
 import jaxlatent
 from jaxlatent import cli
+from jaxlatent.edits.directions import directions
 from jaxlatent.methods.ganspace_presets import presets
-from jaxlatent.types import directions
 
 pytestmark = pytest.mark.usefixtures("workplace")
 

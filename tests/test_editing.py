@@ -16,9 +16,11 @@ from jaxlatent.editing import (
     to_space,
     traverse_images,
 )
+from jaxlatent.edits.directions import directions
 from jaxlatent.generators import biggan_deep, stylegan2
-from jaxlatent.generators.base import Generator, render
-from jaxlatent.types import Noise, directions
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.rendering import render
+from jaxlatent.types import Noise
 
 N, D = 3, 3
 STRENGTHS = [-1.0, 0.0, 2.0]

@@ -11,7 +11,9 @@ from artefact_files import cache, named_direction, normal, same, unit, write
 
 from converters import import_edit
 from converters.artefacts.exporting import LAYOUTS, export_edit
-from jaxlatent.types import CheckpointError, directions, register_edit
+from jaxlatent.edits.base import register_edit
+from jaxlatent.edits.directions import directions
+from jaxlatent.types import CheckpointError
 
 K, L, D = 4, 3, 6
 VECTORS = unit(normal(0, K, D)).astype(np.float32)

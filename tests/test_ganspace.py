@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from helpers import compilations, drawn, error, golden
 
+from jaxlatent.edits.directions import directions
+from jaxlatent.edits.random import random_basis, random_directions
 from jaxlatent.generators import stylegan2
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import ganspace as method
-from jaxlatent.methods.baselines import random_basis, random_directions
 from jaxlatent.numerics.stream import draw_codes
 from jaxlatent.parallel import mesh
-from jaxlatent.types import directions
 
 MATRIX = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
 SMALL = stylegan2.Config(

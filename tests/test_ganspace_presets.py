@@ -4,13 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlatent.edits.directions import directions
 from jaxlatent.methods.ganspace_presets import (
     apply_preset,
     find_preset,
     preset_directions,
     presets,
 )
-from jaxlatent.types import directions
 
 RNG = np.random.default_rng(0)
 BASIS = np.linalg.qr(RNG.normal(size=(64, 64)))[0].T

@@ -17,7 +17,8 @@ from artefact_files import (
 
 from converters import import_edit
 from jaxlatent import save_edit
-from jaxlatent.types import CheckpointError, directions
+from jaxlatent.edits.directions import directions
+from jaxlatent.types import CheckpointError
 
 D, L = 8, 3
 BOUNDARY = unit(normal(2, 1, D))

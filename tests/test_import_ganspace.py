@@ -8,7 +8,8 @@ from artefact_files import broken, cache, named_direction, same, write
 from helpers import GOLDEN, golden
 
 from converters import import_edit
-from jaxlatent.types import CheckpointError, directions
+from jaxlatent.edits.directions import directions
+from jaxlatent.types import CheckpointError
 
 
 def latent_part(found, *, space, **info):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import golden
 
+from jaxlatent.edits.directions import directions
 from jaxlatent.methods.interfacegan import (
     condition,
     fit_boundary,
@@ -13,7 +14,6 @@ from jaxlatent.methods.interfacegan import (
     select_extremes,
 )
 from jaxlatent.numerics.svm import fit_hyperplane, project_out
-from jaxlatent.types import directions
 
 TRAINING = golden("interfacegan_train_boundary_a")
 PROJECTION = golden("interfacegan_project_boundary_a")

@@ -10,15 +10,10 @@ from recorded import recorded
 
 from jaxlatent.generators import sequential
 from jaxlatent.generators.base import Generator
+from jaxlatent.generators.jacobians import full_jacobian, picture, region_grams, shrink
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
 from jaxlatent.methods import sefa
-from jaxlatent.methods.jacobians import (
-    full_jacobian,
-    picture,
-    region_grams,
-    shrink,
-)
 from jaxlatent.numerics.jacobian import columns, gram, pullback, pushforward
 from jaxlatent.parallel import mesh
 

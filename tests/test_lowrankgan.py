@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from helpers import golden
 
-from jaxlatent.methods.baselines import random_directions
-from jaxlatent.methods.grams import locality, per_picture
+from jaxlatent.edits.directions import directions
+from jaxlatent.edits.random import random_directions
 from jaxlatent.methods.lowrankgan import RANKS, lowrankgan
+from jaxlatent.numerics.grams import locality, per_picture
 from jaxlatent.numerics.robust_pca import principal_component_pursuit
-from jaxlatent.types import directions
 
 RECORDED = golden("lowrank_directions_a")
 EDITS = golden("lowrank_masks_and_edit_a")
@@ -210,18 +210,17 @@ def test_stacks_are_averaged_or_taken_apart():
 def test_random_directions_leak():
     region, rest = planted(dim=12, outside=6)
     found = lowrankgan(gram(region), gram(rest), rank="tol")
-    own = locality(found, gram(region), gram(rest))
+    own = locality(found.vectors, gram(region), gram(rest))
     np.testing.assert_allclose(own.gain, found.info["gain"], rtol=1e-6)
     np.testing.assert_allclose(own.leak, found.info["leak"], rtol=1e-6)
-    other = locality(
-        random_directions(found, key=jax.random.key(0)), gram(region), gram(rest)
-    )
+    random = random_directions(found, key=jax.random.key(0))
+    other = locality(random.vectors, gram(region), gram(rest))
     assert (other.ratio > 1e6 * own.ratio).all()
     # lengths do not count, and the mean leak is the mean eigenvalue
-    basis = directions(3 * np.eye(12, dtype=np.float32), space="w")
+    basis = 3 * np.eye(12, dtype=np.float32)
     leak = locality(basis, gram(region), gram(rest)).leak
     assert leak.mean() == pytest.approx(np.trace(gram(rest)) / 12)
-    with pytest.raises(ValueError, match=r"edit: vectors \(12, 12\) given"):
+    with pytest.raises(ValueError, match=r"vectors: shape \(12, 12\) given"):
         locality(basis, np.eye(5), np.eye(5))
 
 

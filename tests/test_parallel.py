@@ -8,11 +8,13 @@ import toy
 from helpers import compilations, drawn, error
 from jax.sharding import PartitionSpec
 
+from jaxlatent.collectives import agree, gather, is_main
 from jaxlatent.editing import traverse_images
+from jaxlatent.edits.directions import directions
 from jaxlatent.generators import stylegan2
-from jaxlatent.generators.base import Generator, render
-from jaxlatent.parallel import agree, check_mesh, gather, is_main, mesh, place, split
-from jaxlatent.types import directions
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.rendering import render
+from jaxlatent.parallel import check_mesh, mesh, place, split
 
 CONFIG = stylegan2.Config(
     resolution=8,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import golden
 
-from jaxlatent.methods.regions import (
+from jaxlatent.data.regions import (
     LABELS,
     REGIONS,
     label_mask,

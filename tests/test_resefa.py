@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from helpers import golden
 
+from jaxlatent.edits.directions import directions
 from jaxlatent.methods.lowrankgan import lowrankgan
 from jaxlatent.methods.resefa import resefa
-from jaxlatent.types import directions
 
 RECORDED = golden("resefa_directions_a")
 OPTIONS = {

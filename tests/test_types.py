@@ -8,14 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlatent.types import (
-    EDIT_KINDS,
-    Directions,
-    Edit,
-    directions,
-    parse_layers,
-    register_edit,
-)
+from jaxlatent.edits.base import EDIT_KINDS, Edit, register_edit
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.types import parse_layers
 
 K, D, N, L = 3, 4, 2, 5
 

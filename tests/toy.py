@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.generators.base import Generator, as_label
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.inputs import as_label
 from jaxlatent.types import Noise
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from converters.artefacts.contents import check_finite, find_array, unit_vectors
 from converters.artefacts.file_names import origin
-from jaxlatent.types import CheckpointError, Directions, directions
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.types import CheckpointError
 
 EIGENVECTORS = "eigvec"
 

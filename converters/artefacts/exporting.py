@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from converters.artefacts.exchange import encode_directions
 from converters.artefacts.ganspace_writing import (
     encode_cache,
     encode_named_direction,
     encode_pca,
 )
+from converters.artefacts.safetensors_layout import encode_directions
 from converters.artefacts.units import need, one_direction, unit_and_scale
+from jaxlatent.edits.base import Edit
+from jaxlatent.edits.directions import Directions
 from jaxlatent.files import atomic_write
-from jaxlatent.types import Directions, Edit
 
 LAYOUTS = (
     *("npy", "interfacegan", "lowrankgan", "resefa"),

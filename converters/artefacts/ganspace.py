@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from converters.artefacts.contents import member, unit_vectors
-from jaxlatent.types import Directions, directions
+from jaxlatent.edits.directions import Directions, directions
 
 INFO = {
     "act_stdev": "stdev",

@@ -14,7 +14,8 @@ from converters.artefacts.ganspace import (
     is_cache,
 )
 from converters.containers.limits import shown
-from jaxlatent.types import CheckpointError, Directions, directions
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.types import CheckpointError
 
 MOST_ROWS = 100
 """More than any generator has; an end beyond it stands for the last row."""

@@ -7,8 +7,8 @@ import numpy as np
 from converters.artefacts.ganspace import INFO
 from converters.artefacts.units import need, one_direction, unit_and_scale
 from converters.containers.writing import numpy_array, pickled, torch_zip
+from jaxlatent.edits.directions import Directions
 from jaxlatent.files import encode_arrays
-from jaxlatent.types import Directions
 
 FACTS = (
     *("model_name", "output_class", "decomposition", "edit_type"),

@@ -5,22 +5,17 @@ from collections.abc import Sequence
 
 from converters.artefacts.arrays import ACCEPTED, read_array
 from converters.artefacts.contents import read_artefact
-from converters.artefacts.exchange import decode_directions, is_exchange
 from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
 from converters.artefacts.ganspace_named import (
     MOST_ROWS,
     is_named_direction,
     read_named_direction,
 )
+from converters.artefacts.safetensors_layout import decode_directions, is_exchange
 from converters.containers.reading import read_texts
 from jaxlatent.checkpoint import is_edit
-from jaxlatent.types import (
-    CheckpointError,
-    Directions,
-    check_space,
-    directions,
-    parse_layers,
-)
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.types import CheckpointError, check_space, parse_layers
 
 PARTS = ("latent", "activation")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxlatent.types import Directions
+from jaxlatent.edits.directions import Directions
 
 
 def need(edit: Directions, layout: str, spaces: tuple[str, ...]) -> None:

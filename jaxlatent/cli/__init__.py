@@ -56,7 +56,7 @@ def _parse(words: Sequence[str]) -> tuple[Callable[[], None], bool]:
     """The command that the words ask for, ready to run, and whether to debug it."""
     import tyro
 
-    from jaxlatent.cli.options import Jaxlatent
+    from jaxlatent.cli.parser import Jaxlatent
     from jaxlatent.cli.usage import one_line
 
     complaint = io.StringIO()

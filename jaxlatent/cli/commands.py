@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxlatent.cli import arguments, description, inputs, pictures, scores
+from jaxlatent.cli import arguments, description, image_folder, inputs, scores
 from jaxlatent.cli.devices import ONE_DEVICE, DevicesGroup, open_mesh
 from jaxlatent.cli.discovering import Order, discover_sefa
 from jaxlatent.cli.drawing import Moves, draw_edit
@@ -153,10 +153,10 @@ def score(
     run = Run(out, "score", dict(locals()))
     arguments.at_least_one(chunk, "--chunk")
     model = None
-    if pictures.is_folder(source):
+    if image_folder.is_folder(source):
         if seeds_only:
             raise ValueError("--seeds-only: given, but a folder's codes have no seed")
-        table = pictures.score_folder(
+        table = image_folder.score_folder(
             Path(source), scorer, codes=codes, space=space, odds=odds, chunk=chunk
         )
     else:

@@ -12,11 +12,11 @@ import tyro
 from jaxlatent.cli import arguments, inputs
 from jaxlatent.cli.inputs import Start
 from jaxlatent.cli.options import Codes, Number, option
+from jaxlatent.data import regions
 from jaxlatent.editing import to_space
 from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import Generator
-from jaxlatent.methods import regions
-from jaxlatent.methods.jacobians import Picture, picture
+from jaxlatent.generators.jacobians import Picture, picture
 
 DRAWN_AT = 256
 """Side to which larger pictures are shrunk unless the user says otherwise."""

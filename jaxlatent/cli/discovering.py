@@ -30,10 +30,10 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
+from jaxlatent.collectives import agree
+from jaxlatent.edits.directions import Directions
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import ganspace, interfacegan, sefa
-from jaxlatent.parallel import agree
-from jaxlatent.types import Directions
 
 Order = Annotated[Literal["before", "after"], tyro.conf.arg(help_behavior_hint="")]
 

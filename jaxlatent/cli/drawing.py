@@ -14,7 +14,9 @@ from jaxlatent.cli.inputs import Start
 from jaxlatent.cli.options import Codes
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
+from jaxlatent.collectives import is_main
 from jaxlatent.editing import traverse_images
+from jaxlatent.edits.base import Edit
 from jaxlatent.gallery import (
     Gallery,
     Row,
@@ -26,8 +28,6 @@ from jaxlatent.gallery import (
     write_page,
 )
 from jaxlatent.generators.base import Generator, family_name
-from jaxlatent.parallel import is_main
-from jaxlatent.types import Edit
 
 PAGE_FILE = "index.html"
 PAGE_PIXELS = 512

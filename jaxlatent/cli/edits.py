@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxlatent import checkpoint, joining
+from jaxlatent import checkpoint
 from jaxlatent.cli import arguments, inputs
 from jaxlatent.cli.options import Layers, option, positional
+from jaxlatent.edits import combining
+from jaxlatent.edits.directions import Directions
 from jaxlatent.methods import interfacegan
-from jaxlatent.types import Directions
 
 EditFile = Annotated[Path, tyro.conf.Positional, positional("EDIT")]
 OutFile = Annotated[Path, tyro.conf.arg(metavar="FILE")]
@@ -68,7 +69,7 @@ def combine(
         rows: Rows of w+ of the generator, where the parts shift different ones.
     """
     with arguments.naming(parts="PART", num_layers="--rows"):
-        found = joining.combine(
+        found = combining.combine(
             [_weighted(part) for part in parts], name=name, num_layers=rows
         )
     _save(out, found)

@@ -19,9 +19,10 @@ from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Codes, Reading
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.editing import CODE_SPACES, feature_of
+from jaxlatent.edits.directions import Directions
 from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import Generator
-from jaxlatent.types import Directions, parse_layers
+from jaxlatent.types import parse_layers
 
 EMBEDDED = ("faces",)
 

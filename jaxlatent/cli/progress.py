@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from jaxlatent.parallel import is_main
+from jaxlatent.collectives import is_main
 
 _DELAY = 1.0  # seconds; what ends sooner shows nothing
 _INTERVAL = 0.25

@@ -41,23 +41,24 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
+from jaxlatent.collectives import agree, is_main
+from jaxlatent.data import regions
 from jaxlatent.editing import to_space
+from jaxlatent.edits.directions import Directions
 from jaxlatent.files import read_arrays
 from jaxlatent.gallery import grid, outline, save_png, shrink, spotlight
-from jaxlatent.generators.base import Generator, fingerprint, render
-from jaxlatent.jobs import JOB_FILE, run_job
-from jaxlatent.methods import regions
-from jaxlatent.methods.grams import gram_pair, unit_locality
-from jaxlatent.methods.jacobians import (
+from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.generators.jacobians import (
     Picture,
     full_jacobian,
     region_grams,
     weighted_grams,
 )
+from jaxlatent.generators.rendering import render
+from jaxlatent.jobs import JOB_FILE, run_job
 from jaxlatent.methods.lowrankgan import RANKS, Rank, lowrankgan
 from jaxlatent.methods.resefa import resefa
-from jaxlatent.parallel import agree, is_main
-from jaxlatent.types import Directions
+from jaxlatent.numerics.grams import gram_pair, unit_locality
 
 TABLE = "locality.csv"
 THUMBNAIL = 256

@@ -27,11 +27,12 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import Run
+from jaxlatent.collectives import is_main
 from jaxlatent.editing import interpolate as interpolated
 from jaxlatent.editing import last_space, mix_rows, to_space
 from jaxlatent.gallery import enlarge, grid, save_gif, save_png
-from jaxlatent.generators.base import Generator, render
-from jaxlatent.parallel import is_main
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.rendering import render
 
 Way = Annotated[Literal["z", "w"], tyro.conf.arg(help_behavior_hint="")]
 

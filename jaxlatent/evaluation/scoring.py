@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlatent.batching import in_chunks
 from jaxlatent.editing import last_space, to_space
-from jaxlatent.generators.base import Generator, NoiseInput, in_chunks, per_image
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.inputs import NoiseInput, per_image
 from jaxlatent.networks.base import Network
 from jaxlatent.types import Noise, Scorer
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
-from jaxlatent.gallery.pictures import as_pillow, to_uint8
+from jaxlatent.gallery.raster import as_pillow, to_uint8
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
-from jaxlatent.gallery.pictures import as_pillow, shrink, to_uint8
+from jaxlatent.gallery.raster import as_pillow, shrink, to_uint8
 
 _PIXEL_ART = 64  # px; smaller pictures are stored exactly and shown as squares
 _WEBP_LIMIT = 16383  # px; the format's longest side

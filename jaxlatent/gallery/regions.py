@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxlatent.gallery.pictures import to_uint8
+from jaxlatent.gallery.raster import to_uint8
 
 COLOR = (255, 64, 96)
 

@@ -13,52 +13,20 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jax.sharding import Mesh, PartitionSpec
 
-from jaxlatent.generators.by_image import LARGE_IMAGE, by_image
-from jaxlatent.generators.chunks import in_chunks as in_chunks
+from jaxlatent.generators import functions
+from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
+from jaxlatent.generators.kernels import without_prepared
+from jaxlatent.generators.per_sample import LARGE_IMAGE, by_image
 from jaxlatent.generators.steps import Hook
-from jaxlatent.parallel import is_key
 from jaxlatent.types import Affine, Noise, Params
-
-
-class GeneratorConfig(Protocol):
-    """What every family's config tells, whatever else it holds."""
-
-    @property
-    def z_dim(self) -> int:
-        """Dimension of z."""
-        ...
-
-    @property
-    def w_dim(self) -> int:
-        """Dimension of w; that of z where there is no mapping network."""
-        ...
-
-    @property
-    def num_layers(self) -> int:
-        """Rows of w+; 0 where the family has no per-layer latents."""
-        ...
-
-    @property
-    def label_dim(self) -> int:
-        """Number of classes; 0 if unconditional."""
-        ...
-
-    @property
-    def spaces(self) -> tuple[str, ...]:
-        """The spaces in which `synthesize` or `map` accept latents, z first."""
-        ...
-
 
 FAMILIES = (
     "biggan",
@@ -72,8 +40,6 @@ FAMILIES = (
     "stylegan3",
 )
 """Families whose generators can be kept on disk, by module name."""
-
-NoiseInput = Noise | str | jax.Array | Mapping[str, jax.Array]
 
 
 @flax.struct.dataclass(eq=False)
@@ -112,8 +78,6 @@ class Generator:
         The functions are compared by identity: define them once, at module level, so
         that compiled code is found again. Fingerprints know them by name.
         """
-        from jaxlatent.generators import functions
-
         if map is None and w_dim not in (None, z_dim):
             raise ValueError(f"w_dim: {w_dim} given, but there is no map from z to w")
         config = functions.Config(
@@ -197,7 +161,11 @@ class Generator:
         large = getattr(self.config, "resolution", 0) >= LARGE_IMAGE
         if hooks or not large or count < 2:
             return together()
-        inputs = {"latent": latent, "label": label, "noise": _keys(noise, count)}
+        inputs = {
+            "latent": latent,
+            "label": label,
+            "noise": keys_per_image(noise, count),
+        }
         return by_image(self, together, inputs | options, count)
 
     def features(
@@ -253,114 +221,9 @@ class Discriminator:
         return family.discriminate(self.params, self.config, images, label)
 
 
-def as_noise(noise: NoiseInput) -> Noise | jax.Array | Mapping[str, jax.Array]:
-    """Accept the words "fixed" and "none" for the members of `Noise`."""
-    if not isinstance(noise, str):
-        return noise
-    try:
-        return Noise(noise)
-    except ValueError:
-        raise ValueError(
-            f'noise: {noise!r} given; "fixed", "none", a key or arrays are accepted'
-        ) from None
-
-
-def per_image(noise: NoiseInput, total: int) -> Noise | jax.Array | Mapping[str, Any]:
-    """Noise whose arrays have one row per image, so that any part of it can be taken.
-
-    Args:
-        noise: as for `Generator.synthesize`.
-        total: the number of images.
-
-    Returns:
-        A member of `Noise` as it is; [N] keys, of one key image i gets fold_in(key, i);
-        maps by layer name, [N, r, r].
-    """
-    given = _keys(as_noise(noise), total)
-    if not isinstance(given, Mapping):
-        return given
-    for name, one in given.items():
-        if np.shape(one)[:1] not in ((1,), (total,)):
-            raise ValueError(
-                f"noise: {name} has shape {np.shape(one)}; {total} or 1 rows are "
-                "accepted"
-            )
-    # views: a map of one row is not copied
-    return {
-        name: np.broadcast_to(one, (total, *np.shape(one)[1:]))
-        for name, one in given.items()
-    }
-
-
-def _keys(noise: Any, total: int) -> Any:
-    """One key as a key for each image; other noise as it is."""
-    if is_key(noise) and noise.ndim == 0:
-        return jax.vmap(jax.random.fold_in, (None, 0))(noise, jnp.arange(total))
-    return noise
-
-
-def without_noise(noise: Noise | Any) -> None:
-    """Raise unless a family without noise inputs is asked for none."""
-    if not isinstance(noise, Noise):
-        raise ValueError("noise: given, but this generator has no noise inputs")
-
-
-def without_label(label: jax.Array | None) -> None:
-    """Raise if an unconditional family is given a label."""
-    if label is not None:
-        raise ValueError("label: given, but this generator is unconditional")
-
-
-def as_label(label: jax.Array | None, label_dim: int, dtype: Any) -> jax.Array | None:
-    """Labels as rows of class weights, [N, C]; None for an unconditional family.
-
-    Args:
-        label: int [N], or one-hot or soft [N, C].
-        label_dim: C, 0 if the family takes no label.
-        dtype: of the result.
-
-    Raises:
-        ValueError: for a missing label, an unwanted one, another shape, or a class that
-            does not exist (where it is traced, its row is zero).
-    """
-    if label_dim == 0:
-        without_label(label)
-        return None
-    if label is None:
-        raise ValueError(f"label: missing; this generator has {label_dim} classes")
-    label = jnp.asarray(label)
-    if label.ndim == 1 and jnp.issubdtype(label.dtype, jnp.integer):
-        if not isinstance(label, Tracer):
-            wrong = [int(one) for one in np.asarray(label) if not 0 <= one < label_dim]
-            if wrong:
-                raise ValueError(
-                    f"label: {wrong} given; classes 0 to {label_dim - 1} are accepted"
-                )
-        return jax.nn.one_hot(label, label_dim, dtype=dtype)
-    if label.ndim != 2 or label.shape[1] != label_dim:
-        raise ValueError(
-            f"label: {label.dtype} {label.shape} given; int [N] or [N, {label_dim}] is "
-            "accepted"
-        )
-    return label.astype(dtype)
-
-
-def normal_codes(key: jax.Array, num: int, dim: int) -> jax.Array:
-    """Standard normal [num, dim]; row i depends on the key and i alone."""
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(num))
-    return jax.vmap(lambda one: jax.random.normal(one, (dim,)))(keys)
-
-
 def cast(params: Params, dtype: Any) -> Params:
     """Every array of a parameter tree as `dtype`."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
-
-
-def without_prepared(params: Params) -> Params:
-    """The stored weights alone, without what `prepare` added."""
-    if not isinstance(params, Mapping):  # of foreign functions, any pytree
-        return params
-    return {key: value for key, value in params.items() if key != "prepared"}
 
 
 def family_module(name: str) -> ModuleType:
@@ -414,76 +277,3 @@ def fingerprint(generator: Generator) -> str:
         )
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
-
-
-@partial(jax.jit, static_argnames="mesh")
-def _synthesize(
-    generator: Generator,
-    latent: Any,
-    label: jax.Array | None,
-    noise: Any,
-    *,
-    mesh: Mesh | None,
-) -> jax.Array:
-    def draw(
-        generator: Generator, latent: Any, label: jax.Array | None, noise: Any
-    ) -> jax.Array:
-        return generator.synthesize(latent, label, noise=noise)
-
-    if mesh is None:
-        return draw(generator, latent, label, noise)
-    # each device its own rows: a loop over all of them would run on every device
-    whole, rows = PartitionSpec(), PartitionSpec(mesh.axis_names)
-    share = jax.shard_map(
-        draw,
-        mesh=mesh,
-        in_specs=(whole, rows, rows, rows),
-        out_specs=rows,
-        check_vma=False,  # what is made of the weights alone is the same everywhere
-    )
-    return share(generator, latent, label, noise)
-
-
-def render(
-    generator: Generator,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    noise: NoiseInput = Noise.FIXED,
-    chunk: int = 8,
-    mesh: Mesh | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> np.ndarray:
-    """Compiled synthesis of any number of latents, `chunk` at a time.
-
-    Args:
-        generator: the generator; weights are an argument of the compiled function.
-        latent: [N, D] or [N, L, D].
-        label: int [N] or [N, C], for class-conditional families.
-        noise: "fixed", "none", [N] keys, one key of which image i gets fold_in(key, i),
-            or maps by layer name, [N or 1, r, r].
-        chunk: images per call; bounds memory. The last call is padded, so that one
-            compilation serves all.
-        mesh: devices among which each chunk is split, None for one. Any number of
-            latents is accepted; the pictures are those of one device within 1e-6.
-        progress: called with the number of images just finished.
-
-    Returns:
-        Images [N, H, W, C] on the host, of every process.
-
-    Raises:
-        ValueError: for no codes, a chunk below one, labels or noise of another number
-            than the codes, a mesh whose axes are not Auto, or processes that hold
-            different generators or latents.
-    """
-    inputs = (latent, label, per_image(noise, latent.shape[0]))
-    parts = in_chunks(
-        partial(_synthesize, mesh=mesh),
-        inputs,
-        latent.shape[0],
-        chunk,
-        progress,
-        whole=(generator,),
-        mesh=mesh,
-    )
-    return np.concatenate(list(parts))

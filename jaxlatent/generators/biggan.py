@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import steps
-from jaxlatent.generators.base import without_noise
 from jaxlatent.generators.biggan_layers import (
     SEED,
     attend,
@@ -30,6 +29,7 @@ from jaxlatent.generators.biggan_layers import map as map
 from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
 from jaxlatent.generators.convolutions import repeat_pixels
+from jaxlatent.generators.inputs import without_noise
 from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import truncate as truncate

@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import steps
-from jaxlatent.generators.base import without_noise
 from jaxlatent.generators.biggan_layers import (
     SEED,
     attend,
@@ -38,6 +37,7 @@ from jaxlatent.generators.convolutions import (
     convolve,
     repeat_pixels,
 )
+from jaxlatent.generators.inputs import without_noise
 from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Hook, Steps

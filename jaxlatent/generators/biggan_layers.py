@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import lax
 
-from jaxlatent.generators.base import GeneratorConfig, as_label, normal_codes
 from jaxlatent.generators.convolutions import convolve
+from jaxlatent.generators.inputs import GeneratorConfig, as_label, normal_codes
 from jaxlatent.types import Params
 
 SEED = 4

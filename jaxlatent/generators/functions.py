@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import steps
-from jaxlatent.generators.base import normal_codes, without_label, without_noise
+from jaxlatent.generators.inputs import normal_codes, without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import prepare as prepare

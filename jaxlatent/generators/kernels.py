@@ -11,7 +11,6 @@ from typing import Any
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxlatent.generators.base import without_prepared
 from jaxlatent.generators.convolutions import (
     SAME,
     VALID,
@@ -89,3 +88,10 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Two trees of dictionaries as one; they share no leaf."""
     both = {name: _joined(one[name], other[name]) for name in one.keys() & other.keys()}
     return {**one, **other, **both}
+
+
+def without_prepared(params: Params) -> Params:
+    """The stored weights alone, without what `prepare` added."""
+    if not isinstance(params, Mapping):  # of foreign functions, any pytree
+        return params
+    return {key: value for key, value in params.items() if key != "prepared"}

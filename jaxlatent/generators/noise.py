@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.parallel import is_key
+from jaxlatent.collectives import is_key
 from jaxlatent.types import Noise
 
 

@@ -6,7 +6,7 @@ map`, and writes the others itself.
 
 import jax
 
-from jaxlatent.generators.base import GeneratorConfig, normal_codes, without_label
+from jaxlatent.generators.inputs import GeneratorConfig, normal_codes, without_label
 from jaxlatent.types import Params
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive, steps
-from jaxlatent.generators.base import as_label, without_label, without_noise
+from jaxlatent.generators.inputs import as_label, without_label, without_noise
 from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import sample as sample

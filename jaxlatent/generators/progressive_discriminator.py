@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive
-from jaxlatent.generators.base import as_label
 from jaxlatent.generators.convolutions import SAME, VALID, convolve
 from jaxlatent.generators.filters import make_filter, smooth
+from jaxlatent.generators.inputs import as_label
 from jaxlatent.generators.style_mapping import Draw, dense
 from jaxlatent.types import Params
 

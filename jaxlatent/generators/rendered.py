@@ -29,7 +29,8 @@ import numpy as np
 
 from jaxlatent.data import faces
 from jaxlatent.generators import steps
-from jaxlatent.generators.base import Generator, without_label, without_noise
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.inputs import without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxlatent.generators import steps
-from jaxlatent.generators.base import without_label, without_noise
 from jaxlatent.generators.fields import Count, MapShape
+from jaxlatent.generators.inputs import without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import steps
-from jaxlatent.generators.base import without_label, without_noise
 from jaxlatent.generators.biggan_layers import (
     SEED,
     batch_norm,
@@ -25,6 +24,7 @@ from jaxlatent.generators.biggan_layers import trainable as trainable
 from jaxlatent.generators.convolutions import (
     repeat_pixels,
 )
+from jaxlatent.generators.inputs import without_label, without_noise
 from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed

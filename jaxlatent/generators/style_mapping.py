@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.generators import ops
-from jaxlatent.generators.base import GeneratorConfig, as_label
+from jaxlatent.generators.inputs import GeneratorConfig, as_label
 from jaxlatent.types import Params
 
 ARCHITECTURES = ("skip", "resnet", "orig")

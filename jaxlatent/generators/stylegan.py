@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import ops, progressive, steps
-from jaxlatent.generators.base import as_label, normal_codes
 from jaxlatent.generators.filters import make_filter, smooth
+from jaxlatent.generators.inputs import as_label, normal_codes
 from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.progressive import feature_names as feature_names

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import ops, steps
-from jaxlatent.generators.base import as_label, normal_codes
 from jaxlatent.generators.convolutions import SAME, transposed_phases
 from jaxlatent.generators.filters import make_filter, upsample
+from jaxlatent.generators.inputs import as_label, normal_codes
 from jaxlatent.generators.kernels import make_ready, with_ready
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.steps import Hook, Steps

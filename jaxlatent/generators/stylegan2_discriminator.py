@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.generators import ops
-from jaxlatent.generators.base import as_label
 from jaxlatent.generators.convolutions import SAME, VALID, convolve
 from jaxlatent.generators.filters import downsample, make_filter
+from jaxlatent.generators.inputs import as_label
 from jaxlatent.generators.style_mapping import (
     Draw,
     check_sizes,

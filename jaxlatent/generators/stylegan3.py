@@ -22,7 +22,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxlatent.generators import ops, steps
-from jaxlatent.generators.base import as_label, normal_codes, without_noise
+from jaxlatent.generators.inputs import as_label, normal_codes, without_noise
 from jaxlatent.generators.kernels import make_ready, with_ready
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.generators.style_mapping import (

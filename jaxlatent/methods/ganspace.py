@@ -48,6 +48,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
+from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.numerics import estimators, pca
 from jaxlatent.numerics.moments import (
@@ -60,7 +61,7 @@ from jaxlatent.numerics.moments import (
 )
 from jaxlatent.numerics.pca import Components
 from jaxlatent.numerics.stream import Progress, Source, Stream, draw_codes, open_stream
-from jaxlatent.types import Directions, directions, parse_layers
+from jaxlatent.types import parse_layers
 
 ESTIMATORS = ("exact", "incremental", "randomized", "ica", "sparse")
 

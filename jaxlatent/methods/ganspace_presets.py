@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.types import Directions, directions
+from jaxlatent.edits.directions import Directions, directions
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.numerics.svm import Hyperplane, fit_hyperplane, project_out
-from jaxlatent.types import Directions, directions
 
 
 class Extremes(NamedTuple):

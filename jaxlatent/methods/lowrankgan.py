@@ -45,14 +45,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlatent.methods.grams import Gram, gram_pair, unit_locality
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.numerics.grams import Gram, gram_pair, unit_locality
 from jaxlatent.numerics.robust_pca import (
     RobustPCA,
     principal_component_pursuit,
     robust_pca,
 )
 from jaxlatent.numerics.spectral import canonical_sign
-from jaxlatent.types import Directions, directions
 
 RANKS = ("energy", "tol", "reference", "pcp")
 """Ways to decide how many eigenvectors lead; a number is another."""

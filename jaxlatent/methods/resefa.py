@@ -29,9 +29,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxlatent.methods.grams import Gram, gram_pair, unit_locality
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.numerics.grams import Gram, gram_pair, unit_locality
 from jaxlatent.numerics.spectral import canonical_sign
-from jaxlatent.types import Directions, directions
 
 TAU_OF = ("mean", "trace")
 """What tau is a share of: the mean of M_b's eigenvalues, or their sum."""

@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.numerics.spectral import canonical_sign, symmetric_spectrum
-from jaxlatent.types import Affine, Directions, directions, parse_layers
+from jaxlatent.types import Affine, parse_layers
 
 ORDERS = ("descending", "lapack")
 

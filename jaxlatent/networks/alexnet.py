@@ -11,7 +11,7 @@ import jax
 
 from jaxlatent.networks.chains import head
 from jaxlatent.networks.layers import conv, max_pool
-from jaxlatent.networks.pictures import PictureModule
+from jaxlatent.networks.preprocess import PictureModule
 
 CONVOLUTIONS = {0: (11, 4, 2), 3: (5, 1, 2), 6: (3, 1, 1), 8: (3, 1, 1), 10: (3, 1, 1)}
 """Size, strides and padding, by the place in `features`."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.networks.crops import of_crops, ten_crops
-from jaxlatent.networks.pictures import IMAGENET_MEAN, IMAGENET_STD, resized
+from jaxlatent.networks.preprocess import IMAGENET_MEAN, IMAGENET_STD, resized
 from jaxlatent.networks.resnet import ResNet
 
 RESOLUTION = 256

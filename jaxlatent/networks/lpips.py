@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.networks.alexnet import AlexNet
-from jaxlatent.networks.pictures import PictureModule
+from jaxlatent.networks.preprocess import PictureModule
 from jaxlatent.networks.squeezenet import SqueezeNet
 from jaxlatent.networks.vgg import vgg
 from jaxlatent.types import Params

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.crops import of_crops, ten_crops
 from jaxlatent.networks.layers import conv, dense, max_pool
-from jaxlatent.networks.pictures import check_channels, resized
+from jaxlatent.networks.preprocess import check_channels, resized
 
 RESOLUTION = 256
 CROP = 227

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.networks.layers import BatchNorm, conv, dense, max_pool
-from jaxlatent.networks.pictures import check_channels
+from jaxlatent.networks.preprocess import check_channels
 from jaxlatent.networks.resnet import ResNet
 
 Guess = tuple[jax.Array, jax.Array]

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 
 from jaxlatent.networks.layers import BatchNorm, conv, dense, max_pool
-from jaxlatent.networks.pictures import PictureModule
+from jaxlatent.networks.preprocess import PictureModule
 
 DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
     18: ((2, 2, 2, 2), False),

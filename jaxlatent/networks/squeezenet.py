@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlatent.networks.layers import conv, max_pool
-from jaxlatent.networks.pictures import PictureModule
+from jaxlatent.networks.preprocess import PictureModule
 
 FIRES = (3, 4, 6, 7, 9, 10, 11, 12)
 """Their places in `features`."""

@@ -12,7 +12,7 @@ import jax
 
 from jaxlatent.networks.chains import head
 from jaxlatent.networks.layers import conv, max_pool
-from jaxlatent.networks.pictures import PictureModule
+from jaxlatent.networks.preprocess import PictureModule
 
 DEPTHS: dict[int, tuple[int, ...]] = {
     11: (1, 1, 2, 2, 2),

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.numerics.pca import random_columns
-from jaxlatent.types import Directions, directions
 
 
 def random_directions(like: Directions, *, key: jax.Array) -> Directions:

@@ -27,9 +27,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxlatent.collectives import gather
 from jaxlatent.generators.base import Generator
 from jaxlatent.numerics.jacobian import gram, jacobian, tied
-from jaxlatent.parallel import gather, place
+from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
 
 CHANNELS = ("keep", "mean", "sum")
@@ -235,7 +236,7 @@ def region_grams(given: Picture, masks: np.ndarray, **options: Any) -> np.ndarra
 
     Args:
         given: see `picture`.
-        masks: [R, size, size] weights from 0 to 1, see `jaxlatent.methods.regions`.
+        masks: [R, size, size] weights from 0 to 1, see `jaxlatent.data.regions`.
         options: of `weighted_grams`.
 
     Returns:

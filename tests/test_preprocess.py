@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxlatent.networks.base import Network
-from jaxlatent.networks.pictures import IMAGENET_MEAN, IMAGENET_STD, PictureModule
+from jaxlatent.networks.preprocess import IMAGENET_MEAN, IMAGENET_STD, PictureModule
 
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3)), jnp.float32)
 

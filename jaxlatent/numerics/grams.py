@@ -6,12 +6,13 @@ a unit direction p: the *gain* in the region, the *leak* in the rest.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
-from jaxlatent.types import Directions
+Found = TypeVar("Found")
 
 Gram = np.ndarray | jax.Array
 """[D, D], or [N, D, D] for N pictures; float32 or float64."""
@@ -35,12 +36,12 @@ class Locality(NamedTuple):
 
 
 def locality(
-    edit: Directions, gram_region: Gram, gram_rest: Gram, *, average: bool = False
+    vectors: ArrayLike, gram_region: Gram, gram_rest: Gram, *, average: bool = False
 ) -> Locality:
     """Gain and leak of any directions, for comparison (with random ones, say).
 
     Args:
-        edit: directions [K, D]; their lengths and scales do not count.
+        vectors: directions [K, D]; their lengths do not count.
         gram_region: Gram matrix of the region.
         gram_rest: Gram matrix of the rest.
         average: take the mean of stacks [N, D, D].
@@ -49,11 +50,12 @@ def locality(
         ValueError: for directions per row of w+, or Grams of another size.
     """
     region, rest = gram_pair(gram_region, gram_rest, average=average)
-    if edit.vectors.ndim != 2 or edit.vectors.shape[1] != len(region):
+    rows = np.asarray(vectors, np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(region):
         raise ValueError(
-            f"edit: vectors {edit.vectors.shape} given; [K, {len(region)}] is accepted"
+            f"vectors: shape {rows.shape} given; [K, {len(region)}] is accepted"
         )
-    return unit_locality(np.asarray(edit.vectors, np.float64), region, rest)
+    return unit_locality(rows, region, rest)
 
 
 def unit_locality(
@@ -103,11 +105,11 @@ def _as_gram(label: str, gram: Gram, average: bool) -> np.ndarray:
 
 
 def per_picture(
-    method: Callable[..., Directions],
+    method: Callable[..., Found],
     gram_region: Gram,
     gram_rest: Gram,
     **options: object,
-) -> list[Directions]:
+) -> list[Found]:
     """Directions of every picture apart, as the original codes have them.
 
     Args:

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlatent.joining import combine, concatenate
-from jaxlatent.types import directions
+from jaxlatent.edits.combining import combine, concatenate
+from jaxlatent.edits.directions import directions
 
 K, D, N, L = 3, 4, 2, 5
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers import drawn, error
 
-from jaxlatent.generators import base, biggan, by_image, stylegan2
-from jaxlatent.generators.base import Generator, render
+from jaxlatent.generators import base, biggan, per_sample, rendering, stylegan2
+from jaxlatent.generators.base import Generator
+from jaxlatent.generators.rendering import render
 from jaxlatent.parallel import mesh
 from jaxlatent.types import Noise
 
@@ -32,7 +33,7 @@ MAPS = {
 def large(request, monkeypatch):
     """What counts as large: every layer, those from 8 or 16 pixels on, none."""
     monkeypatch.setattr(base, "LARGE_IMAGE", 16)
-    monkeypatch.setattr(by_image, "LARGE_ACTIVATION", request.param)
+    monkeypatch.setattr(per_sample, "LARGE_ACTIVATION", request.param)
     return request.param
 
 
@@ -112,7 +113,7 @@ def test_labels_and_embeddings_stay_with_their_images(large):
 
 
 def test_small_images_and_hooked_networks_stay_one_batch(monkeypatch):
-    monkeypatch.setattr(by_image, "LARGE_ACTIVATION", 1)
+    monkeypatch.setattr(per_sample, "LARGE_ACTIVATION", 1)
     generator, latent = fresh(STYLEGAN2), jnp.ones((2, 4))
     assert "scan[" not in str(jax.make_jaxpr(generator.synthesize)(latent))
     monkeypatch.setattr(base, "LARGE_IMAGE", 16)
@@ -145,7 +146,7 @@ def test_every_device_loops_over_its_own_images(large):
     assert error(found, expected) <= 1e-6
     rows = jnp.ones((8, 4))
     text = (
-        base._synthesize.lower(generator, rows, None, Noise.FIXED, mesh=mesh(2))
+        rendering._synthesize.lower(generator, rows, None, Noise.FIXED, mesh=mesh(2))
         .compile()
         .as_text()
     )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.types import Directions, directions, per_direction
+from jaxlatent.edits.directions import Directions, directions, per_direction
 
 
 def concatenate(parts: Sequence[Directions]) -> Directions:

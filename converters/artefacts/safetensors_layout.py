@@ -15,7 +15,8 @@ import numpy as np
 from converters.artefacts.contents import check_finite
 from converters.containers.limits import shown
 from converters.containers.safetensors import encode
-from jaxlatent.types import CheckpointError, Directions, directions
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.types import CheckpointError
 
 FORMAT = "jaxlatent directions 1"
 

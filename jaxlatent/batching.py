@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxlatent.parallel import agree, gather, place, split
+from jaxlatent.collectives import agree, gather
+from jaxlatent.parallel import place, split
 
 
 def in_chunks(
