@@ -27,7 +27,7 @@ Where this differs from the original code, and why:
   size changes a draw; the original seeds each batch.
 - The regression is solved from moments gathered in the same pass; `resample=True` draws
   max(10 000, num) fresh codes and leaves the intercept out, as the original.
-- `info["regression_norm"]` keeps the length of u_k, which the original throws away:
+- `report["regression_norm"]` keeps the length of u_k, which the original throws away:
   the least-squares step is that much shorter than one unit of strength.
 - Spreads of w come from all codes, the original's from 5 000 more.
 - The largest entry of every component is positive, for all estimators.
@@ -130,7 +130,7 @@ def ganspace(
         **options: as for `decompose`.
 
     Returns:
-        Directions of unit vectors in `space`; `info` as `feature_directions` says.
+        Directions of unit vectors in `space`; `report` as `feature_directions` says.
 
     Raises:
         ValueError: names the argument that does not fit.
@@ -330,16 +330,16 @@ def feature_directions(
 ) -> Directions:
     """The components themselves as directions of the (flattened) features.
 
-    `info` holds "stdev" [K], "variance_ratio" [K], "total_variance", "random_stdev"
-    (the spread to expect along a random direction), "rank" and, for "ica", "mixing"
-    [K, D].
+    `report` holds "stdev" and "variance_ratio", `facts` the "total_variance",
+    "random_stdev" (the spread to expect along a random direction) and the "rank".
     """
     return directions(
         _single(found.components.vectors),
         space=space,
         scale=_single(found.components.stdev),
         mean=_single(found.components.mean),
-        info=_info(found.components),
+        report=_report(found.components),
+        facts=_facts(found.components),
         layers=layers,
         method="ganspace",
         generator=generator,
@@ -355,8 +355,7 @@ def latent_directions(
 ) -> Directions:
     """The components as directions of the latent they were regressed to.
 
-    `info` holds what `feature_directions` has, "regression_norm" [K] and
-    "latent_stdev" [K].
+    `report` holds what `feature_directions` has, "regression_norm" and "latent_stdev".
 
     Raises:
         ValueError: if the decomposition was made without `regressed`.
@@ -371,7 +370,8 @@ def latent_directions(
         space=space,
         scale=_single(np.ones_like(stdev) if space == "z" else stdev),
         mean=_single(found.latent_mean),
-        info=_info(found.components) | extra,
+        report=_report(found.components) | extra,
+        facts=_facts(found.components),
         layers=layers,
         method="ganspace",
         generator=generator,
@@ -479,15 +479,18 @@ def _single(array: Any) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def _info(components: Components) -> dict[str, ArrayLike]:
-    dim = len(components.mean)
-    found: dict[str, ArrayLike] = {
+def _report(components: Components) -> dict[str, np.ndarray]:
+    return {
         "stdev": _single(components.stdev),
         "variance_ratio": _single(components.variance_ratio),
-        "total_variance": _single(components.total_variance),
-        "random_stdev": _single(np.sqrt(components.total_variance / dim)),
-        "rank": np.int32(components.rank),
     }
-    if components.mixing is not None:
-        found["mixing"] = _single(components.mixing)
-    return found
+
+
+def _facts(components: Components) -> dict[str, Any]:
+    return {
+        "total_variance": float(components.total_variance),
+        "random_stdev": float(
+            np.sqrt(components.total_variance / len(components.mean))
+        ),
+        "rank": int(components.rank),
+    }

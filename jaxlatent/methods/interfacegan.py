@@ -181,7 +181,7 @@ def interfacegan(
 
     Returns:
         Unit normals [A, D] or [A, L, D] towards high scores, with their bias: one unit
-        of strength is one unit of distance. `info` holds the accuracies [A] on the
+        of strength is one unit of distance. `report` holds the accuracies on the
         training, validation and remaining splits.
 
     Raises:
@@ -230,7 +230,7 @@ def interfacegan(
         normals.reshape(-1, *codes.shape[1:]).astype(np.float32),
         space=space,
         bias=np.asarray([plane.bias for plane in planes], np.float32),
-        info={
+        report={
             name: np.asarray([report[name] for report in reports], np.float32)
             for name in reports[0]
         },
@@ -253,7 +253,7 @@ def condition(
 
     Returns:
         Unit boundaries orthogonal to every condition. Their bias is dropped, since the
-        hyperplane they belonged to is another one; `info` holds the "cosine" [K] with
+        hyperplane they belonged to is another one; `report` holds the "cosine" with
         the original.
 
     Raises:
@@ -284,7 +284,7 @@ def condition(
         unit.reshape(shape).astype(np.float32),
         space=boundaries.space,
         layers=boundaries.layers,
-        info={"cosine": np.sum(unit * primal, axis=1).astype(np.float32)},
+        report={"cosine": np.sum(unit * primal, axis=1).astype(np.float32)},
         names=boundaries.names,
         method=boundaries.method,
         generator=boundaries.generator,

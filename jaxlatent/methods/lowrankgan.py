@@ -24,7 +24,7 @@ may be long before the minimum (that is often zero at this penalty), so its rank
 property of the loop. It may stop with full rank; the original then keeps one null
 direction, and every projected direction is that one. This is kept for parity, and so
 is the opposite end: of a rest of rank zero one eigenvector is still removed. The null
-space of the low-rank part is not that of M, so something leaks: `info` has how much.
+space of the low-rank part is not that of M, so something leaks: `report` has how much.
 
 Where this differs from the original code, and why:
 
@@ -183,11 +183,11 @@ def lowrankgan(
 
     Returns:
         Unit directions [K, D], the region's largest eigenvalue first; projected ones
-        are not orthogonal to each other. `info` holds [K] "gain" and "leak" (of the
+        are not orthogonal to each other. `report` holds "gain" and "leak" (of the
         directions as returned), "residual" (the length before scaling), "eigenvalues"
-        of the region's (low-rank) matrix; "rank_region", "rank_rest", "removed" (how
-        many eigenvectors of the rest were projected out); and after robust PCA
-        "iterations_region", "converged_region", and the same of the rest.
+        of the region's (low-rank) matrix; `facts` hold "rank_region", "rank_rest",
+        "removed" (how many eigenvectors of the rest were projected out); and after
+        robust PCA "iterations_region", "converged_region", and the same of the rest.
 
     Raises:
         ValueError: names the argument that does not fit; where the region's rank is
@@ -240,23 +240,26 @@ def lowrankgan(
         vectors = vectors[kept] / lengths[kept, None]
     vectors = canonical_sign(vectors).astype(np.float32)
     gain, leak = unit_locality(vectors.astype(np.float64), region, rest)
-    info = {
+    report = {
         "gain": gain.astype(np.float32),
         "leak": leak.astype(np.float32),
         "residual": lengths[kept].astype(np.float32),
         "eigenvalues": inside.values[kept].astype(np.float32),
-        "rank_region": np.int32(inside.rank),
-        "rank_rest": np.int32(outside.rank),
-        "removed": np.int32(removed),
+    }
+    facts = {
+        "rank_region": inside.rank,
+        "rank_rest": outside.rank,
+        "removed": removed,
     }
     for part, found in (("region", inside), ("rest", outside)):
         if found.split is not None:
-            info[f"iterations_{part}"] = np.int32(found.split.iterations)
-            info[f"converged_{part}"] = np.bool_(found.split.converged)
+            facts[f"iterations_{part}"] = int(found.split.iterations)
+            facts[f"converged_{part}"] = bool(found.split.converged)
     return directions(
         vectors,
         space=space,
-        info=info,
+        report=report,
+        facts=facts,
         layers=layers,
         names=names,
         method="lowrankgan",

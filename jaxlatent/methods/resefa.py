@@ -70,9 +70,9 @@ def resefa(
         generator: fingerprint to record.
 
     Returns:
-        Unit directions [K, D], not orthogonal to each other. `info` holds [K]
-        "eigenvalues", "gain" and "leak" (the leak without tau), the "condition" number
-        of `gram_rest` (infinite if it is singular) and what was "added" to its
+        Unit directions [K, D], not orthogonal to each other. `report` holds
+        "eigenvalues", "gain" and "leak" (the leak without tau), `facts` the "condition"
+        number of `gram_rest` (infinite if it is singular) and what was "added" to its
         diagonal.
 
     Raises:
@@ -113,13 +113,12 @@ def resefa(
     return directions(
         rows,
         space=space,
-        info={
+        report={
             "eigenvalues": values.astype(np.float32),
             "gain": gain.astype(np.float32),
             "leak": leak.astype(np.float32),
-            "condition": np.float32(condition),
-            "added": np.float32(added),
         },
+        facts={"condition": float(condition), "added": float(added)},
         layers=layers,
         names=names,
         method="resefa",

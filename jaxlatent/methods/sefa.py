@@ -112,8 +112,8 @@ def sefa(
         generator: fingerprint to record.
 
     Returns:
-        Unit directions [K, D]; `info` holds "eigenvalues" [K], their "share" [K] of the
-        trace, and the "rank".
+        Unit directions [K, D]; `report` holds "eigenvalues" and their "share" of the
+        trace, `facts` the "rank".
 
     Raises:
         ValueError: for layers out of range, an unknown order, or too large a k.
@@ -138,11 +138,11 @@ def sefa(
     return directions(
         vectors[:count].astype(np.float32),
         space=space,
-        info={
+        report={
             "eigenvalues": values[:count].astype(np.float32),
             "share": (values[:count] / np.trace(gram)).astype(np.float32),
-            "rank": np.int32(spectrum.rank),
         },
+        facts={"rank": spectrum.rank},
         layers=rows,
         method="sefa",
         generator=generator,
