@@ -1,10 +1,12 @@
 """What a run leaves in its folder, and how it is found again after a kill.
 
 The last two states are kept, each with all metrics so far. Orbax writes a checkpoint
-whole or not at all, but it has no checksums: the SHA-256 beside the arrays tells a
-damaged one from a sound one.
+whole or not at all, but it has no checksums: a manifest with the SHA-256 of every file,
+written last, tells a sound one from one that is damaged or that a kill cut short.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +14,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxlatent.files import UNREADABLE
-from jaxlatent.training.record import by_path, sha256
+from jaxlatent.exchange import is_main
+from jaxlatent.files import UNREADABLE, atomic_write
+from jaxlatent.training.record import by_path
 from jaxlatent.types import CheckpointError
 
+MANIFEST_FILE = "MANIFEST.json"
 _KEPT = 2
-_HISTORY, _DIGEST = "history:", "sha256"
+_HISTORY = "history:"
 
 
 class Found(NamedTuple):
@@ -40,12 +44,10 @@ class Checkpointer:
     def __init__(self, folder: Path) -> None:
         from orbax.checkpoint import v1 as ocp
 
-        self.folder = folder
+        self.folder = folder.resolve()
         latest: Any = ocp.training.preservation_policies.LatestN(_KEPT)
         self._orbax = ocp.training.Checkpointer(
-            str(folder.resolve()),
-            preservation_policy=latest,
-            cleanup_tmp_directories=True,
+            str(self.folder), preservation_policy=latest, cleanup_tmp_directories=True
         )
 
     def save(self, steps: int, state: Any, history: Mapping[str, np.ndarray]) -> None:
@@ -58,7 +60,6 @@ class Checkpointer:
         """
         arrays = by_path(state)
         arrays |= {f"{_HISTORY}{name}": values for name, values in history.items()}
-        arrays[_DIGEST] = _digest(arrays)
         for other in list(self._orbax.checkpoints):
             # `load` went past it, so it is damaged; it would count as the latest
             if other.step >= steps:
@@ -66,6 +67,9 @@ class Checkpointer:
         # orbax refuses empty arrays, and shapes alone restore them
         kept = {name: array for name, array in arrays.items() if array.size}
         self._orbax.save(steps, kept, force=True)
+        if is_main():
+            there = self.folder / str(steps)
+            atomic_write(there / MANIFEST_FILE, json.dumps(_hashes(there)).encode())
 
     def load(self, like: Any) -> Found | None:
         """The last sound checkpoint, or None where there is not any.
@@ -81,6 +85,8 @@ class Checkpointer:
         """
         reasons = []
         for one in reversed(self._orbax.checkpoints):
+            if not (self.folder / str(one.step) / MANIFEST_FILE).is_file():
+                continue  # a kill came before it was complete
             try:
                 return self._read(one.step, like)
             except UNREADABLE as error:
@@ -97,14 +103,17 @@ class Checkpointer:
         self._orbax.close()
 
     def _read(self, steps: int, like: Any) -> Found:
-        found: Any = self._orbax.metadata(steps).metadata
+        there = self.folder / str(steps)
+        # first, for orbax is loud about damaged files where it notices them at all
+        if json.loads((there / MANIFEST_FILE).read_bytes()) != _hashes(there):
+            raise ValueError("not as it was written")
+        saved: Any = self._orbax.metadata(steps).metadata
         # NumPy templates: without any, orbax commits what it loads to devices
         templates = {
-            name: np.zeros(entry.shape, entry.dtype) for name, entry in found.items()
+            name: np.zeros(entry.shape, entry.dtype) for name, entry in saved.items()
         }
-        arrays: dict[str, np.ndarray] = dict(self._orbax.load(steps, templates))
-        arrays = {name: np.asarray(array) for name, array in arrays.items()}
-        digest = arrays.pop(_DIGEST)
+        loaded: Any = self._orbax.load(steps, templates)
+        arrays = {name: np.asarray(array) for name, array in loaded.items()}
         history = {
             name.removeprefix(_HISTORY): arrays.pop(name)
             for name in list(arrays)
@@ -113,16 +122,21 @@ class Checkpointer:
         wanted = by_path(like)
         arrays |= {name: array for name, array in wanted.items() if not array.size}
         for name, array in wanted.items():
-            there = arrays[name]
-            if (there.shape, there.dtype) != (array.shape, array.dtype):
-                raise ValueError(f"{name}: {there.dtype} {there.shape} is there")
-        named = {f"{_HISTORY}{name}": values for name, values in history.items()}
-        if not np.array_equal(digest, _digest(arrays | named)):
-            raise ValueError("not as it was written")
+            found = arrays[name]
+            if (found.shape, found.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name}: {found.dtype} {found.shape} is there")
         leaves = [arrays[name] for name in wanted]
-        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
-        return Found(steps, state, history)
+        return Found(
+            steps, jax.tree.unflatten(jax.tree.structure(like), leaves), history
+        )
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.frombuffer(sha256(arrays), np.uint8)
+def _hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below a folder, but for its manifest."""
+    found = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file != folder / MANIFEST_FILE:
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[file.relative_to(folder).as_posix()] = digest
+    return found

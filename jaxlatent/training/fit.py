@@ -143,7 +143,8 @@ def fit(
             for count, loaded in blocks:
                 run = _begun(run, method, key, count, loaded, batch, block, mesh)
                 before, run = run.steps, _settled(run)
-                if checkpoints is not None and run.steps % save_every == 0:
+                due = run.steps > saved and run.steps % save_every == 0
+                if checkpoints is not None and due:
                     checkpoints.save(run.steps, run.state, run.history)
                     saved = run.steps
                 if callback is not None and run.steps > before:
