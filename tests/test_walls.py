@@ -93,6 +93,20 @@ ROOMS = {
         "jaxlatent.batching",
     ],
     "jaxlatent.gallery": ["jaxlatent.files"],
+    "jaxlatent.gallery.drawing": [
+        "jaxlatent.gallery",
+        "jaxlatent.collectives",
+        "jaxlatent.edits",
+        "jaxlatent.generators",
+        "jaxlatent.latents",
+        "jaxlatent.editing",
+    ],
+    "jaxlatent.loading": [
+        "jaxlatent.checkpoint",
+        "jaxlatent.generators",
+        "jaxlatent.networks",
+        "converters",
+    ],
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
