@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import inputs, scorers
+from jaxlatent.cli.options import Codes, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.runs import RUN_FILE
-from jaxlatent.cli.scores import Table, columns
+from jaxlatent.cli.scores import open_scorers
 from jaxlatent.evaluation.scoring import score_images
+from jaxlatent.evaluation.tables import ScoreTable, columns
 from jaxlatent.files import read_arrays
+from jaxlatent.loading import is_checkpoint
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 SHEET = "sheet.png"
@@ -23,50 +25,44 @@ BLOCK = 1024
 
 def is_folder(text: str) -> bool:
     """Whether this is a folder of pictures, not one of a generator."""
-    generator = checkpoint.is_generator(text) or inputs.is_checkpoint(text)
+    generator = checkpoint.is_generator(text) or is_checkpoint(text)
     return Path(text).is_dir() and not generator
 
 
 def score_folder(
-    folder: Path,
-    texts: Sequence[str],
-    *,
-    codes: Path | None,
-    space: str | None,
-    odds: bool,
-    chunk: int,
-) -> Table:
+    folder: Path, scoring: Scoring, start: Codes, *, chunk: int
+) -> ScoreTable:
     """Score every picture of a folder, in the order of their codes.
 
     Args:
         folder: of a run of `sample`, or with pictures whose names sort as their codes.
-        texts: the scorers, as the option gives them.
-        codes: a file of codes, None for those in the folder, if any.
-        space: of the codes in that file.
-        odds: classifiers' outputs as log-odds.
+        scoring: what scores them.
+        start: a file of codes and their space, none for those in the folder, if any.
         chunk: pictures per compiled call.
 
     Raises:
         ValueError: without pictures, for pictures of several sizes, or for codes of
             another number.
     """
-    found = scorers.open_all(texts)
+    found = open_scorers(scoring.scorer)
     files = _files(folder)
     parts: list[dict[str, np.ndarray]] = []
     with progress_bar("scoring", len(files)) as progress:
         # so many at a time that a large folder is never held whole
-        for start in range(0, len(files), BLOCK):
-            images = _read(files[start : start + BLOCK])
+        for first in range(0, len(files), BLOCK):
+            images = _read(files[first : first + BLOCK])
             parts.append(score_images(found, images, chunk=chunk, progress=progress))
     scores = {name: np.concatenate([part[name] for part in parts]) for name in found}
-    values, names = columns(scores, odds=odds)
-    own = _codes(folder) if codes is None else _codes_of_file(codes, space)
+    values, names = columns(scores, odds=scoring.odds)
+    own = _codes(folder)
+    if start.codes is not None:
+        own = _codes_of_file(start.codes, start.space)
     for one in own.values():
         if len(one) != len(files):
             raise ValueError(
-                f"--codes: {len(one)} codes for {len(files)} pictures of {folder}"
+                f"codes: {len(one)} codes for {len(files)} pictures of {folder}"
             )
-    return Table(values, names, own)
+    return ScoreTable(values, names, own)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -127,5 +123,5 @@ def _codes_of_file(path: Path, space: str | None) -> dict[str, np.ndarray]:
     codes = load_codes(path)
     space = space or ("w+" if codes.ndim == 3 else None)
     if space is None:
-        raise ValueError(f"--space: missing for {path}; one of z, w, w+ is accepted")
+        raise ValueError(f"space: missing for {path}; one of z, w, w+ is accepted")
     return {space: codes}
