@@ -8,7 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from jaxlatent.cli import arguments, description, image_folder, inputs, scores
+from jaxlatent.checkpoint import is_generator
+from jaxlatent.cli import arguments, description, inputs, scores
 from jaxlatent.cli.discovering import discover_sefa
 from jaxlatent.cli.options import (
     EVERY_SCORE,
@@ -28,13 +29,14 @@ from jaxlatent.cli.options import (
     positional,
 )
 from jaxlatent.cli.progress import progress_bar
-from jaxlatent.cli.runs import Run
 from jaxlatent.cli.session import Session
+from jaxlatent.data.image_folder import picture_files
 from jaxlatent.editing import check_edit
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
-from jaxlatent.loading import is_checkpoint
+from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
 from jaxlatent.methods.ganspace_presets import presets
+from jaxlatent.runs import Run
 
 ReadingGroup = Annotated[Reading, group("checkpoint")]
 AS_IT_IS = Reading()
@@ -131,13 +133,21 @@ def score(
         scoring: What scores the pictures.
     """
     words, start = dict(locals()), job.start
-    if image_folder.is_folder(job.generator):
+    folder = Path(job.generator)
+    if folder.is_dir() and not (is_generator(folder) or is_checkpoint(folder)):
         run, session = Run(job.out, "score", words), None
         if seeds_only:
             raise ValueError("seeds_only: given, but a folder's codes have no seed")
-        table = image_folder.score_folder(
-            Path(job.generator), scoring, start, chunk=max(job.chunk, 32)
-        )
+        given = start.codes and codes_of_file(start.codes, start.space)
+        with progress_bar("scoring", len(picture_files(folder))) as progress:
+            table = tables.score_folder(
+                folder,
+                scores.open_scorers(scoring.scorer),
+                codes=given or codes_beside(folder),
+                odds=scoring.odds,
+                chunk=max(job.chunk, 32),
+                progress=progress,
+            )
     else:
         for given in ("codes", "space", "seeds"):
             if getattr(start, given) is not None:
@@ -235,7 +245,7 @@ def edit(
         {"edit.npz": chosen},
         page,
         Heading(f"{edit.stem} on {session.name}", lines),
-        indices=inputs.choose_directions(index, chosen, option="index"),
+        inputs.choose_directions(index, chosen, option="index"),
         read=(edit,),
     )
 

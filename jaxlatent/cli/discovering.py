@@ -58,7 +58,7 @@ def discover_sefa(
         "weights; the column of strength 0 is the code itself."
     )
     heading = Heading(f"SeFa directions of {session.name}", [text])
-    session.draw({"sefa.npz": edit}, page, heading, indices=range(k))
+    session.draw({"sefa.npz": edit}, page, heading, range(k))
 
 
 def discover_ganspace(
@@ -71,6 +71,7 @@ def discover_ganspace(
     samples: MaybeNumber = None,
     seed: Number = 0,
     batch: MaybeNumber = None,
+    num: Number = 5,
     estimation: Annotated[Estimation, group("estimation")] = Estimation(),
     page: PageGroup = Page("-2:2:5", truncate="after"),
 ) -> None:
@@ -85,10 +86,12 @@ def discover_ganspace(
         samples: Codes to learn from; 1000000 for w and 20000 for a layer if left out.
         seed: Of the codes to learn from.
         batch: Codes per compiled call while learning.
+        num: How many components to draw.
         estimation: How components are estimated.
         page: How they are drawn; strengths are standard deviations.
     """
     session = Session.open(job, "discover ganspace", locals())
+    arguments.at_least_one(num, "num")
     count = ganspace.default_num(layer) if samples is None else samples
     with session.progress("learning", count, "code") as progress:
         edits = ganspace.discover(
@@ -116,7 +119,7 @@ def discover_ganspace(
         "ganspace_activation.npz" if feature_of(one) else "ganspace.npz": one
         for one in edits
     }
-    session.draw(files, page, heading)
+    session.draw(files, page, heading, range(min(num, len(edits[0]))))
 
 
 def discover_interfacegan(
@@ -180,7 +183,7 @@ def discover_interfacegan(
         {"interfacegan.npz": edit},
         page,
         heading,
-        indices=range(len(edit)),
+        range(len(edit)),
         read=(scores_file, scored_codes, *scoring.scorer),
         boundaries=reports,
     )

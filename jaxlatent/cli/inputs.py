@@ -8,16 +8,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Codes
 from jaxlatent.editing import has_rows
 from jaxlatent.edits.directions import Directions, linear
-from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import CODE_SPACES, Latents, Truncation, code_spaces
+from jaxlatent.latents import Latents, Truncation, code_spaces
+from jaxlatent.loading import load_latents
 from jaxlatent.types import parse_layers
 
 
@@ -75,7 +74,7 @@ def draw_samples(options: Codes, generator: Generator, num: int = 3) -> Samples:
     truncation = truncation_of(options, generator)
     seeds = None
     if options.codes is not None:
-        latents = read_codes(options.codes, options.space, generator)
+        latents = load_latents(options.codes, generator, space=options.space)
         names = tuple(f"code {i}" for i in range(len(latents)))
     else:
         seeds = (
@@ -130,62 +129,6 @@ def class_choice(options: Codes, generator: Generator) -> Any:
         return options.label
     found = classes(options, generator, len(options.label.split(",")))
     return None if found is None else list(found)
-
-
-def read_codes(
-    path: Path, space: str | None, generator: Generator, *, default: str | None = None
-) -> Latents:
-    """The codes of a file, in their space.
-
-    Args:
-        path: the file.
-        space: what the user calls it, None for what the file tells.
-        generator: whose codes they are.
-        default: the space where neither tells.
-
-    Raises:
-        ValueError: if the space is not known, or the codes do not fit it.
-    """
-    if not path.is_file():
-        raise ValueError(f"codes: {path} is not a file")
-    codes, space = _load_codes(path, space)
-    accepted = code_spaces(generator)
-    if space is None and codes.ndim == 3:
-        space = "w+"
-    if space is None:
-        space = accepted[0] if len(accepted) == 1 else default
-    if space is None or space not in accepted:
-        given = "missing" if space is None else f"{space} given"
-        raise ValueError(
-            f"space: {given} for {path}; one of {', '.join(accepted)} is accepted"
-        )
-    config = generator.config
-    dimension = config.z_dim if space == "z" else config.w_dim
-    shape = (config.num_layers, dimension) if space == "w+" else (dimension,)
-    if codes.shape[1:] != shape or not len(codes) or not np.isfinite(codes).all():
-        wanted = ", ".join(map(str, ("N", *shape)))
-        raise ValueError(
-            f"codes: {list(codes.shape)} found in {path}; finite [{wanted}] is "
-            f"accepted for {space}"
-        )
-    return Latents(jnp.asarray(codes, jnp.float32), space)
-
-
-def _load_codes(path: Path, space: str | None) -> tuple[np.ndarray, str | None]:
-    """The codes of a file, and their space where an `.npz` names it."""
-    from converters import load_codes
-
-    if path.suffix != ".npz":
-        return load_codes(path), space
-    wanted = CODE_SPACES[::-1] if space is None else (space,)
-    try:
-        found = read_arrays(path)
-    except ValueError as error:
-        raise ValueError(f"codes: {path}: {error}") from error
-    for name in wanted:
-        if isinstance(found, dict) and name in found:
-            return np.atleast_2d(found[name]), name
-    return load_codes(path), space
 
 
 def open_edit(path: Path, space: str | None, generator: Generator) -> Any:

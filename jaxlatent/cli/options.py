@@ -98,7 +98,7 @@ class Job:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """The folder for the results."""
     chunk: Number = 8
-    """Pictures per compiled call; less needs less memory."""
+    """Pictures, or columns of a Jacobian, per compiled call; less needs less memory."""
     start: Annotated[Codes, group("code")] = Codes()
     reading: Annotated[Reading, group("checkpoint")] = Reading()
     where: Annotated[Devices, group("device")] = Devices()
@@ -110,8 +110,6 @@ class Page:
 
     strengths: Annotated[str, option("LIST")] = "-3:3:7"
     """Columns: start:stop:count, or a list such as -2,0,2."""
-    num: Number = 5
-    """How many directions to draw, the first ones."""
     move: Annotated[Literal["by", "to"], QUIET] = "by"
     """Move by the strengths, or coordinates to them."""
     truncate: Annotated[Literal["before", "after"], QUIET] = "before"

@@ -29,7 +29,6 @@ from jaxlatent.cli.options import (
     option,
     positional,
 )
-from jaxlatent.cli.runs import Run
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
 from jaxlatent.data import regions
@@ -53,6 +52,7 @@ from jaxlatent.latents import last_space, to_space
 from jaxlatent.methods.lowrankgan import Leading, lowrankgan
 from jaxlatent.methods.resefa import resefa
 from jaxlatent.numerics.grams import locality_table
+from jaxlatent.runs import Run
 
 TABLE = "locality.csv"
 THUMBNAIL = 256
@@ -66,8 +66,8 @@ class Derivative:
     """Differentiate at codes of these seeds, and average."""
     grams: Annotated[Path | None, option("DIR")] = None
     """A folder that jacobian wrote, in place of differentiating."""
-    tangents: Number = 8
-    """Columns at a time; less needs less memory."""
+    num: Number = 5
+    """How many directions to draw."""
 
 
 ViewGroup = Annotated[View, group("view")]
@@ -81,7 +81,6 @@ def jacobian(
     *,
     num: Number = 1,
     full: Flag = False,
-    tangents: Number = 8,
     parts: RegionsGroup = NO_REGION,
     view: ViewGroup = EVERY_ROW,
 ) -> None:
@@ -93,12 +92,10 @@ def jacobian(
         job: What to work on.
         num: How many codes to draw, with seeds 0, 1, 2, ...
         full: Write the Jacobians themselves as well.
-        tangents: Columns at a time; less needs less memory.
         parts: Regions; none for the whole picture alone.
         view: How pictures are differentiated.
     """
     session = Session.open(job, "jacobian", locals())
-    arguments.at_least_one(tangents, "tangents")
     first = session.samples(num)
     pictures = _pictures(session, first, view)
     pixels = side(pictures[0])
@@ -110,12 +107,12 @@ def jacobian(
 
     def compute(index: int) -> dict[str, np.ndarray]:
         given = pictures[index]
-        grams = weighted_grams(given, weights, chunk=tangents, mesh=session.mesh)
+        grams = weighted_grams(given, weights, chunk=job.chunk, mesh=session.mesh)
         found = {"latent": np.asarray(given.base), "gram": grams[0]}
         if masks:
             found["regions"] = grams[1:].reshape(len(masks), 2, *grams.shape[1:])
         if full:
-            found["jacobian"] = full_jacobian(given, chunk=tangents)
+            found["jacobian"] = full_jacobian(given, chunk=job.chunk)
         return found
 
     config = {
@@ -257,7 +254,7 @@ def _discover(
     page: Page,
 ) -> None:
     """Gram matrices, directions from them, and the page."""
-    arguments.at_least_one(derivative.tangents, "tangents")
+    arguments.at_least_one(derivative.num, "num")
     arguments.parse_strengths(page.strengths)
     at = session.samples(seeds=derivative.at, codes=None, space=None)
     pictures = _pictures(session, at, view)
@@ -268,7 +265,7 @@ def _discover(
             region, rest = mean_region_grams(
                 pictures,
                 mask,
-                chunk=derivative.tangents,
+                chunk=session.job.chunk,
                 mesh=session.mesh,
                 progress=progress,
             )
@@ -282,7 +279,7 @@ def _discover(
         session.run.file(TABLE).write_text(table)
     shown = ", ".join(
         f"{one} {ratio:.3g}"
-        for one, ratio in zip(edit.names[: page.num], ratios, strict=False)
+        for one, ratio in zip(edit.names[: derivative.num], ratios, strict=False)
     )
     lines = [
         "Each row should change the outlined region and leave the rest alone, as far "
@@ -299,6 +296,7 @@ def _discover(
             lines,
             decorate=partial(outline, mask=mask),
         ),
+        range(min(derivative.num, len(edit))),
         read=parts.mask,
         leak_over_gain=ratios,
         random_leak_over_gain=random,

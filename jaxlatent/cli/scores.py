@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxlatent.cli import arguments, inputs
+from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
@@ -16,7 +16,7 @@ from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators.base import Generator
-from jaxlatent.loading import import_name, load
+from jaxlatent.loading import import_name, load, load_latents
 from jaxlatent.networks.outputs import Column, LogOdds
 from jaxlatent.types import Model
 
@@ -72,9 +72,10 @@ def open_assessor(scoring: Scoring) -> tuple[str, Model]:
     if scoring.attribute is None:
         return name, model
     numbers = arguments.parse_numbers(scoring.attribute, "attribute")
-    if len(numbers) > 1:
+    if len(numbers) != 1:
         raise ValueError(f"attribute: {scoring.attribute!r} given; one is accepted")
-    return str(numbers[0]), Column(model, numbers[0])
+    column = numbers[0]
+    return str(column), Column(model, column)
 
 
 def draw_table(session: Session, scoring: Scoring) -> ScoreTable:
@@ -117,7 +118,7 @@ def with_codes(
     """A table with the codes of a file in place of its own, if one is given."""
     if path is None:
         return table
-    found = inputs.read_codes(path, None, generator, default=space)
+    found = load_latents(path, generator, default=space)
     codes = {found.space: np.asarray(found.codes)}
     return dataclasses.replace(table, codes=codes)
 

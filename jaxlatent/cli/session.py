@@ -18,7 +18,6 @@ from jaxlatent.cli.devices import open_mesh
 from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
 from jaxlatent.cli.progress import progress_bar
-from jaxlatent.cli.runs import RUN_FILE, Run
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import where_edited
 from jaxlatent.edits.base import Edit
@@ -27,6 +26,7 @@ from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
 from jaxlatent.loading import load, short_name
+from jaxlatent.runs import RUN_FILE, Run
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 
@@ -101,8 +101,8 @@ class Session:
         edits: Mapping[str, Edit],
         page: Page,
         heading: Heading,
+        indices: Sequence[int],
         *,
-        indices: Sequence[int] | None = None,
         read: Sequence[Any] = (),
         **recorded: Any,
     ) -> None:
@@ -112,15 +112,13 @@ class Session:
             edits: by the file each is written to; all of them move together.
             page: how they are drawn.
             heading: of the page.
-            indices: the directions; None for the first `page.num`.
+            indices: the directions.
             read: files that were read, besides the generator and the codes.
             **recorded: further JSON values for the record.
         """
         job, generator = self.job, self.generator
         edit = next(iter(edits.values()))
         first = self.samples()
-        if indices is None:
-            indices = range(min(arguments.at_least_one(page.num, "num"), len(edit)))
         truncation = inputs.truncation_of(job.start, generator, page.truncate)
         traversal = Traversal(
             first.latents,
