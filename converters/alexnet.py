@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     closest,
     entrance,
@@ -23,7 +24,7 @@ ASSUMES = ("mean", "std", "resize")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How an AlexNet's file converts, with dense layers or without; None if it is none.
 
@@ -32,7 +33,7 @@ def plan(
         part: "network".
         config: changes of `AlexNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state(checkpoint.tensors)
     known = PLACES | {"alexnet": set(CONVOLUTIONS)}
     places = numbers(tensors, r"features\.(\d+)\.weight")
     if part != "network" or closest(places, known) != "alexnet":

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import features, shapes, sources, state
 from converters.plans import Plan, override
 from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
@@ -22,7 +23,7 @@ DENSE = ("fc6", "fc7", "fc8")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a MemNet's file converts; None if it is none.
 
@@ -31,7 +32,7 @@ def plan(
         part: "network".
         config: `{"clip": ...}` to let scores leave [0, 1].
     """
-    tensors = state(checkpoint)
+    tensors = state(checkpoint.tensors)
     found = sum(f"{layer}.weight" in tensors for layer in (*CONVOLUTIONS, *DENSE))
     if part != "network" or found < len((*CONVOLUTIONS, *DENSE)) - 1:
         return None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from converters import genforce, progan, progressive
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
@@ -28,13 +29,13 @@ LAYOUT = progan.Layout(
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint, SIGN)
+    tensors = genforce.generator_state(checkpoint.tensors, SIGN)
     if tensors is None or not _grows(tensors):
         return None
-    judge = genforce.discriminator_state(checkpoint)
+    judge = genforce.discriminator_state(checkpoint.tensors)
     label_dim = None if judge is None else _label_dim(judge)
     if part == "generator":
         return _generator(tensors, label_dim, config)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from converters import resnet
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     Tensors,
     counters,
@@ -41,7 +42,7 @@ EXTRACTOR = "features_extractor."
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a reconstructor's file converts; None if it is none.
 
@@ -51,7 +52,7 @@ def plan(
         part: "network".
         config: `{"downsample": ...}` for a ResNet trained on smaller images.
     """
-    tensors = state(checkpoint)
+    tensors = state(checkpoint.tensors)
     if part != "network":
         return None
     if resnet.recognised(tensors, EXTRACTOR):

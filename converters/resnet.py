@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     Tensors,
     entrance,
@@ -25,7 +26,7 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a ResNet's file converts; None if it is none.
 
@@ -36,7 +37,7 @@ def plan(
         part: "network".
         config: changes of `ResNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state(checkpoint.tensors)
     if part != "network" or not recognised(tensors):
         return None
     last = "last_linear" if "last_linear.weight" in tensors else "fc"

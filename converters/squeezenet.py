@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     closest,
     entrance,
@@ -23,7 +24,7 @@ PARTS = ("squeeze", "expand1x1", "expand3x3")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a SqueezeNet's file converts, with its last layer or without; else None.
 
@@ -32,7 +33,7 @@ def plan(
         part: "network".
         config: changes of `SqueezeNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state(checkpoint.tensors)
     fires = numbers(tensors, r"features\.(\d+)\.(?:squeeze|expand).*")
     if part != "network" or not closest(fires, {True: set(FIRES)}):
         return None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters import genforce
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     count,
@@ -30,15 +31,16 @@ SIGN = "synthesis.early_layer.const"
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    generator = genforce.generator_state(checkpoint, SIGN)
+    tensors = checkpoint.tensors
+    generator = genforce.generator_state(tensors, SIGN)
     if generator is None:
         return None
     if part == "generator":
         return _generator(generator, config)
-    discriminator = genforce.discriminator_state(checkpoint)
+    discriminator = genforce.discriminator_state(tensors)
     if part == "discriminator" and discriminator is not None:
         labels = _label_dim(generator)
         return _discriminator(discriminator, labels, config)

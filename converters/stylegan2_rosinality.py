@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     add_mean,
@@ -32,13 +33,14 @@ FORMAT = "rosinality"
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
+    tensors = checkpoint.tensors
     if part == "generator":
-        return _generator(checkpoint, config)
+        return _generator(tensors, config)
     if part == "discriminator":
-        return _discriminator(checkpoint, config)
+        return _discriminator(tensors, config)
     return None
 
 

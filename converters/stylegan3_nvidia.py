@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from converters import stylegan2_nvidia
+from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
 from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
 from converters.plans import Plan, Source, dense, kernel, override
@@ -37,10 +38,10 @@ NAME = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    network = find_network(checkpoint, ("G_ema", "G"), "synthesis.input.freqs")
+    network = find_network(checkpoint.tensors, ("G_ema", "G"), "synthesis.input.freqs")
     if network is None:
         return None
     if part == "discriminator":

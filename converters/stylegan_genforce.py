@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters import genforce, progressive
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan
 from converters.stylegan import LABELS, Layout, generator
 
@@ -18,15 +19,15 @@ LAYOUT = Layout(format="genforce", name=lambda ours: ours)
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint, SIGN)
+    tensors = genforce.generator_state(checkpoint.tensors, SIGN)
     if tensors is None:
         return None
     if part == "generator":
         return generator(tensors, config, LAYOUT)
-    judge = genforce.discriminator_state(checkpoint)
+    judge = genforce.discriminator_state(checkpoint.tensors)
     if part == "discriminator" and judge is not None:
         return progressive.discriminator(
             judge,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     Tensors,
     closest,
@@ -46,7 +47,7 @@ PLACES: dict[int | str, set[int]] = {
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a VGG's file converts, with dense layers or without; None if it is none.
 
@@ -55,7 +56,7 @@ def plan(
         part: "network".
         config: changes of `VGG`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state(checkpoint.tensors)
     if part != "network":
         return None
     known = PLACES | {"alexnet": set(CONVOLUTIONS)}

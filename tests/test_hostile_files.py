@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import writer
 
-from converters.containers.reading import read_object
+from converters.checkpoints import read
 from jaxlatent.types import CheckpointError
 
 UNFORESEEN = "in a way that no reader foresees"
@@ -106,7 +106,7 @@ def test_the_name_of_a_file_changes_nothing(tmp_path):
         path = tmp_path / f"model.{suffix}"
         path.write_bytes(data)
         with pytest.raises(CheckpointError, match=rf"model\.{suffix}: global posix"):
-            read_object(path)
+            read(path)
 
 
 SMALL = {"x": np.arange(5, dtype=np.float32), "n": 3}
@@ -121,7 +121,7 @@ SOUND = {
 
 def refusal(path):
     try:
-        read_object(path)
+        read(path)
     except CheckpointError as error:
         return str(error)
     return ""
@@ -158,6 +158,6 @@ def test_random_damage_raises_nothing_but_our_error(name, tmp_path):
 def test_a_reader_leaves_the_stock_unpickler_alone(tmp_path):
     path = tmp_path / "sound"
     path.write_bytes(SOUND["torch-legacy"])
-    read_object(path)
+    read(path)
     assert pickle.loads(pickle.dumps({"x": {1, 2}})) == {"x": {1, 2}}
     assert "torch_utils" not in sys.modules
