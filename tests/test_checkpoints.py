@@ -19,10 +19,11 @@ from converters.plans import assemble
 from jaxlatent import checkpoint
 from jaxlatent.types import CheckpointError
 
+DIRECTIONS = ("ganspace", "ganalyze_onedirection", "ganalyze_classdependent")
 FILES = sorted(
     path
     for path in GOLDEN.iterdir()
-    if path.suffix != ".npz" and not path.name.startswith("ganspace")
+    if path.suffix != ".npz" and not path.name.startswith(DIRECTIONS)
 )
 PLANS = [
     (path, part)

@@ -9,6 +9,7 @@ import hostile_pickles
 import numpy as np
 import pytest
 import writer
+from artefact_files import npy_bytes, npz_bytes
 
 from converters.checkpoints import read
 from jaxlatent.types import CheckpointError
@@ -116,12 +117,14 @@ SOUND = {
     "pickle": writer.plain_pickle(SMALL),
     "nvidia": writer.plain_pickle({"G": writer.module("G", {"w": SMALL["x"]})}, 4),
     "safetensors": writer.safetensors({"x": SMALL["x"]}),
+    "npy": npy_bytes(SMALL["x"]),
+    "npz": npz_bytes(x=SMALL["x"], n=np.arange(3)),
 }
 
 
 def refusal(path):
     try:
-        read(path)
+        read(path, numpy_files=True)
     except CheckpointError as error:
         return str(error)
     return ""

@@ -16,7 +16,8 @@ EIGENVECTORS = "eigvec"
 ACCEPTED = (
     "one array of directions [D], [K, D] or [K, L, D], or an 'eigvec' matrix (.npy, "
     ".npz, .pt, .pkl, .safetensors); GANSpace's component cache (.npz), its named "
-    "direction (.pkl), its mean, comp and std (.pt); what export_edit wrote"
+    "direction (.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); what "
+    "export_edit wrote"
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from converters.artefacts.arrays import ACCEPTED, read_array
+from converters.artefacts.ganalyze import ganalyze_directions, is_ganalyze
 from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
 from converters.artefacts.ganspace_named import (
     MOST_ROWS,
@@ -32,9 +33,9 @@ def import_edit(
     """Read directions that another project wrote, or `export_edit`.
 
     The kind of a file is told by its content; its name and its folders add what
-    InterFaceGAN, LowRankGAN and ReSeFa say with them (`file_names`). Signs are kept;
-    lengths are brought to one, with a warning if they were not. Nothing in a file is
-    executed.
+    GANalyze, InterFaceGAN, LowRankGAN and ReSeFa say with them (`file_names`). Signs
+    are kept; lengths are brought to one, with a warning if they were not and are lost.
+    Nothing in a file is executed.
 
     Args:
         file: its path, or what `read` returned.
@@ -49,8 +50,8 @@ def import_edit(
         default_space: the space of a bare array whose name tells nothing.
 
     Returns:
-        Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
-        what the file says, or "imported".
+        Directions with `method` "ganalyze", "ganspace", "interfacegan", "lowrankgan",
+        "resefa", what the file says, or "imported".
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -85,6 +86,8 @@ def import_edit(
             "part: 'activation' given; of all files GANSpace's component caches and "
             "named directions alone hold activations"
         )
+    elif is_ganalyze(checkpoint):
+        edit = ganalyze_directions(checkpoint)
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:
