@@ -22,7 +22,7 @@ from jaxlatent.types import CheckpointError
 ASSUMES = ("upsamples", "eps")
 
 FORMAT = "ajbrock"
-SIGN = "blocks.0.0.conv4.weight"
+SIGNATURE = "blocks.0.0.conv4.weight"
 DEPTH = 2
 
 _LEAVES = {"running_means": "stored_mean", "running_vars": "stored_var"}
@@ -40,7 +40,7 @@ def plan(
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors: Mapping[str, np.ndarray] = checkpoint.tensors
-    if part != "generator" or SIGN not in tensors:
+    if part != "generator" or SIGNATURE not in tensors:
         return None
     blocks = count(tensors, "blocks.{}.0.conv4.weight")
     prefix, words = statistics(tensors, "blocks.0.0.bn1")

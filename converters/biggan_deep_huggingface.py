@@ -21,7 +21,7 @@ from jaxlatent.types import CheckpointError
 ASSUMES = ("upsamples", "eps", "output_eps")
 
 FORMAT = "huggingface"
-SIGN = "generator.gen_z.weight_orig"
+SIGNATURE = "generator.gen_z.weight_orig"
 
 _LARGEST = 1 << 16
 
@@ -31,7 +31,7 @@ def plan(
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors: Mapping[str, np.ndarray] = checkpoint.tensors
-    if part != "generator" or SIGN not in tensors:
+    if part != "generator" or SIGNATURE not in tensors:
         return None
     assumed: tuple[str, ...] = ()
     if checkpoint.description is not None:

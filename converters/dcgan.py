@@ -36,7 +36,7 @@ def plan(
     """Plan the conversion of a DCGAN's generator.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "generator".
         config: values that replace the assumed ones.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters.checkpoints import Checkpoint
-from converters.network_layouts import counters, shapes, sources, state
+from converters.network_layouts import counters, shapes, sources, state_dict
 from converters.plans import Plan, override
 from converters.resnet import architecture, recognised
 from jaxlatent.networks.emonet import RESOLUTION, EmoNet
@@ -24,7 +24,7 @@ def plan(
         part: "network".
         config: changes of `EmoNet`.
     """
-    tensors = state(checkpoint.tensors)
+    tensors = state_dict(checkpoint.tensors)
     if part != "network" or not recognised(tensors, PREFIX):
         return None
     module = override(EmoNet(**architecture(tensors, PREFIX)), config)

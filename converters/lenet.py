@@ -33,7 +33,7 @@ def plan(
     """Plan the conversion of a LeNet; None if the file is none.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "network".
         config: `{"fit": ...}` to change how images come to 32 x 32 pixels.
 

@@ -74,7 +74,7 @@ its files may leave open.
 
 
 @dataclass(frozen=True)
-class Description:
+class Inspection:
     """What a checkpoint file is, without converting it.
 
     Attributes:
@@ -221,7 +221,7 @@ def inspect(
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
-) -> Description:
+) -> Inspection:
     """Tell what a checkpoint is and how its tensors fit, writing nothing.
 
     Args:
@@ -233,7 +233,7 @@ def inspect(
     plans = _plans(checkpoint, family=family, config=config)
     if not plans:
         raise CheckpointError(f"{checkpoint.path}: {_unrecognised(family)}")
-    return Description(
+    return Inspection(
         container=checkpoint.container,
         plans=plans,
         mismatches={part: compare(plan) for part, plan in plans.items()},

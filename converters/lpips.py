@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from converters.checkpoints import Checkpoint, CheckpointFile, opened
-from converters.network_layouts import Tensors, shapes, sources, state
+from converters.network_layouts import Tensors, shapes, sources, state_dict
 from converters.plans import Plan, Source, assemble
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS
 from jaxlatent.types import CheckpointError, Params
@@ -46,12 +46,14 @@ def plan(heads: Checkpoint, trunk: Checkpoint | None = None) -> Plan:
     Raises:
         CheckpointError: if `heads` has no heads.
     """
-    tensors = {_trunk_name(name): value for name, value in state(heads.tensors).items()}
+    tensors = {
+        _trunk_name(name): value for name, value in state_dict(heads.tensors).items()
+    }
     net = _network(tensors)
     # a whole module has its heads twice, and its scaling
     ignored = {n for n in tensors if n.startswith(("lins.", "scaling_layer."))}
     if trunk is not None:
-        tensors = state(trunk.tensors) | tensors
+        tensors = state_dict(trunk.tensors) | tensors
         ignored |= {name for name in tensors if name.startswith("classifier.")}
     trees = {
         "trunk": shapes(TRUNKS[net], (1, 64, 64, 3)),

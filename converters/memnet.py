@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from converters.checkpoints import Checkpoint
-from converters.network_layouts import features, shapes, sources, state
+from converters.network_layouts import out_features, shapes, sources, state_dict
 from converters.plans import Plan, override
 from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
 from jaxlatent.types import Params
@@ -28,16 +28,16 @@ def plan(
     """How a MemNet's file converts; None if it is none.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "network".
         config: `{"clip": ...}` to let scores leave [0, 1].
     """
-    tensors = state(checkpoint.tensors)
+    tensors = state_dict(checkpoint.tensors)
     found = sum(f"{layer}.weight" in tensors for layer in (*CONVOLUTIONS, *DENSE))
     if part != "network" or found < len((*CONVOLUTIONS, *DENSE)) - 1:
         return None
 
-    outputs = partial(features, tensors)
+    outputs = partial(out_features, tensors)
 
     plain = MemNet()
     module = MemNet(

@@ -49,7 +49,7 @@ def plan(
         config,
         LAYOUT,
         read=read,
-        ignored=lambda config: progressive.idle(
+        ignored=lambda config: progressive.unused_levels(
             tensors, config, "layer{}.", "output{}."
         ),
     )

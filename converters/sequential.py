@@ -147,7 +147,7 @@ def plan(
     """Plan the conversion of a flat state dict to a chain of layers.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "generator" or "discriminator".
         config: a whole description, which has "layers"; or values that replace those
             of a released network; or None.
@@ -174,11 +174,11 @@ def plan(
     return None
 
 
-def is_state_dict(checkpoint: Mapping[str, Any]) -> bool:
+def is_state_dict(content: Mapping[str, Any]) -> bool:
     """Whether a file holds tensors by name and nothing else."""
-    return bool(checkpoint) and all(
+    return bool(content) and all(
         isinstance(name, str) and isinstance(tensor, np.ndarray)
-        for name, tensor in checkpoint.items()
+        for name, tensor in content.items()
     )
 
 

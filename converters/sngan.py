@@ -21,7 +21,7 @@ from jaxlatent.types import CheckpointError
 ASSUMES = ("bn_eps",)
 
 FORMAT = "GANLatentDiscovery"
-SIGN = "model.2.model.0.running_mean"
+SIGNATURE = "model.2.model.0.running_mean"
 
 _TWINS = {"conv1": "model.3", "conv2": "model.6"}
 
@@ -35,13 +35,13 @@ def plan(
         CheckpointError: if a convolution differs from its double.
     """
     tensors: Mapping[str, np.ndarray] = checkpoint.tensors
-    if part != "generator" or SIGN not in tensors:
+    if part != "generator" or SIGNATURE not in tensors:
         return None
     blocks = count(tensors, "model.{}.model.3.weight", start=2)
     chosen = override(
         sngan.Config(
             channels=(
-                size(tensors, SIGN, 0),
+                size(tensors, SIGNATURE, 0),
                 *(
                     size(tensors, f"model.{block}.model.3.weight", 0)
                     for block in range(2, blocks + 2)

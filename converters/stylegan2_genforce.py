@@ -27,7 +27,7 @@ from jaxlatent.generators import stylegan2, stylegan2_discriminator
 ASSUMES = ("mapping_rate", "final_tanh", "deviation_group")
 
 FORMAT = "genforce"
-SIGN = "synthesis.early_layer.const"
+SIGNATURE = "synthesis.early_layer.const"
 
 
 def plan(
@@ -35,7 +35,7 @@ def plan(
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors = checkpoint.tensors
-    generator = genforce.generator_state(tensors, SIGN)
+    generator = genforce.generator_state(tensors, SIGNATURE)
     if generator is None:
         return None
     if part == "generator":
@@ -108,7 +108,7 @@ def _generator(
         sources=generator_sources(
             config,
             _layer_source,
-            const=Source(SIGN, axes=(1, 2, 0), leading=1),
+            const=Source(SIGNATURE, axes=(1, 2, 0), leading=1),
             mean=Source("truncation.w_avg"),
             mapping=lambda index: f"mapping.dense{index}",
             embedding=label_embedding,

@@ -38,9 +38,9 @@ def plan(
 
 
 def _generator(
-    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+    content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = find_network(checkpoint, ("G_ema", "G"), "synthesis.b4.const")
+    network = find_network(content, ("G_ema", "G"), "synthesis.b4.const")
     if network is None:
         return None
     tensors = network.tensors
@@ -112,9 +112,9 @@ def _generator(
 
 
 def _discriminator(
-    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+    content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = find_network(checkpoint, ("D",), "b4.out.weight")
+    network = find_network(content, ("D",), "b4.out.weight")
     if network is None:
         return None
     tensors = network.tensors
