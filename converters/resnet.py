@@ -33,7 +33,8 @@ def plan(
     The last layer may be called `fc`, or `last_linear`.
 
     Args:
-        checkpoint: a file of tensors by dotted name, or an entry `state_dict` or `model` of them.
+        checkpoint: a file of tensors by dotted name, or an entry `state_dict` or
+            `model` of them.
         part: "network".
         config: changes of `ResNet`, of its `mean`, `std` or `resize` say.
     """

@@ -52,7 +52,8 @@ def plan(
     """How a VGG's file converts, with dense layers or without; None if it is none.
 
     Args:
-        checkpoint: a file of tensors by dotted name; genforce's are `layer0.weight` and so on.
+        checkpoint: a file of tensors by dotted name; genforce's are `layer0.weight`
+            and so on.
         part: "network".
         config: changes of `VGG`, of its `mean`, `std` or `resize` say.
     """

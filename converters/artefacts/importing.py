@@ -111,15 +111,17 @@ def _with(
         )
     if edit.vectors.ndim == 3 and space not in (None, "w+"):
         raise ValueError(f"space: {space!r} given; directions per layer act in 'w+'")
+    # built again, for its rows are held against the layers
     return directions(
         edit.vectors,
-        space=space or edit.space,
         scale=edit.scale,
         mean=edit.mean,
         bias=edit.bias,
-        info=edit.info,
+        report=edit.report,
+        space=space or edit.space,
         layers=layers if has_layers else edit.layers,
         names=edit.names,
         method=edit.method,
         generator=edit.generator,
+        facts=edit.facts,
     )
