@@ -1,14 +1,12 @@
 """LPIPS: the linear heads of PerceptualSimilarity, and the network they weigh."""
 
-import os
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from converters.containers.reading import read
-from converters.network_layouts import Tensors, shapes, sources, state
+from converters.checkpoints import Checkpoint, CheckpointFile, opened
+from converters.network_layouts import Tensors, shapes, sources, state_dict
 from converters.plans import Plan, Source, assemble
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS
 from jaxlatent.types import CheckpointError, Params
@@ -17,12 +15,14 @@ HEAD = "lin{}.model.1.weight"
 
 
 def load_lpips(
-    heads: str | os.PathLike[str],
-    trunk: str | os.PathLike[str] | None = None,
+    heads: CheckpointFile,
+    trunk: CheckpointFile | None = None,
     *,
     dtype: Any = None,
 ) -> Params:
     """Read the parameters of `jaxlatent.networks.lpips.lpips`.
+
+    Both are files, by path, or what `read` returned.
 
     Args:
         heads: PerceptualSimilarity's `weights/v0.1/alex.pth`, `vgg.pth` or
@@ -36,21 +36,24 @@ def load_lpips(
         CheckpointError: if a file is unsound, or the tensors do not fit: every missing,
             extra and misshapen one is named in one error.
     """
-    return assemble(plan(read(heads), None if trunk is None else read(trunk)), dtype)
+    below = None if trunk is None else opened(trunk)
+    return assemble(plan(opened(heads), below), dtype)
 
 
-def plan(heads: Mapping[str, Any], trunk: Mapping[str, Any] | None = None) -> Plan:
+def plan(heads: Checkpoint, trunk: Checkpoint | None = None) -> Plan:
     """How the tensors of `load_lpips` convert.
 
     Raises:
         CheckpointError: if `heads` has no heads.
     """
-    tensors = {_trunk_name(name): value for name, value in state(heads).items()}
+    tensors = {
+        _trunk_name(name): value for name, value in state_dict(heads.tensors).items()
+    }
     net = _network(tensors)
     # a whole module has its heads twice, and its scaling
     ignored = {n for n in tensors if n.startswith(("lins.", "scaling_layer."))}
     if trunk is not None:
-        tensors = state(trunk) | tensors
+        tensors = state_dict(trunk.tensors) | tensors
         ignored |= {name for name in tensors if name.startswith("classifier.")}
     trees = {
         "trunk": shapes(TRUNKS[net], (1, 64, 64, 3)),

@@ -9,6 +9,7 @@ from writer import torch_zip
 
 import converters
 from converters import lpips as converter
+from converters.checkpoints import Checkpoint
 from converters.plans import assemble
 from jaxlatent.networks.alexnet import AlexNet
 from jaxlatent.networks.lpips import CHANNELS, TAPS, lpips, lpips_map, unit
@@ -48,7 +49,8 @@ def drawn_heads(net):
 
 @functools.cache
 def params(net):
-    return assemble(converter.plan(drawn_heads(net), trunk(net)))
+    files = Checkpoint(drawn_heads(net)), Checkpoint(trunk(net))
+    return assemble(converter.plan(*files))
 
 
 def enlarged(values, size):
@@ -133,7 +135,7 @@ def test_every_misfit_of_both_files_is_in_one_error():
     del changed["features.3.bias"]
     heads["lin1.model.1.weight"] = heads["lin1.model.1.weight"][:, :4]
     with pytest.raises(CheckpointError) as caught:
-        assemble(converter.plan(heads, changed))
+        assemble(converter.plan(Checkpoint(heads), Checkpoint(changed)))
     for words in (
         "missing (1): features.3.bias",
         "extra (1): odd",
@@ -141,7 +143,7 @@ def test_every_misfit_of_both_files_is_in_one_error():
     ):
         assert words in str(caught.value)
     with pytest.raises(CheckpointError, match="no heads of LPIPS in this file; alex"):
-        converter.plan(trunk("alex"))
+        converter.plan(Checkpoint(trunk("alex")))
 
 
 def test_what_does_not_fit_is_named():
