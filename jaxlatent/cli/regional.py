@@ -16,10 +16,8 @@ from jaxlatent.cli.masks import PICTURES, digest, one_region, read_picture, regi
 from jaxlatent.cli.options import (
     NO_REGION,
     Codes,
-    Flag,
     Job,
     JobGroup,
-    Number,
     Page,
     PageGroup,
     Reading,
@@ -27,7 +25,6 @@ from jaxlatent.cli.options import (
     RegionsGroup,
     group,
     option,
-    positional,
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
@@ -66,7 +63,7 @@ class Derivative:
     """Differentiate at codes of these seeds, and average."""
     grams: Annotated[Path | None, option("DIR")] = None
     """A folder that jacobian wrote, in place of differentiating."""
-    num: Number = 5
+    num: int = 5
     """How many directions to draw."""
 
 
@@ -79,8 +76,8 @@ HERE = Derivative()
 def jacobian(
     job: JobGroup,
     *,
-    num: Number = 1,
-    full: Flag = False,
+    num: int | None = None,
+    full: bool = False,
     parts: RegionsGroup = NO_REGION,
     view: ViewGroup = EVERY_ROW,
 ) -> None:
@@ -90,13 +87,13 @@ def jacobian(
 
     Args:
         job: What to work on.
-        num: How many codes to draw, with seeds 0, 1, 2, ...
+        num: How many codes to draw, with seeds 0, 1, 2, ...; 1 if left out.
         full: Write the Jacobians themselves as well.
         parts: Regions; none for the whole picture alone.
         view: How pictures are differentiated.
     """
     session = Session.open(job, "jacobian", locals())
-    first = session.samples(num)
+    first = session.samples(num, 1)
     pictures = _pictures(session, first, view)
     pixels = side(pictures[0])
     masks = region_masks(parts, pixels)
@@ -135,7 +132,7 @@ def jacobian(
 def discover_lowrankgan(
     job: JobGroup,
     *,
-    relax: Number = 0,
+    relax: int = 0,
     leading: Annotated[Leading, group("leading")] = Leading(),
     parts: RegionsGroup = NO_REGION,
     view: ViewGroup = EVERY_ROW,
@@ -183,8 +180,8 @@ def discover_resefa(
 
 
 def draw_regions(
-    picture: Annotated[str, tyro.conf.Positional, positional("PICTURE")],
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")],
+    picture: Annotated[str, tyro.conf.Positional, option("PICTURE")],
+    out: Annotated[Path, option("DIR")],
     *,
     parts: RegionsGroup = NO_REGION,
     start: Annotated[Codes, group("code")] = Codes(),
@@ -201,13 +198,18 @@ def draw_regions(
     """
     words, model = dict(locals()), None
     if Path(picture).suffix.lower() in PICTURES:
+        for settings in (start, reading):
+            arguments.refuse(settings, ", but PICTURE is an image file")
         run, image = Run(out, "regions", words), read_picture(Path(picture))
     else:
         job = Job(picture, out, start=start, reading=reading)
         session = Session.open(job, "regions", words)
         run, model = session.run, session.generator
         drawn = to_space(
-            model, session.samples(1).latents, last_space(model), session.truncation
+            model,
+            session.samples(default=1).latents,
+            last_space(model),
+            session.truncation,
         )
         image = render(model, drawn.codes[:1], drawn.label)[0]
     if not (parts.region or parts.rectangle or parts.mask):
@@ -255,7 +257,9 @@ def _discover(
 ) -> None:
     """Gram matrices, directions from them, and the page."""
     arguments.at_least_one(derivative.num, "num")
-    arguments.parse_strengths(page.strengths)
+    session.check(page)
+    if derivative.grams is not None:
+        arguments.refuse(derivative, " together with grams", "at")
     at = session.samples(seeds=derivative.at, codes=None, space=None)
     pictures = _pictures(session, at, view)
     name, mask = one_region(parts, side(pictures[0]))
