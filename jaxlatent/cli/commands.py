@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxlatent import describing
 from jaxlatent.checkpoint import is_generator
 from jaxlatent.cli import arguments, description, inputs, scores
 from jaxlatent.cli.discovering import discover_sefa
@@ -33,7 +34,7 @@ from jaxlatent.editing import check_edit
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
-from jaxlatent.methods.ganspace_presets import presets
+from jaxlatent.methods.ganspace_presets import presets_of
 from jaxlatent.runs import Run
 
 ReadingGroup = Annotated[Reading, group("checkpoint")]
@@ -92,7 +93,8 @@ def inspect(
         reading: How to read FILE.
     """
     with progress_bar(f"reading {file.name}"):
-        facts = description.describe(file, reading)
+        config = arguments.parse_config(reading.config)
+        facts = describing.describe(file, family=reading.family, config=config)
     if as_json:
         print(json.dumps(facts, indent=1))
     else:
@@ -183,17 +185,7 @@ def list_presets(
         model: Those of one architecture, such as StyleGAN2.
         data: Those of one dataset, such as ffhq.
     """
-    chosen = [
-        preset
-        for preset in presets()
-        if (model or preset.model).lower() == preset.model.lower()
-        and (data or preset.data).lower() == preset.data.lower()
-    ]
-    if not chosen:
-        owners = sorted({f"{preset.model} {preset.data}" for preset in presets()})
-        given = "model" if data is None else "data"
-        raise ValueError(f"{given}: no presets; there are some of {', '.join(owners)}")
-    for preset in chosen:
+    for preset in presets_of(model=model, data=data):
         start, stop = preset.layers
         print(
             f"{preset.model}/{preset.data}/{preset.name}: component "

@@ -22,6 +22,7 @@ from jaxlatent.cli.session import Session
 from jaxlatent.editing import feature_of
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
+from jaxlatent.loading import load_scores
 from jaxlatent.methods import ganspace, interfacegan, sefa
 from jaxlatent.methods.interfacegan import Boundary
 from jaxlatent.numerics.decomposition import Estimation
@@ -152,7 +153,7 @@ def discover_interfacegan(
         tables.save_table(session.run.file(scores.FILE), table, with_codes=False)
     else:
         arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")
-        table = scores.read_table(scores_file)
+        table = load_scores(scores_file)
     model = session.generator
     where = space or model.latent_space
     edit = interfacegan.discover(

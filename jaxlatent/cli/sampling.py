@@ -61,7 +61,7 @@ def sample(
         mix: Mix styles: a column for each of these seeds, the sources of rows of w+.
         layers: The rows that come from the sources, such as 0-3.
         interpolate: Pictures on the way from each code to the next, and a GIF of them.
-        path: The way: spherical in z (if left out), or linear in w.
+        path: The way: spherical in z, or linear in w; by the codes' space if left out.
     """
     session = Session.open(job, "sample", locals())
     if mix is not None and interpolate is not None:
@@ -74,7 +74,8 @@ def sample(
     if mix is not None:
         sheet = _mixed(session, first, mix, layers)
     elif interpolate is not None:
-        sheet = _between(session, first, interpolate, path or "z")
+        path = path or ("z" if first.latents.space == "z" else "w")
+        sheet = _between(session, first, interpolate, path)
     else:
         latents = _carry(session, first.latents)
         codes = {first.latents.space: first.latents.codes, latents.space: latents.codes}

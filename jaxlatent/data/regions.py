@@ -19,8 +19,11 @@ Where this differs from the original code:
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+
+from jaxlatent.files import read_arrays
 
 REGIONS = {
     "left_eye": (120, 95, 20, 38),
@@ -190,6 +193,42 @@ def picture_mask(
         )
         values = values[np.ix_(rows, columns)]
     return _usable(values, "mask: the one given")
+
+
+def file_mask(
+    path: Path,
+    size: int | tuple[int, int],
+    *,
+    labels: Sequence[int | str] | None = None,
+) -> np.ndarray:
+    """The mask of a file, or of some labels of a segmentation.
+
+    Args:
+        path: a picture, or an array as `.npy`, that is bright inside the region.
+        size: of the mask, height and width.
+        labels: the file holds labels, in a palette picture those of its palette; take
+            these, by number or name.
+
+    Raises:
+        ValueError: if there is no such file, or nothing in it to take.
+    """
+    if not path.is_file():
+        raise ValueError(f"mask: {path} is not a file")
+    if path.suffix in (".npy", ".npz"):
+        array = read_arrays(path)
+        if isinstance(array, dict):
+            raise ValueError(f"mask: {path} holds {sorted(array)}; one array is read")
+    else:
+        from PIL import Image
+
+        with Image.open(path) as file:
+            whole = labels and file.mode == "P"
+            array = np.asarray(file if whole else file.convert("L"))
+    if labels:
+        words = [one.strip() if isinstance(one, str) else one for one in labels]
+        numbers = [int(w) if str(w).isdecimal() else w for w in words]
+        array = label_mask(array, numbers)
+    return picture_mask(array, size, resize=True)
 
 
 def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
