@@ -26,7 +26,7 @@ def shown(hint: Any) -> Any:
 
 
 def _default(text: str) -> str:
-    return "" if text in ("None", "False", "") else f"(default: {text})"
+    return "" if text in ("None", "False", "True", "") else f"(default: {text})"
 
 
 def option(metavar: str) -> Any:
