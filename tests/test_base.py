@@ -265,6 +265,13 @@ def test_configs_tell_what_every_family_tells(case):
     assert config.label_dim == classes.get(case.name, 0)
     assert ("w+" in config.spaces) == (config.num_layers > 0)
     assert hash(config) == hash(dataclasses.replace(config))
+    sides = {"functions": 0, "sequential": 2}
+    assert config.resolution == sides.get(case.name, 8)
+    assert case.generator.truncates_prior is config.truncated_prior
+    assert config.truncated_prior == (case.name in classes)
+    spaces = case.generator.code_spaces
+    assert set(spaces) == set(config.spaces) - {"s"}
+    assert spaces == tuple(name for name in ("z", "w", "w+") if name in spaces)
 
 
 def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
@@ -283,6 +290,23 @@ def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
     found, _ = jax.eval_shape(run, case.generator, case.codes)
     assert set(found) == set(seen)  # jax sorts what it returns
     assert tuple(seen) == case.generator.feature_names
+
+
+def test_the_image_is_the_last_activation(case):
+    assert case.generator.feature_names[-1] == "image"
+    if case.name == "rendered":
+        pytest.skip("test_rendered draws its pictures")
+
+    @jax.jit
+    def run(generator, z):
+        latent, label = generator.map(z), labels(generator, z)
+        hooks = {"image": lambda image: 2 * image}
+        found = generator.features(latent, label, names=("image",))
+        return found["image"], generator(latent, label, hooks=hooks)
+
+    found, doubled = run(case.generator, case.codes)
+    assert error(found, np.asarray(case.answers)) <= 1e-6
+    assert error(doubled, 2 * np.asarray(case.answers)) <= 1e-6
 
 
 def test_hooks_change_what_follows(case):
@@ -393,7 +417,7 @@ def test_the_fingerprint_of_functions_is_that_of_another_process():
     code = (
         "import toy\n"
         "from jaxlatent.generators.base import Generator, fingerprint\n"
-        "g = Generator.from_functions(toy.synthesize, map=toy.map, z_dim=3)\n"
+        "g = Generator.from_functions(toy.run, map=toy.map, z_dim=3)\n"
         "print(fingerprint(g))"
     )
     run = subprocess.run(
@@ -404,7 +428,7 @@ def test_the_fingerprint_of_functions_is_that_of_another_process():
         check=True,
         timeout=100,
     )
-    own = Generator.from_functions(toy.synthesize, map=toy.map, z_dim=3)
+    own = Generator.from_functions(toy.run, map=toy.map, z_dim=3)
     assert run.stdout.strip() == fingerprint(own)
 
 

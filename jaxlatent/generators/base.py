@@ -1,10 +1,11 @@
 """`Generator`: parameters and a frozen config, seen through the functions of a family.
 
 A family is a module whose `Config` class and functions `init`, `prepare`, `sample`,
-`map`, `broadcast`, `truncate`, `synthesize`, `features`, `feature_names`, `affines` and
-`embed` share their names with every other family. The module is found from the class of
-the config, so a generator carries nothing but arrays and static data and is itself a
-pytree.
+`map`, `broadcast`, `truncate`, `run`, `feature_names`, `affines` and `embed` share
+their names with every other family. `run` yields the activations, of which the image is
+the last; synthesis and features are written once, over it. The module is found from the
+class of the config, so a generator carries nothing but arrays and static data and is
+itself a pytree.
 """
 
 import dataclasses
@@ -21,11 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.generators import functions
+from jaxlatent.generators import functions, steps
 from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
 from jaxlatent.generators.kernels import without_prepared
-from jaxlatent.generators.per_sample import LARGE_IMAGE, by_image
-from jaxlatent.generators.steps import Hook
+from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
+from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
 
 FAMILIES = (
@@ -97,12 +98,17 @@ class Generator:
     @property
     def latent_space(self) -> str:
         """What `synthesize` takes: "w", or "z" where there is no mapping network."""
-        return "w" if "w" in self.config.spaces else "z"
+        return "w" if "w" in self.code_spaces else "z"
+
+    @property
+    def code_spaces(self) -> tuple[str, ...]:
+        """The spaces of arrays of codes: those of z, w and w+ that there are."""
+        return tuple(name for name in ("z", "w", "w+") if name in self.config.spaces)
 
     @property
     def truncates_prior(self) -> bool:
         """Whether `sample` truncates z, as BigGAN does instead of w."""
-        return getattr(self.config, "truncated_prior", False)
+        return self.config.truncated_prior
 
     def prepare(self) -> "Generator":
         """Add what can be computed once per weights, so that no call computes it."""
@@ -130,6 +136,12 @@ class Generator:
         """Pull w or w+ towards the mean w by `psi`, in the first `cutoff` rows."""
         return self.family.truncate(self.params, self.config, w, psi, cutoff)
 
+    def __call__(
+        self, latent: Any, label: jax.Array | None = None, **options: Any
+    ) -> jax.Array:
+        """`synthesize`: a generator is a model like any other."""
+        return self.synthesize(latent, label, **options)
+
     def synthesize(
         self,
         latent: Any,
@@ -141,32 +153,36 @@ class Generator:
     ) -> jax.Array:
         """Latents -> images [N, H, W, C], nominally in [-1, 1], not clipped.
 
-        `hooks` are functions of activations, by the names of `feature_names`; what they
-        return takes the activation's place.
+        Args:
+            latent: z [N, z_dim] of families without a mapping network; else w [N, D],
+                w+ [N, L, D], or styles as `styles` returns them.
+            label: int [N] or weights [N, C], where synthesis sees the class.
+            noise: "fixed" or "none" (`Noise`); one key or [N] keys for fresh noise,
+                whose draws depend on the key and the sample alone; or maps by layer
+                name, each [N or 1, r, r].
+            hooks: functions of activations, by the names of `feature_names`; what they
+                return takes the activation's place.
+            options: of the family's `run`.
+
+        Raises:
+            ValueError: for inputs that the family does not accept, or as
+                `steps.activations`.
         """
         noise = as_noise(noise)
 
         def together() -> jax.Array:
-            return self.family.synthesize(
-                self.params,
-                self.config,
-                latent,
-                label,
-                noise=noise,
-                hooks=hooks,
-                **options,
-            )
+            running = self._run(latent, label, noise, options)
+            return steps.last(running, hooks, self.feature_names)
 
         count = sum(np.shape(jax.tree.leaves(latent)[0])[:1])
-        large = getattr(self.config, "resolution", 0) >= LARGE_IMAGE
-        if hooks or not large or count < 2:
+        if hooks or self.config.resolution < LARGE_IMAGE or count < 2:
             return together()
         inputs = {
             "latent": latent,
             "label": label,
             "noise": keys_per_image(noise, count),
         }
-        return by_image(self, together, inputs | options, count)
+        return map_per_sample(self, together, inputs | options, count)
 
     def features(
         self,
@@ -178,21 +194,36 @@ class Generator:
         hooks: Mapping[str, Hook] | None = None,
         **options: Any,
     ) -> dict[str, jax.Array]:
-        """Activations by name; nothing behind the last one asked for is run."""
-        return self.family.features(
-            self.params,
-            self.config,
-            latent,
-            label,
-            names=tuple(names),
-            noise=as_noise(noise),
-            hooks=hooks,
-            **options,
+        """Activations [N, ...] by name; nothing behind the last one asked for is run.
+
+        Args:
+            latent: as for `synthesize`.
+            label: likewise.
+            names: some of `feature_names`, of which "image" is the last.
+            noise: as for `synthesize`.
+            hooks: likewise.
+            options: likewise.
+
+        Raises:
+            ValueError: for an unknown name, or as `synthesize`.
+        """
+        running = self._run(latent, label, as_noise(noise), options)
+        return steps.collect(running, tuple(names), hooks, self.feature_names)
+
+    def _run(
+        self,
+        latent: Any,
+        label: jax.Array | None,
+        noise: NoiseInput,
+        options: Mapping[str, Any],
+    ) -> Steps:
+        return self.family.run(
+            self.params, self.config, latent, label, noise=noise, **options
         )
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What `features` and hooks know, in the network's order."""
+        """What `features` and hooks accept, in the network's order; "image" is last."""
         return self.family.feature_names(self.config)
 
     def affines(self) -> tuple[Affine, ...]:

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import ops, progressive, steps
+from jaxlatent.generators import ops, progressive
 from jaxlatent.generators.filters import make_filter, smooth
 from jaxlatent.generators.inputs import as_label, normal_codes
 from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.progressive import feature_names as feature_names
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import Draw, dense, truncate_rows
 from jaxlatent.generators.style_mapping import broadcast as broadcast
 from jaxlatent.types import Affine, Noise, Params
@@ -62,6 +62,8 @@ class Config:
     filter: tuple[float, ...] = (1.0, 2.0, 1.0)
     final_tanh: bool = False
     lod: float = 0.0
+
+    truncated_prior = False
 
     def __post_init__(self) -> None:
         progressive.check_growth(self)
@@ -271,53 +273,24 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array | Mapping[str, jax.Array],
     label: jax.Array | None = None,
     *,
     noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
+) -> Steps:
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
 
     Args:
         params: the generator's parameters.
         config: its config.
-        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
-        label: ignored; StyleGAN sees the label in `map` alone.
+        latent: w, w+, or styles as `styles` returns them.
+        label: ignored; the label enters in `map` alone.
         noise: as for `noise.fill_noise`; maps go by layer name, such as "layer2".
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
     """
     del label
-    return steps.last(_run(params, config, latent, noise), hooks, feature_names(config))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    del label
-    running = _run(params, config, latent, noise)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
-def _kernel(params: Params, layer: Layer) -> jax.Array:
-    fused = layer.up and layer.fused
-    return progressive.run_time_kernel(params["weight"], fused=fused)
-
-
-def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
     synthesis = with_ready(params)["synthesis"]
@@ -349,3 +322,8 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             images[level] = yield f"output{level}", y
     image = progressive.compose(images, config)
     yield "image", jnp.tanh(image) if config.final_tanh else image
+
+
+def _kernel(params: Params, layer: Layer) -> jax.Array:
+    fused = layer.up and layer.fused
+    return progressive.run_time_kernel(params["weight"], fused=fused)

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import ops, steps
+from jaxlatent.generators import ops
 from jaxlatent.generators.convolutions import SAME, transposed_phases
 from jaxlatent.generators.filters import make_filter, upsample
 from jaxlatent.generators.inputs import as_label, normal_codes
 from jaxlatent.generators.kernels import make_ready, with_ready
 from jaxlatent.generators.noise import fill_noise
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
     check_sizes,
@@ -78,6 +78,8 @@ class Config:
     filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     activation: str = "lrelu"
     final_tanh: bool = False
+
+    truncated_prior = False
 
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.channels, self.architecture)
@@ -308,55 +310,11 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
-def synthesize(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
-
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
-        label: ignored; StyleGAN2 sees the label in `map` alone.
-        noise: `Noise.FIXED` or `Noise.NONE`; one key or [N] keys for fresh noise, whose
-            draws depend on the key and the sample alone; or maps by layer name, each
-            [N or 1, r, r].
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
-    """
-    del label
-    image = steps.last(
-        _run(params, config, latent, noise), hooks, feature_names(config)
-    )
-    return jnp.tanh(image) if config.final_tanh else image
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    del label
-    running = _run(params, config, latent, noise)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
 def feature_names(config: Config) -> tuple[str, ...]:
     """Layers ("b8.conv0"), blocks ("b8": what it hands on), images so far ("b8.image").
 
-    In the network's order; "b8.torgb" is what a to-RGB layer adds to the image.
+    In the network's order, with "image" at the end; "b8.torgb" is what a to-RGB layer
+    adds to the image.
     """
     names = []
     for layer in layers(config):
@@ -365,11 +323,27 @@ def feature_names(config: Config) -> tuple[str, ...]:
             names.append(layer.block)
         if layer.rgb:
             names.append(f"{layer.block}.image")
-    return tuple(names)
+    return (*names, "image")
 
 
-def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
+def run(
+    params: Params,
+    config: Config,
+    latent: jax.Array | Mapping[str, jax.Array],
+    label: jax.Array | None = None,
+    *,
+    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
+) -> Steps:
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: w, w+, or styles as `styles` returns them.
+        label: ignored; the label enters in `map` alone.
+        noise: as for `noise.fill_noise`; maps go by layer name, such as "b8.conv0".
+    """
+    del label
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
     synthesis = with_ready(params)["synthesis"]
@@ -428,3 +402,5 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             if shortcut is not None:
                 x, shortcut = x + shortcut, None
             x = yield layer.block, x
+    assert image is not None  # the last layer makes one in every architecture
+    yield "image", jnp.tanh(image) if config.final_tanh else image

@@ -21,10 +21,10 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxlatent.generators import ops, steps
+from jaxlatent.generators import ops
 from jaxlatent.generators.inputs import as_label, normal_codes, without_noise
 from jaxlatent.generators.kernels import make_ready, with_ready
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
     dense,
@@ -66,6 +66,8 @@ class Config(Schedule):
     mapping_rate: float = 0.01
     clamp: float | None = 256.0
     output_scale: float = 0.25
+
+    truncated_prior = False
 
     @property
     def num_layers(self) -> int:
@@ -276,55 +278,30 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
-def synthesize(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    noise: Noise = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
-
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
-        label: ignored; StyleGAN3 sees the label in `map` alone.
-        noise: there is none; keys and maps are refused.
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
-    """
-    del label
-    without_noise(noise)
-    return steps.last(_run(params, config, latent), hooks, feature_names(config))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Noise = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    del label
-    without_noise(noise)
-    running = _run(params, config, latent)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
 def feature_names(config: Config) -> tuple[str, ...]:
     """The "input", the layers ("L0_36_512"), and "image": the last layer, scaled."""
     return (*(name for name, _ in _rows(config)), "image")
 
 
-def _run(params: Params, config: Config, latent: Any) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
+def run(
+    params: Params,
+    config: Config,
+    latent: jax.Array | Mapping[str, jax.Array],
+    label: jax.Array | None = None,
+    *,
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: w, w+, or styles as `styles` returns them.
+        label: ignored; the label enters in `map` alone.
+        noise: there is none; keys and maps are refused.
+    """
+    del label
+    without_noise(noise)
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     synthesis = with_ready(params)["synthesis"]
     x = _fourier_features(params["synthesis"]["input"], config, style["input"])
