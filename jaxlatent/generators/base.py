@@ -21,10 +21,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from jaxlatent.generators import functions, steps
+from jaxlatent.generators import functions, plain, steps
 from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
-from jaxlatent.generators.kernels import without_prepared
+from jaxlatent.generators.kernels import PREPARED, unknown_fingerprint
 from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
 from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
@@ -110,11 +111,29 @@ class Generator:
         """Whether `sample` truncates z, as BigGAN does instead of w."""
         return self.config.truncated_prior
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether `prepare` made it; False where a family has nothing to prepare."""
+        return self.family.prepare is not plain.prepare and PREPARED in self.params
+
     def prepare(self) -> "Generator":
-        """Add what can be computed once per weights, so that no call computes it."""
-        return dataclasses.replace(
-            self, params=self.family.prepare(self.params, self.config)
-        )
+        """The same pictures, faster: compute once what follows from the weights alone.
+
+        Kernels are replaced by the form in which convolutions multiply by them, so that
+        none is held twice, every leaf is one that the pictures depend on, and gradients
+        with respect to it are right. They are gradients of that form: to train weights
+        that are to be kept, train the generator itself. A prepared one keeps the
+        fingerprint of what it was made from, as a leaf of its own, and cannot be saved.
+
+        It is for the default platform: `jax.default_backend()`. Where the weights are
+        traced, the fingerprint is not known. Preparing again changes nothing.
+        """
+        params = self.family.prepare(self.params, self.config)
+        if self.is_prepared or params is self.params:
+            return self
+        traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self))
+        mark = unknown_fingerprint() if traced else _as_leaf(fingerprint(self))
+        return dataclasses.replace(self, params={**params, PREPARED: mark})
 
     def sample(
         self, key: jax.Array, num: int, *, truncation: float | None = None
@@ -296,15 +315,26 @@ def config_from_json(family: str, values: Mapping[str, Any]) -> Any:
 
 
 def fingerprint(generator: Generator) -> str:
-    """Sixteen hex digits that tell generators apart: SHA-256 of config and weights."""
+    """Sixteen hex digits that tell generators apart: SHA-256 of config and weights.
+
+    Of a prepared generator they are those of the one that it was made from, whatever
+    has become of its leaves since; empty where `prepare` saw traced weights.
+    """
+    if generator.is_prepared:
+        kept = np.asarray(generator.params[PREPARED])
+        return kept.astype(np.uint8).tobytes().hex() if (kept >= 0).all() else ""
     digest = hashlib.sha256(
         json.dumps(config_to_json(generator.config), sort_keys=True).encode()
     )
-    leaves = jax.tree_util.tree_leaves_with_path(without_prepared(generator.params))
-    for path, leaf in leaves:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(generator.params):
         array = np.asarray(leaf)
         digest.update(
             f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode()
         )
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _as_leaf(digits: str) -> jax.Array:
+    """A fingerprint as a leaf that may be cast and differentiated like any other."""
+    return jnp.asarray([float(byte) for byte in bytes.fromhex(digits)], jnp.float32)

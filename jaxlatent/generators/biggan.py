@@ -8,6 +8,7 @@ channel.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
 from jaxlatent.generators.convolutions import repeat_pixels
 from jaxlatent.generators.inputs import without_noise
-from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
+from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Steps
@@ -202,8 +203,13 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    return prepare_kernels(params, lambda path: path[-1] == "conv1")
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    for block in config.blocks:
+        for name, upsample in (("conv1", True), ("conv2", False)):
+            change = partial(precompute, resolution=block.resolution, upsample=upsample)
+            path = ("blocks", str(block.index), "0", name)
+            params = at_layer(params, path, change)
+    return params
 
 
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
@@ -285,7 +291,6 @@ def run(
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]
     check_embedding(embedding, z.shape[0], config.embed_dim or config.label_dim)
-    params = with_ready(params)
     linear = params["linear"]
     z, y = (array.astype(linear["bias"].dtype) for array in (z, embedding))
     step = config.chunk
@@ -323,7 +328,7 @@ def _block(
         bias = condition @ norm["bias"]["weight"]
         return jax.nn.relu(_normalize(norm, config, h, gain, bias, config.bn_eps))
 
-    h = convolution(params["conv1"], activate("bn1", x), enlarge=True)
+    h = convolution(params["conv1"], activate("bn1", x), upsample=True)
     h = convolution(params["conv2"], activate("bn2", h))
     # one pixel sees one pixel, so that the skip may be repeated afterwards
     return h + repeat_pixels(convolution(params["conv_sc"], x))

@@ -12,6 +12,7 @@ for each block, as GANSpace edits them.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ from jaxlatent.generators.convolutions import (
     repeat_pixels,
 )
 from jaxlatent.generators.inputs import without_noise
-from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
+from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
@@ -245,9 +246,17 @@ def broadcast(config: Config, w: jax.Array) -> jax.Array:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    up = {str(module.number) for module in config.modules if module.up}
-    return prepare_kernels(params, lambda path: path[-1] == "conv_1" and path[-2] in up)
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    resolution = SEED
+    for module in config.modules:
+        if module.block is None:
+            continue
+        resolution <<= module.up
+        for name, upsample in (("conv_1", module.up), ("conv_2", False)):
+            change = partial(precompute, resolution=resolution, upsample=upsample)
+            path = ("generator", "layers", str(module.number), name)
+            params = at_layer(params, path, change)
+    return params
 
 
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
@@ -325,7 +334,7 @@ def run(
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]
     check_embedding(embedding, z.shape[0], config.embed_dim)
-    generator = with_ready(params)["generator"]
+    generator = params["generator"]
     first = generator["gen_z"]
     z, y = (array.astype(first["bias"].dtype) for array in (z, embedding))
 
@@ -395,9 +404,9 @@ def _block(
         gain = 1 + condition @ norm["scale"]["weight"]
         bias = condition @ norm["offset"]["weight"]
         h = jax.nn.relu(_normalize(norm, h, gain, bias, rows, eps))
-        enlarge = module.up and index == 1
-        h = convolution(layer, h, enlarge=enlarge)
-        if enlarge:
+        upsample = module.up and index == 1
+        h = convolution(layer, h, upsample=upsample)
+        if upsample:
             skip = repeat_pixels(skip)
     return h + skip
 

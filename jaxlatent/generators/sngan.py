@@ -7,6 +7,7 @@ dots; dense weights are [in, out] and kernels [h, w, in, out].
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import jax
@@ -22,7 +23,7 @@ from jaxlatent.generators.convolutions import (
     repeat_pixels,
 )
 from jaxlatent.generators.inputs import without_label, without_noise
-from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
+from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
@@ -118,9 +119,17 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    # "3" is the first convolution of a block; "1" only the bypass has
-    return prepare_kernels(params, lambda path: len(path) > 2 and path[-1] in "13")
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    for level, (block, inputs, outputs) in enumerate(config.blocks):
+        kernels = [("model", "3", True), ("model", "6", False)]
+        if inputs != outputs:
+            kernels.append(("bypass", "1", True))
+        for part, number, upsample in kernels:
+            change = partial(
+                precompute, resolution=2 * SEED << level, upsample=upsample
+            )
+            params = at_layer(params, ("model", block, part, number), change)
+    return params
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
@@ -148,7 +157,7 @@ def run(
         raise ValueError(
             f"latent: shape {z.shape} given; [N, {config.z_dim}] is accepted"
         )
-    model = with_ready(params)["model"]
+    model = params["model"]
     first = model["0"]
 
     def activate(norm: Params, x: jax.Array) -> jax.Array:
@@ -162,12 +171,12 @@ def run(
     x = x.reshape(z.shape[0], SEED, SEED, config.channels[0])
     for block, inputs, outputs in config.blocks:
         entry = model[block]["model"]
-        h = convolution(entry["3"], activate(entry["0"], x), enlarge=True)
+        h = convolution(entry["3"], activate(entry["0"], x), upsample=True)
         h = convolution(entry["6"], activate(entry["4"], h))
         if inputs == outputs:
             skip = repeat_pixels(x)
         else:
-            skip = convolution(model[block]["bypass"]["1"], x, enlarge=True)
+            skip = convolution(model[block]["bypass"]["1"], x, upsample=True)
         x = yield f"model.{block}", h + skip
     norm, last = config.last
     x = yield f"model.{last}", convolution(model[last], activate(model[norm], x))

@@ -23,7 +23,7 @@ def activations(
     Args:
         steps: the network.
         hooks: by the name of the activation they replace; None for none.
-        offered: the names that the network hands out.
+        offered: the names that the network yields.
 
     Raises:
         ValueError: for a hook on an unknown name, or one that returns another shape.

@@ -7,9 +7,10 @@ and scaled by sqrt(2 / fan in) at run time, those of styles and images by
 1 / sqrt(fan in). Only layers that the level of detail puts to use have parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,12 @@ import jax.numpy as jnp
 from jaxlatent.generators import ops, progressive
 from jaxlatent.generators.filters import make_filter, smooth
 from jaxlatent.generators.inputs import as_label, normal_codes
-from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
+from jaxlatent.generators.kernels import (
+    apply_kernel,
+    at_layer,
+    precompute,
+    trainable_leaves,
+)
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.progressive import feature_names as feature_names
 from jaxlatent.generators.steps import Steps
@@ -161,26 +167,22 @@ def init(key: jax.Array, config: Config) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for noise maps, the mean w and prepared arrays."""
-
-    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
-        first, last = path[0].key, path[-1]
-        fixed = getattr(last, "key", None) in ("noise", "w_avg")
-        return first != "prepared" and not fixed
-
-    return jax.tree_util.tree_map_with_path(learned, params)
+    """Mask for optimisers: False for noise maps and the mean w; see `prepare`."""
+    return trainable_leaves(params, frozenset({"noise", "w_avg"}))
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    prepared = {
-        layer.name: make_ready(
-            _kernel(params["synthesis"][layer.name], layer), enlarging=layer.up
-        )
-        for layer in layers(config)
-        if layer.index
-    }
-    return {**params, "prepared": {"synthesis": prepared}}
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    for layer in layers(config):
+        if layer.index:
+            change = partial(
+                precompute,
+                resolution=layer.resolution,
+                upsample=layer.up,
+                run_time=_run_time(layer),
+            )
+            params = at_layer(params, ("synthesis", layer.name), change)
+    return params
 
 
 def sample(
@@ -293,7 +295,7 @@ def run(
     del label
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
-    synthesis = with_ready(params)["synthesis"]
+    synthesis = params["synthesis"]
     taps = make_filter(config.filter)
     shown = progressive.image_levels(config)
     stored = {
@@ -307,7 +309,7 @@ def run(
     for layer in layers(config):
         entry = synthesis[layer.name]
         if layer.index:
-            x = apply_kernel(x, _kernel(entry, layer), entry, enlarge=layer.up)
+            x = apply_kernel(x, entry, upsample=layer.up, run_time=_run_time(layer))
         if layer.up:
             x = smooth(x, taps)
         if layer.name in noise_maps:
@@ -324,6 +326,6 @@ def run(
     yield "image", jnp.tanh(image) if config.final_tanh else image
 
 
-def _kernel(params: Params, layer: Layer) -> jax.Array:
+def _run_time(layer: Layer) -> Callable[[jax.Array], jax.Array]:
     fused = layer.up and layer.fused
-    return progressive.run_time_kernel(params["weight"], fused=fused)
+    return partial(progressive.run_time_kernel, fused=fused)

@@ -11,16 +11,17 @@ carry no run-time gain, except the image and skip kernels (1 / sqrt(fan in)).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxlatent.generators import ops
-from jaxlatent.generators.convolutions import SAME, transposed_phases
+from jaxlatent.generators.convolutions import SAME
 from jaxlatent.generators.filters import make_filter, upsample
 from jaxlatent.generators.inputs import as_label, normal_codes
-from jaxlatent.generators.kernels import make_ready, with_ready
+from jaxlatent.generators.kernels import at_layer, precompute, trainable_leaves
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import (
@@ -189,36 +190,27 @@ def init(key: jax.Array, config: Config) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for noise maps, the mean w and prepared arrays."""
-
-    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
-        first, last = path[0].key, path[-1]
-        fixed = getattr(last, "key", None) in ("noise_const", "w_avg")
-        return first != "prepared" and not fixed
-
-    return jax.tree_util.tree_map_with_path(learned, params)
+    """Mask for optimisers: False for noise maps and the mean w; see `prepare`."""
+    return trainable_leaves(params, frozenset({"noise_const", "w_avg"}))
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the weights alone; idempotent.
+    """Replace kernels by what convolutions multiply by; idempotent.
 
-    That is, for every layer, the kernel's energy for demodulation and the kernel as
-    fast convolutions take it; where the layer upsamples, its four phases.
+    A layer that upsamples keeps its four phases, one that is wide and large enough its
+    Winograd transform where that is faster, both with the energy that demodulation
+    needs.
     """
-    prepared: Params = {f"b{resolution}": {} for resolution in config.resolutions}
     for layer in layers(config):
-        kernel = params["synthesis"][layer.block][layer.kind]["weight"]
-        if layer.rgb:
-            continue
-        prepared[layer.block][layer.kind] = {
-            "energy": ops.kernel_energy(kernel),
-            **(
-                {"phases": transposed_phases(kernel)}
-                if layer.up
-                else make_ready(kernel)
-            ),
-        }
-    return {**params, "prepared": {"synthesis": prepared}}
+        if not layer.rgb:
+            change = partial(
+                precompute,
+                resolution=layer.resolution,
+                transposed=layer.up,
+                energy=True,
+            )
+            params = at_layer(params, ("synthesis", layer.block, layer.kind), change)
+    return params
 
 
 def sample(
@@ -346,17 +338,17 @@ def run(
     del label
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
-    synthesis = with_ready(params)["synthesis"]
+    synthesis = params["synthesis"]
     taps = make_filter(config.filter)
     stored = {
-        layer.name: params["synthesis"][layer.block][layer.kind]["noise_const"]
+        layer.name: synthesis[layer.block][layer.kind]["noise_const"]
         for layer in layers(config)
         if config.use_noise and not layer.rgb
     }
     noise_maps = fill_noise(noise, stored, count)
     residual = config.architecture == "resnet"
 
-    const = params["synthesis"]["b4"]["const"]
+    const = synthesis["b4"]["const"]
     x = jnp.broadcast_to(const[None], (count, *const.shape))
     shortcut = image = None
     for layer in layers(config):
@@ -364,7 +356,7 @@ def run(
         if layer.rgb:
             gain = 1 / math.sqrt(layer.inputs)
             y = ops.modulated_convolve(
-                x, entry["weight"], style[layer.name] * gain, demodulate=False
+                x, entry, style[layer.name] * gain, demodulate=False
             )
             y = ops.activate(y, entry["bias"], clamp=config.clamp)
             y = yield layer.name, y
@@ -372,18 +364,15 @@ def run(
             image = yield f"{layer.block}.image", image
             continue
         if layer.up and residual:
-            kernel = params["synthesis"][layer.block]["skip"]["weight"]
+            kernel = synthesis[layer.block]["skip"]["weight"]
             gain = math.sqrt(0.5 / layer.inputs)
             shortcut = ops.upsample_convolve(x, kernel * gain, taps)
         x = ops.modulated_convolve(
             x,
-            entry["weight"],
+            entry,
             style[layer.name],
             padding=SAME,
             up_taps=taps if layer.up else None,
-            energy=entry.get("energy"),
-            phases=entry.get("phases"),
-            spread=entry.get("spread"),
         )
         if layer.name in noise_maps:
             strength = entry["noise_strength"]
