@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 
 import jax.numpy as jnp
 import numpy as np
+from flax.core import FrozenDict, unfreeze
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxlatent.edits.base import EDIT_KINDS, Edit
@@ -45,6 +46,7 @@ GENERATOR_FILE = "generator.json"
 MANIFEST_FILE = "MANIFEST.json"
 PARAMS_FOLDER = "params"
 EDIT_HEADER = "header"
+EDIT_VERSION = 1
 RESERVED = ("kind", "version", "dtypes", EDIT_HEADER)
 """What an edit's fields cannot be called, for its file uses the names."""
 
@@ -194,43 +196,53 @@ def save_edit(path: str | os.PathLike[str], edit: Edit) -> None:
     Args:
         path: the file, replaced if it exists.
         edit: a `flax.struct.dataclass` whose class is registered by `register_edit`.
-            Its pytree fields hold arrays, None, or nested dicts of arrays, its static
-            fields JSON values and tuples.
+            Its pytree fields hold arrays, None, nested dicts of arrays, or another such
+            edit, its static fields JSON values and tuples.
 
     Raises:
         TypeError: for another class, or a field with other values or a name in
             `RESERVED`.
     """
+    header, arrays = _take_apart(edit, ())
+    # NumPy's format knows neither bfloat16 nor its like
+    narrow = {name: str(a.dtype) for name, a in arrays.items() if a.dtype.kind == "V"}
+    for name in narrow:
+        arrays[name] = arrays[name].view(f"u{arrays[name].itemsize}")
+    header |= {"version": EDIT_VERSION, "dtypes": narrow}
+    text = json.dumps(header, default=_plain_json)
+    encoded = np.frombuffer(text.encode(), np.uint8)
+    save_arrays(path, {EDIT_HEADER: encoded} | arrays)
+
+
+def _take_apart(
+    edit: Any, path: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """An edit's kind and static values, and its arrays by name."""
     kinds = {cls: kind for kind, cls in EDIT_KINDS.items()}
     if type(edit) not in kinds:
         raise TypeError(
             f"edit: {type(edit).__name__} given; of the kinds {sorted(EDIT_KINDS)} can "
             "be saved; register_edit adds others"
         )
-    arrays: dict[str, Any] = {}
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(edit):  # pyright: ignore[reportArgumentType]
+    values: dict[str, Any] = {"kind": kinds[type(edit)]}
+    arrays: dict[str, np.ndarray] = {}
+    for field in dataclasses.fields(edit):
         if field.name in RESERVED:
             raise TypeError(f"edit: its field {field.name!r} needs another name")
         value = getattr(edit, field.name)
+        here = (*path, field.name)
         empty = value is None or (isinstance(value, dict) and not value)
-        if empty or not field.metadata.get("pytree_node", True):
+        if type(value) in kinds:
+            values[field.name], inner = _take_apart(value, here)
+            arrays |= inner
+        elif empty or not field.metadata.get("pytree_node", True):
             values[field.name] = value
         else:
             tree: dict[Any, Any] = flatten_dict({field.name: value})  # pyright: ignore
-            arrays |= {_member(keys): np.asarray(leaf) for keys, leaf in tree.items()}
-    # NumPy's format knows neither bfloat16 nor its like
-    narrow = {name: str(a.dtype) for name, a in arrays.items() if a.dtype.kind == "V"}
-    for name in narrow:
-        arrays[name] = arrays[name].view(f"u{arrays[name].itemsize}")
-    header = {
-        "kind": kinds[type(edit)],
-        "version": FORMAT_VERSION,
-        "dtypes": narrow,
-        **values,
-    }
-    encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    save_arrays(path, {EDIT_HEADER: encoded} | arrays)
+            arrays |= {
+                _member((*path, *keys)): np.asarray(leaf) for keys, leaf in tree.items()
+            }
+    return values, arrays
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
@@ -245,22 +257,29 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None
 def load_edit(path: str | os.PathLike[str]) -> Any:
     """Read an edit that `save_edit` wrote.
 
+    A field that the file's version did not have yet takes its default.
+
     Raises:
-        CheckpointError: if the file is not such an edit or is damaged.
+        CheckpointError: if the file is not such an edit, is damaged, or of a later
+            version.
     """
     try:
         arrays = read_arrays(path)
         if not isinstance(arrays, dict):
             raise ValueError("one array alone")
         header = json.loads(arrays.pop(EDIT_HEADER).tobytes())
-        kind, written = header.pop("kind"), header.pop("version")
-        if written != FORMAT_VERSION:
-            raise ValueError(f"version {written}; {FORMAT_VERSION} is accepted")
-        if kind not in EDIT_KINDS:
-            raise ValueError(f"kind {kind!r}; {sorted(EDIT_KINDS)} are known here")
+        written = header.pop("version")
+        if written not in range(1, EDIT_VERSION + 1):
+            raise ValueError(f"version {written}; 1 to {EDIT_VERSION} are accepted")
         for name, dtype in header.pop("dtypes").items():
             arrays[name] = arrays[name].view(jnp.dtype(dtype))
-        return _rebuild(EDIT_KINDS[kind], header, arrays)
+        tree = unflatten_dict(
+            {
+                tuple(unquote(key) for key in name.split("/")): jnp.asarray(array)
+                for name, array in arrays.items()
+            }
+        )
+        return _put_together(header, tree)
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
@@ -281,25 +300,49 @@ def _member(keys: tuple[str, ...]) -> str:
     return "/".join(quote(key, safe=" +:") for key in keys)
 
 
-def _rebuild(
-    cls: type, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> Any:
-    tree: dict[str, Any] = unflatten_dict(
-        {
-            tuple(unquote(key) for key in name.split("/")): jnp.asarray(array)
-            for name, array in arrays.items()
-        }
-    )
-    known = {field.name for field in dataclasses.fields(cls)}
-    if known != values.keys() | tree.keys():
-        differing = sorted(known ^ (values.keys() | tree.keys()))
-        raise ValueError(f"{differing} missing, or unknown to {cls.__name__}")
-    return cls(**{name: _tuples(value) for name, value in values.items()}, **tree)
+def _put_together(values: Mapping[str, Any], tree: Mapping[str, Any]) -> Any:
+    """The edit of a header's values and of arrays by field."""
+    values = dict(values)
+    kind = values.pop("kind")
+    if kind not in EDIT_KINDS:
+        raise ValueError(f"kind {kind!r}; {sorted(EDIT_KINDS)} are known here")
+    cls = EDIT_KINDS[kind]
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    found: dict[str, Any] = {}
+    for name, field in fields.items():
+        static = not field.metadata.get("pytree_node", True)
+        if name in values and static:
+            found[name] = _hashable(values[name])
+        elif name in values:
+            nested = isinstance(values[name], dict) and "kind" in values[name]
+            inner = tree.get(name, {})
+            found[name] = _put_together(values[name], inner) if nested else values[name]
+        elif name in tree:
+            found[name] = tree[name]
+    nothing = {dataclasses.MISSING}
+    lacking = {
+        name
+        for name, field in fields.items()
+        if name not in found and {field.default, field.default_factory} == nothing
+    }
+    if wrong := sorted(lacking | (values.keys() | tree.keys()) - fields.keys()):
+        raise ValueError(f"{wrong} missing, or unknown to {cls.__name__}")
+    return cls(**found)
 
 
-def _tuples(value: Any) -> Any:
-    """JSON lists as the tuples they were: static fields must be hashable."""
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+def _hashable(value: Any) -> Any:
+    """JSON's lists as tuples and its objects frozen, as static fields hold them."""
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    if isinstance(value, dict):
+        return FrozenDict({name: _hashable(entry) for name, entry in value.items()})
+    return value
+
+
+def _plain_json(value: Any) -> Any:
+    if isinstance(value, FrozenDict):
+        return unfreeze(value)
+    raise TypeError(f"edit: holds a {type(value).__name__}, which JSON has no word for")
 
 
 def _manifest_text(hashes: Mapping[str, str]) -> bytes:

@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import as_label
+from jaxlatent.generators.plain import prepare as prepare
+from jaxlatent.generators.plain import sample as sample
 from jaxlatent.types import Noise
 
 

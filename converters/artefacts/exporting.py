@@ -62,7 +62,7 @@ def export_edit(
         index: write this direction alone. The layouts of one direction need it if
             there are several.
         strength: of "ganspace-direction": the strength to keep, in units of `scale`;
-            None for `info["sigma_range"]`, which imported ones have.
+            None for `facts["sigma_range"]`, which imported ones have.
         activations: of GANSpace's layouts: the same components as directions of the
             decomposed layer; needed if that is not the latent itself.
         feature_shape: (H, W, C) of the activations, None if they are flat.

@@ -15,12 +15,12 @@ import numpy as np
 from converters.artefacts.contents import member, unit_vectors
 from jaxlatent.edits.directions import Directions, directions
 
-INFO = {
+REPORT = {
     "act_stdev": "stdev",
     "var_ratio": "variance_ratio",
     "random_stdevs": "random_stdev",
 }
-"""Arrays of a cache, and what the method's `info` calls them."""
+"""Arrays of a cache, and what the method's `report` calls them."""
 
 _W_NAME = re.compile(r"_n\d+_w(_seed\d+)?$")
 _LAYER_NAME = re.compile(r"^[^-]+-(.+)_(ipca|pca-full|fbpca|ica|spca)_c\d+")
@@ -52,8 +52,8 @@ def read_cache(
         layer: our name of the decomposed layer, for activations.
 
     Returns:
-        K directions, one unit of strength being one standard deviation; `info` as
-        `INFO` says, and "latent_stdev" for directions of w behind another layer.
+        K directions, one unit of strength being one standard deviation; `report` as
+        `REPORT` says, and "latent_stdev" for directions of w behind another layer.
 
     Raises:
         CheckpointError: names the array that is missing or does not fit.
@@ -78,9 +78,9 @@ def read_cache(
         of_z = regressed and bool((scale == 1).all())
         space = "z" if of_z and not _W_NAME.search(name) else "w"
         extra = {"latent_stdev": scale} if regressed and space == "w" else {}
-    info = extra | {
+    report = extra | {
         ours: member(path, found, theirs, len(components))
-        for theirs, ours in INFO.items()
+        for theirs, ours in REPORT.items()
         if theirs in found
     }
     return directions(
@@ -88,7 +88,7 @@ def read_cache(
         space=space,
         scale=scale.astype(np.float32),
         mean=mean.astype(np.float32),
-        info={name: value.astype(np.float32) for name, value in info.items()},
+        report={name: value.astype(np.float32) for name, value in report.items()},
         method="ganspace",
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from converters.artefacts.contents import member, unit_vectors
 from converters.artefacts.ganspace import (
-    INFO,
+    REPORT,
     feature_space,
     flat_activations,
     is_cache,
@@ -53,9 +53,9 @@ def read_named_direction(
         num_layers: how many rows w+ has, for a range that is open at its end.
 
     Returns:
-        One direction; `info` holds those of "sigma_range" (the strength that its
+        One direction; `facts` hold those of "sigma_range" (the strength that its
         authors chose), "component_index", "truncation", "example_seed" and "stdev" (of
-        the activation) that the file has, [1] each.
+        the activation) that the file has.
 
     Raises:
         CheckpointError: names the entry that is missing or does not fit.
@@ -63,8 +63,8 @@ def read_named_direction(
     """
     if part is None:
         part = "activation" if found.get("edit_type") == "activation" else "latent"
-    info = {
-        INFO.get(name, name): np.asarray([_number(path, found, name, dtype)], dtype)
+    facts = {
+        REPORT.get(name, name): _number(path, found, name, dtype)
         for name, dtype in _NUMBERS.items()
         if name in found
     }
@@ -92,7 +92,7 @@ def read_named_direction(
         unit_vectors(path, vectors),
         space=space,
         scale=np.asarray([scale], np.float32),
-        info=info,
+        facts=facts,
         layers=layers,
         names=[name],
         method="ganspace",

@@ -1,10 +1,11 @@
 """Directions in the layouts of GANSpace, which `ganspace` reads."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from converters.artefacts.ganspace import INFO
+from converters.artefacts.ganspace import REPORT
 from converters.artefacts.units import need, one_direction, unit_and_scale
 from converters.containers.writing import numpy_array, pickled, torch_zip
 from jaxlatent.edits.directions import Directions
@@ -48,8 +49,8 @@ def encode_cache(
         "lat_comp": vectors[:, None],
         "lat_mean": _mean(edit, "ganspace"),
         "lat_stdev": scale,
-        "var_ratio": _spread(edit, INFO["var_ratio"]),
-        "random_stdevs": _spread(edit, INFO["random_stdevs"]),
+        "var_ratio": _spread(edit, REPORT["var_ratio"]),
+        "random_stdevs": _spread(edit, REPORT["random_stdevs"]),
     }
     return encode_arrays(
         {name: np.asarray(array, np.float32) for name, array in arrays.items()}
@@ -76,10 +77,10 @@ def encode_named_direction(
     unknown = sorted(facts.keys() - set(FACTS))
     if unknown:
         raise ValueError(f"facts: {unknown} given; {FACTS} are accepted")
-    known = {
-        name: np.asarray(edit.info[name]).reshape(-1)[0].item()
+    known: dict[str, Any] = {
+        name: edit.facts[name]
         for name in ("sigma_range", "component_index", "truncation", "example_seed")
-        if name in edit.info
+        if name in edit.facts
     }
     if strength is None and "sigma_range" not in known:
         raise ValueError("strength: missing; a named direction keeps one")
@@ -132,12 +133,13 @@ def _mean(edit: Directions, layout: str) -> np.ndarray:
 
 
 def _spread(edit: Directions, name: str) -> np.ndarray:
-    """An entry of `info` with one value per direction, or one for all."""
-    if name not in edit.info:
+    """An entry of the report, or a fact about all directions, [K]."""
+    if name not in edit.report and name not in edit.facts:
         raise ValueError(
-            f"edit: its info has no {name!r}, which the layout 'ganspace' needs"
+            f"edit: its report has no {name!r}, which the layout 'ganspace' needs"
         )
-    return np.broadcast_to(np.asarray(edit.info[name]), (len(edit),))
+    value: Any = edit.report.get(name, edit.facts.get(name))
+    return np.broadcast_to(np.asarray(value), (len(edit),))
 
 
 def _activations(
@@ -148,14 +150,14 @@ def _activations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Components of the decomposed layer, [K, *feature], and their spreads [K]."""
     if activations is None:
-        if edit.space == "z" or "latent_stdev" in edit.info:
+        if edit.space == "z" or "latent_stdev" in edit.report:
             raise ValueError(
                 "activations: missing; these directions belong to components of a "
                 "layer, which the layout holds too"
             )
         if feature_shape is not None:
             raise ValueError("feature_shape: given without activations")
-        stdev = np.asarray(edit.info.get("stdev", scale))
+        stdev = np.asarray(edit.report.get("stdev", scale))
         return unit_and_scale(edit)[0], np.broadcast_to(stdev, (len(edit),))
     if len(activations) != len(edit) or not activations.space.startswith("feature:"):
         raise ValueError(

@@ -1,8 +1,8 @@
 """Directions as safetensors: everything that `Directions` holds, for any program.
 
-The tensors are "vectors", "scale", "mean" and "bias" if there are any, and "info." with
-the name of each entry; the header's texts are "format", "space", "layers" and "names"
-(JSON), "method" and "generator".
+The tensors are "vectors", "scale", "mean" and "bias" if there are any, and "report."
+with the name of each entry; the header's texts are "format", "space", "layers", "names"
+and "facts" (JSON), "method" and "generator".
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from flax.core import unfreeze
 
 from converters.artefacts.contents import check_finite
 from converters.containers.limits import shown
@@ -18,10 +19,10 @@ from converters.containers.safetensors import encode
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.types import CheckpointError
 
-FORMAT = "jaxlatent directions 1"
+FORMAT = "jaxlatent directions 2"
 
 _FIELDS = ("vectors", "scale", "mean", "bias")
-_INFO = "info."
+_REPORT = "report."
 
 
 def is_exchange(texts: Mapping[str, str]) -> bool:
@@ -33,15 +34,16 @@ def encode_directions(edit: Directions) -> bytes:
     """The file of an edit.
 
     Raises:
-        ValueError: for an entry of `info` whose numbers the format does not have.
+        ValueError: for an entry of `report` whose numbers the format does not have.
     """
     arrays = {name: getattr(edit, name) for name in _FIELDS}
-    arrays |= {f"{_INFO}{name}": value for name, value in edit.info.items()}
+    arrays |= {f"{_REPORT}{name}": value for name, value in edit.report.items()}
     texts = {
         "format": FORMAT,
         "space": edit.space,
         "layers": json.dumps(edit.layers),
         "names": json.dumps(edit.names),
+        "facts": json.dumps(unfreeze(edit.facts)),
         "method": edit.method,
         "generator": edit.generator,
     }
@@ -78,14 +80,15 @@ def decode_directions(
             scale=found["scale"],
             mean=fields.get("mean"),
             bias=fields.get("bias"),
-            info={
-                name.removeprefix(_INFO): value
+            report={
+                name.removeprefix(_REPORT): value
                 for name, value in found.items()
-                if name.startswith(_INFO)
+                if name.startswith(_REPORT)
             },
             space=texts["space"],
             layers=_decoded(texts, "layers", int, type(None)),
             names=_decoded(texts, "names", str),
+            facts=json.loads(texts["facts"]),
             method=texts["method"],
             generator=texts["generator"],
         )

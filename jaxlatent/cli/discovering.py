@@ -346,7 +346,7 @@ def discover_interfacegan(
         boundaries=[
             {
                 "name": name,
-                **{key: float(values[i]) for key, values in edit.info.items()},
+                **{key: float(values[i]) for key, values in edit.report.items()},
             }
             for i, name in enumerate(edit.names)
         ],

@@ -201,7 +201,7 @@ def _save_direction(run: Run, index: int, pictures: np.ndarray) -> None:
 
 def _values(edit: Any) -> tuple[str, dict[int, float]]:
     """What ranks the directions, by index, and what it is called."""
-    info = getattr(edit, "info", {})
+    info = edit.report
     for key, name in VALUES.items():
         if key in info:
             found = np.asarray(info[key], np.float64)

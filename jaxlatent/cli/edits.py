@@ -48,7 +48,7 @@ def condition(
     with arguments.naming(others="--on", boundaries="BOUNDARY"):
         found = interfacegan.condition(edit, others)
     _save(out, found)
-    for name, cosine in zip(found.names, found.info["cosine"], strict=True):
+    for name, cosine in zip(found.names, found.report["cosine"], strict=True):
         print(f"{name}: cosine {float(cosine):.4f} with the original")
     print(out)
 

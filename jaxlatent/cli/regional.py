@@ -48,13 +48,13 @@ from jaxlatent.edits.directions import Directions
 from jaxlatent.files import read_arrays
 from jaxlatent.gallery import grid, outline, save_png, shrink, spotlight
 from jaxlatent.generators.base import Generator, fingerprint
-from jaxlatent.generators.jacobians import (
+from jaxlatent.generators.rendering import render
+from jaxlatent.jacobians import (
     Picture,
     full_jacobian,
     region_grams,
     weighted_grams,
 )
-from jaxlatent.generators.rendering import render
 from jaxlatent.jobs import JOB_FILE, run_job
 from jaxlatent.methods.lowrankgan import RANKS, Rank, lowrankgan
 from jaxlatent.methods.resefa import resefa
@@ -364,7 +364,9 @@ def _discover(
     if is_main():
         run.file(TABLE).write_text(table)
     drawn = range(min(asked.num, len(edit)))
-    gain, leak = (np.asarray(edit.info[name], np.float64) for name in ("gain", "leak"))
+    gain, leak = (
+        np.asarray(edit.report[name], np.float64) for name in ("gain", "leak")
+    )
     draw_edit(
         run,
         model,
@@ -439,10 +441,10 @@ def _table(edit: Directions, region: np.ndarray, rest: np.ndarray) -> tuple[str,
     vectors = np.random.default_rng(0).normal(size=(RANDOM, len(region)))
     pair = gram_pair(region, rest, average=False)
     random = float(np.median(unit_locality(vectors, *pair).ratio))
-    names = [key for key in ("gain", "leak", "residual") if key in edit.info]
+    names = [key for key in ("gain", "leak", "residual") if key in edit.report]
     lines = [",".join(["direction", *names, "leak over gain"])]
     for index, name in enumerate(edit.names):
-        values = [float(edit.info[key][index]) for key in names]
+        values = [float(edit.report[key][index]) for key in names]
         ratio = values[1] / values[0] if values[0] else float("inf")
         lines.append(",".join([name, *(f"{one:.6g}" for one in (*values, ratio))]))
     lines.append(f"random{',' * (len(names) + 1)}{random:.6g}")

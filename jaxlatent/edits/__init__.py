@@ -1,1 +1,13 @@
-"""Edits: what shifts latents."""
+"""Edits: pytrees of floats that move latents along numbered directions."""
+
+from jaxlatent.edits.base import Edit as Edit
+from jaxlatent.edits.base import bare as bare
+from jaxlatent.edits.base import register_edit as register_edit
+from jaxlatent.edits.combining import combine as combine
+from jaxlatent.edits.combining import concatenate as concatenate
+from jaxlatent.edits.directions import Directions as Directions
+from jaxlatent.edits.directions import directions as directions
+from jaxlatent.edits.rbf import RBFField as RBFField
+from jaxlatent.edits.rbf import rbf_field as rbf_field
+from jaxlatent.edits.walks import NeuralWalk as NeuralWalk
+from jaxlatent.edits.walks import neural_walk as neural_walk

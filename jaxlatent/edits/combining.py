@@ -7,21 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.edits.directions import Directions, directions, per_direction
+from jaxlatent.edits.base import Facts
+from jaxlatent.edits.directions import Directions, directions, linear
 
 
 def concatenate(parts: Sequence[Directions]) -> Directions:
     """Join directions of one space, generator and choice of layers into one edit.
 
-    Entries of `info` that hold one value per direction are joined where every part has
-    them; the method is kept where all parts agree.
+    Entries of `report` are kept where every part has them, facts and the method where
+    all parts agree.
 
     Raises:
         ValueError: if the parts differ in space, layers, mean, generator or shape.
     """
     if not parts:
         raise ValueError("parts: none given; at least one is needed")
-    first = parts[0]
+    first, *_ = parts = [linear(part, "parts") for part in parts]
     for part in parts[1:]:
         for label in ("space", "layers", "generator"):
             if getattr(part, label) != getattr(first, label):
@@ -36,7 +37,7 @@ def concatenate(parts: Sequence[Directions]) -> Directions:
             )
         if not _same(part.mean, first.mean):
             raise ValueError("parts: their means differ")
-    shared = set.intersection(*(set(part.info) for part in parts))
+    shared = set.intersection(*(set(part.report) for part in parts))
     offsets = [
         jnp.zeros_like(part.scale) if part.bias is None else part.bias for part in parts
     ]
@@ -49,14 +50,13 @@ def concatenate(parts: Sequence[Directions]) -> Directions:
             if all(part.bias is None for part in parts)
             else jnp.concatenate(offsets)
         ),
-        info={
-            key: jnp.concatenate([part.info[key] for part in parts])
+        report={
+            key: jnp.concatenate([part.report[key] for part in parts])
             for key in sorted(shared)
-            if all(per_direction(part.info[key], len(part)) for part in parts)
-            and len({part.info[key].shape[1:] for part in parts}) == 1
         },
         names=tuple(name for part in parts for name in part.names),
         method=first.method if len({part.method for part in parts}) == 1 else "",
+        facts=first.facts if len({part.facts for part in parts}) == 1 else Facts(),
     )
 
 
@@ -88,7 +88,7 @@ def combine(
     """
     if not parts:
         raise ValueError("parts: none given; at least one is needed")
-    edits = [one.select([index]) for one, index, _ in parts]
+    edits = [linear(one, "parts").select([index]) for one, index, _ in parts]
     weights = [weight for _, _, weight in parts]
     spaces = {one.space for one in edits}
     space = "w+" if spaces == {"w", "w+"} else spaces.pop()

@@ -4,6 +4,8 @@ GANSpace compares its components with unit directions at random and with a unifo
 random rotation of the space.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,7 +42,7 @@ def random_basis(like: Directions, *, key: jax.Array) -> Directions:
     vectors = random_columns(dim, dim, key=key).T
     if np.linalg.det(vectors) < 0:
         vectors[0] *= -1
-    spread = like.info.get("random_stdev", jnp.ones(()))
+    spread: Any = like.facts.get("random_stdev", 1.0)
     return directions(
         vectors.astype(np.float32),
         space=like.space,

@@ -1,0 +1,139 @@
+"""Warped paths: the gradient of a sum of radial basis functions, followed.
+
+Tzelepis, Tzimiropoulos and Patras, "WarpedGANSpace: finding non-linear RBF paths in GAN
+latent space", ICCV 2021, equations 1 to 3.
+"""
+
+from typing import Unpack
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxlatent.edits.base import Described, Description, describe, register_edit, take
+from jaxlatent.edits.paths import Followed, along_path, check_steps
+
+
+@register_edit("rbf")
+@flax.struct.dataclass(eq=False, kw_only=True)
+class RBFField(Followed, Described):
+    """Paths along the unit gradient of f_k(z) = sum_i a_ki exp(-g_k |z - s_ki|^2).
+
+    One unit of strength is one unit of length along the path, which is a polyline of
+    sides `step`; beyond `step * steps` it goes straight on. Build one with `rbf_field`;
+    `Described` has the other attributes.
+
+    Attributes:
+        supports: [K, M, D] support vectors s.
+        weights: [K, M], a.
+        scales: [K], g, above zero.
+        step: length after which the gradient is evaluated again.
+        steps: evaluations each way.
+    """
+
+    supports: jax.Array
+    weights: jax.Array
+    scales: jax.Array
+    step: float = flax.struct.field(pytree_node=False)
+    steps: int = flax.struct.field(pytree_node=False)
+
+    def __len__(self) -> int:
+        return self.supports.shape[0]
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self.supports.shape[-1]
+
+    def move(self, code: jax.Array, index: jax.Array, strength: jax.Array) -> jax.Array:
+        """A code [D] moved along path `index`: [D], or [S, D] for [S] strengths."""
+        supports, weights, scale = (
+            take(array, index, code.dtype)
+            for array in (self.supports, self.weights, self.scales)
+        )
+
+        def velocity(point: jax.Array, sign: jax.Array) -> jax.Array:
+            return sign * unit_gradient(point, supports, weights, scale)
+
+        return along_path(velocity, code, strength, step=self.step, steps=self.steps)
+
+
+def unit_gradient(
+    code: jax.Array, supports: jax.Array, weights: jax.Array, scale: jax.Array
+) -> jax.Array:
+    """The direction in which a sum of radial basis functions grows fastest.
+
+    The largest exponent is taken from all of them, which changes no direction and keeps
+    codes far from every support vector from vanishing; the positive factor 2 g of the
+    gradient cancels.
+
+    Args:
+        code: [D].
+        supports: [M, D].
+        weights: [M].
+        scale: scalar g.
+
+    Returns:
+        [D] of length one; zero where the gradient is exactly zero.
+    """
+    away = code[None] - supports
+    exponents = -scale * jnp.sum(away * away, axis=1)
+    exponents = exponents - lax.stop_gradient(jnp.max(exponents))
+    shares = weights * jnp.exp(exponents)
+    gradient = -(shares @ away)
+    square = jnp.sum(gradient * gradient)
+    safe = jnp.where(square > 0, square, 1)
+    return gradient * jnp.where(square == 0, 0, lax.rsqrt(safe))
+
+
+def rbf_field(
+    supports: ArrayLike,
+    weights: ArrayLike,
+    scales: ArrayLike,
+    *,
+    step: float = 0.2,
+    steps: int = 16,
+    **told: Unpack[Description],
+) -> RBFField:
+    """Build an `RBFField` and check that the pieces fit together.
+
+    Args:
+        supports: [K, M, D].
+        weights: [K, M].
+        scales: [K], above zero.
+        step: length of a side of the paths.
+        steps: sides each way.
+        **told: as for `directions`.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    supports, weights, scales = map(jnp.asarray, (supports, weights, scales))
+    if supports.ndim != 3 or not jnp.issubdtype(supports.dtype, jnp.floating):
+        raise ValueError(
+            f"supports: {supports.dtype} {supports.shape} given; floating [K, M, D] is "
+            "accepted"
+        )
+    count, number, _ = supports.shape
+    for label, value, shape in (
+        ("weights", weights, (count, number)),
+        ("scales", scales, (count,)),
+    ):
+        if value.shape != shape or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise ValueError(
+                f"{label}: {value.dtype} {value.shape} given; floating {shape} needed"
+            )
+    if not np.all(np.asarray(scales) > 0):
+        raise ValueError("scales: some are not above zero")
+    check_steps(step, steps)
+    return RBFField(
+        supports=supports,
+        weights=weights,
+        scales=scales,
+        step=float(step),
+        steps=int(steps),
+        **describe(count, told),
+    )
