@@ -165,8 +165,11 @@ def describe(count: int, told: Description) -> dict[str, Any]:
     become Python's.
 
     Raises:
+        TypeError: if the space is missing.
         ValueError: names the entry that does not fit.
     """
+    if "space" not in told:
+        raise TypeError("space: missing; an edit names the space of its latents")
     check_space(told["space"])
     report = {
         name: jnp.asarray(value) for name, value in (told.get("report") or {}).items()
