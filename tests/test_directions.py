@@ -348,7 +348,7 @@ def test_what_would_broadcast_or_round_is_refused(call, message):
 
 
 def test_the_space_is_never_guessed():
-    with pytest.raises(TypeError, match="^space: missing"):
+    with pytest.raises(TypeError, match=r"^space: missing"):
         directions(VECTORS)
 
 

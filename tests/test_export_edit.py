@@ -364,7 +364,9 @@ def test_safetensors_that_do_not_fit_are_refused(tmp_path, tensors, texts, messa
 
 FIELD = rbf_field(normal(3, K, 2, D), np.ones((K, 2)), np.ones(K), space="w")
 GAPS = dataclasses.replace(COMPONENTS, layers=(1, 3)).select([0])
-OF_Z = dataclasses.replace(PLAIN, space="z", mean=jnp.asarray(MEAN), report=dict(REPORT))
+OF_Z = dataclasses.replace(
+    PLAIN, space="z", mean=jnp.asarray(MEAN), report=dict(REPORT)
+)
 REGRESSED = dataclasses.replace(COMPONENTS, report={"latent_stdev": jnp.asarray(SCALE)})
 ZERO = directions(VECTORS * 0, space="w", mean=MEAN)
 STRENGTH = {"strength": 1.0, "index": 0}
@@ -446,10 +448,10 @@ def test_what_a_layout_cannot_hold_is_refused(tmp_path, edit, layout, options, m
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_edits_that_are_not_linear_are_refused(tmp_path, layout):
-    with pytest.raises(TypeError, match="^edit: a RBFField given; linear directions"):
+    with pytest.raises(TypeError, match=r"^edit: a RBFField given; linear directions"):
         export_edit(FIELD, tmp_path / "a", layout=layout)
     if layout.startswith("ganspace"):
-        with pytest.raises(TypeError, match="^activations: a RBFField given; linear"):
+        with pytest.raises(TypeError, match=r"^activations: a RBFField given; linear"):
             export_edit(COMPONENTS, tmp_path / "a", layout=layout, activations=FIELD)
     assert not list(tmp_path.iterdir())
 

@@ -76,7 +76,9 @@ def test_principal_directions_as_they_are():
     region, rest = planted()
     found = lowrankgan(gram(region), gram(rest), rank="tol", project=False)
     assert angle(found.vectors, np.linalg.svd(region)[2][:3]) < 1e-6
-    np.testing.assert_allclose(found.report["gain"], found.report["eigenvalues"], rtol=1e-5)
+    np.testing.assert_allclose(
+        found.report["gain"], found.report["eigenvalues"], rtol=1e-5
+    )
     assert (found.report["leak"] > 1e-2).all()
     assert int(found.facts["removed"]) == 0
 
@@ -136,7 +138,9 @@ def test_units_do_not_count(rank):
     found = lowrankgan(gram(region), gram(rest), **options)
     scaled = lowrankgan(7e3 * gram(region), 3e-4 * gram(rest), **options)
     assert angle(found.vectors, scaled.vectors) < 1e-6
-    np.testing.assert_allclose(scaled.report["gain"], 7e3 * found.report["gain"], rtol=1e-5)
+    np.testing.assert_allclose(
+        scaled.report["gain"], 7e3 * found.report["gain"], rtol=1e-5
+    )
 
 
 def test_pcp_takes_the_rank_of_the_minimum():

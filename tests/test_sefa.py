@@ -109,7 +109,9 @@ def test_channel_order_scale_and_sign_do_not_matter():
     changed = rows[rng.permutation(20)] * rng.uniform(-3, 3, (20, 1))
     first, second = sefa((affine(rows),)), sefa((affine(changed),))
     assert np.allclose(first.vectors, second.vectors, atol=1e-5)
-    assert np.allclose(first.report["eigenvalues"], second.report["eigenvalues"], rtol=1e-5)
+    assert np.allclose(
+        first.report["eigenvalues"], second.report["eigenvalues"], rtol=1e-5
+    )
 
 
 def test_rotated_latents_rotate_the_directions():
