@@ -19,6 +19,9 @@ def length(x):
     return np.linalg.norm(x, axis=-1, keepdims=True)
 
 
+shift = jax.jit(lambda edit, *args: edit.shift(*args))
+traverse = jax.jit(lambda edit, *args: edit.traverse(*args))
+
 CODES, BIAS = normal(0, N, D), normal(1, K, D)
 FIRST = {"weight": normal(2, K, D, H), "bias": normal(3, K, H)}
 SECOND = {"weight": normal(4, K, H, D), "bias": normal(5, K, D)}
@@ -27,7 +30,7 @@ SECOND = {"weight": normal(4, K, H, D), "bias": normal(5, K, D)}
 def test_a_constant_walk_is_a_direction():
     made = neural_walk([{"bias": BIAS}], space="z")
     for strength in (0.7, -3.0):
-        moved = made.shift(CODES, 1, strength)
+        moved = shift(made, CODES, 1, strength)
         np.testing.assert_allclose(moved, CODES + strength * BIAS[1], atol=1e-6)
 
 
@@ -36,7 +39,7 @@ def test_a_constant_walk_that_keeps_the_length():
     for strength in (0.7, -3.0):
         there = CODES + strength * BIAS[1].astype(np.float64)
         expected = there * length(CODES) / length(there)
-        np.testing.assert_allclose(made.shift(CODES, 1, strength), expected, atol=1e-6)
+        np.testing.assert_allclose(shift(made, CODES, 1, strength), expected, atol=1e-6)
 
 
 def test_one_step_of_a_network_by_hand():
@@ -46,7 +49,7 @@ def test_one_step_of_a_network_by_hand():
     change = hidden @ SECOND["weight"][0] + SECOND["bias"][0]
     assert (hidden == 0).any()
     for strength in (0.3, 1.0, -2.5):
-        moved = made.shift(CODES, 0, strength)
+        moved = shift(made, CODES, 0, strength)
         np.testing.assert_allclose(moved, CODES + strength * change, atol=1e-5)
 
 
@@ -69,7 +72,7 @@ def test_steps_of_a_linear_network_by_hand():
         1.1: whole @ whole @ (np.eye(D) + 0.6 * weight[0]),
         -0.5: back @ back,
     }
-    found = made.traverse(CODES, 0, list(cases))
+    found = traverse(made, CODES, 0, np.float32([*cases]))
     for moved, matrix in zip(found, cases.values(), strict=True):
         np.testing.assert_allclose(moved, CODES @ matrix, rtol=1e-5, atol=1e-5)
 
@@ -78,7 +81,7 @@ def test_a_network_for_the_way_back():
     made = neural_walk(
         [{"bias": BIAS}], [{"bias": BIAS[::-1]}], space="z", step=0.5, steps=2
     )
-    found = made.traverse(CODES, 0, [0.7, -0.7])
+    found = traverse(made, CODES, 0, np.float32([0.7, -0.7]))
     np.testing.assert_allclose(found[0], CODES + 0.7 * BIAS[0], atol=1e-6)
     # it is the change itself, not its opposite
     np.testing.assert_allclose(found[1], CODES + 0.7 * BIAS[1], atol=1e-6)
@@ -87,13 +90,15 @@ def test_a_network_for_the_way_back():
 def test_a_code_of_zero_stays_and_has_a_gradient():
     made = neural_walk([{"bias": BIAS}], space="z", norm="sample")
     zero = jnp.zeros((1, D))
-    np.testing.assert_array_equal(made.shift(zero, 0, 2.0), zero)
+    np.testing.assert_array_equal(shift(made, zero, 0, 2.0), zero)
     # a step that ends in zero
-    end = made.shift(jnp.asarray(BIAS[:1]), 0, -1.0)
+    end = shift(made, jnp.asarray(BIAS[:1]), 0, -1.0)
     np.testing.assert_array_equal(end, zero)
+    slope = jax.jit(
+        jax.grad(lambda code, strength: shift(made, code, 0, strength).sum())
+    )
     for code, strength in ((zero, 2.0), (jnp.asarray(BIAS[:1]), -1.0)):
-        slope = jax.grad(lambda code, s=strength: made.shift(code, 0, s).sum())(code)
-        assert np.isfinite(slope).all()
+        assert np.isfinite(slope(code, strength)).all()
 
 
 # the originals' records
@@ -113,43 +118,43 @@ def layers(*names):
 
 
 def per_unit(network, step):
-    """The network whose step is what the given one returns."""
+    """The network that returns the change for one unit of strength, not for a step."""
     *first, last = network
     return [*first, {name: array / np.float32(step) for name, array in last.items()}]
 
 
-@pytest.mark.parametrize("step", [1.0, 0.25])
-def test_the_network_of_steerability(step):
+@pytest.mark.parametrize(
+    ("step", "dtype", "tolerance"), [(1.0, np.float64, 1e-14), (0.25, np.float32, 1e-6)]
+)
+def test_the_network_of_steerability(step, dtype, tolerance):
     """Its step is z + T2 relu(T1 z), whatever edit a step stands for."""
-    stack = RECORDED["steerability/nn_stack"]
     steps = int(RECORDED["steerability/nn_steps"])
-    made = neural_walk(
-        per_unit(layers("dense", "dense_1"), step),
-        per_unit(layers("dense_2_1", "dense_3_1"), step),
-        space="z",
-        step=step,
-        steps=steps,
-        norm="sample",
-    )
-    codes = RECORDED["steerability/z"]
-    strengths = step * np.arange(-steps, steps + 1)
-    assert error(made.traverse(np.float32(codes), 0, strengths), stack) < 1e-6
-    with jax.enable_x64(True):
-        found = made.traverse(jnp.asarray(codes), 0, strengths)
-        assert error(found, stack) < (1e-14 if step == 1 else 1e-7)
+    with jax.enable_x64(dtype == np.float64):
+        made = neural_walk(
+            per_unit(layers("dense", "dense_1"), step),
+            per_unit(layers("dense_2_1", "dense_3_1"), step),
+            space="z",
+            step=step,
+            steps=steps,
+            norm="sample",
+        )
+        codes = RECORDED["steerability/z"].astype(dtype)
+        found = traverse(made, codes, 0, step * np.arange(-steps, steps + 1))
+    assert found.dtype == dtype
+    assert error(found, RECORDED["steerability/nn_stack"]) < tolerance
 
 
 def test_the_linear_walk_of_steerability():
     walk = RECORDED["steerability/walk_z"][..., 0]
     made = neural_walk([{"bias": walk}], space="z")
     codes, alphas = RECORDED["steerability/z"], RECORDED["steerability/alpha_z"][:, 0]
-    found = made.shift(np.float32(codes), 0, alphas)
+    found = shift(made, np.float32(codes), 0, alphas)
     assert error(found, RECORDED["steerability/z_new"]) < 1e-6
 
 
 def test_the_walk_of_ganalyze():
     made = neural_walk([{"bias": RECORDED["ganalyze/w"]}], space="z", norm="sample")
-    found = made.shift(RECORDED["ganalyze/z"], 0, RECORDED["ganalyze/alpha"])
+    found = shift(made, RECORDED["ganalyze/z"], 0, RECORDED["ganalyze/alpha"])
     assert error(found, RECORDED["ganalyze/one_direction_per_sample"]) < 1e-6
 
 

@@ -351,7 +351,7 @@ def check_per_row(label: str, value: ArrayLike, latent: jax.Array) -> None:
 def take(array: jax.Array, index: ArrayLike, dtype: Any) -> jax.Array:
     """Entries at `index` along the first axis; NaN beyond the end."""
     return (
-        array.astype(dtype)
+        jnp.asarray(array, dtype)
         .at[jnp.asarray(index)]
         .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
     )
