@@ -26,7 +26,7 @@ from benchmarks.synthesis_sides import (
     take_turns,
 )
 from jaxlatent.generators.base import Generator
-from jaxlatent.generators.jacobians import picture
+from jaxlatent.jacobians import picture
 from jaxlatent.numerics.jacobian import pushforward
 from jaxlatent.numerics.robust_pca import robust_pca
 

@@ -45,7 +45,7 @@ def compiled(job: dict[str, Any]) -> dict[str, Any]:
     from benchmarks.synthesis import CASES
     from benchmarks.synthesis_sides import draw
     from jaxlatent.generators.base import Generator
-    from jaxlatent.generators.jacobians import picture
+    from jaxlatent.jacobians import picture
     from jaxlatent.numerics.jacobian import gram
     from jaxlatent.parallel import mesh, place
 

@@ -1,5 +1,6 @@
-"""From codes to edited pictures: spaces, truncation and traversals."""
+"""From codes to edited pictures: traversals, and whether an edit fits a generator."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -7,241 +8,253 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jax.typing import ArrayLike
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.batching import in_chunks
-from jaxlatent.edits.base import Edit
+from jaxlatent.edits.base import Edit, bare
+from jaxlatent.edits.directions import Directions
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import NoiseInput, per_image
-from jaxlatent.generators.rendering import render
 from jaxlatent.generators.steps import check_names
+from jaxlatent.latents import (
+    WHEN,
+    Latents,
+    Truncation,
+    code_spaces,
+    last_space,
+    to_space,
+)
 from jaxlatent.types import Noise
-
-CODE_SPACES = ("z", "w", "w+")
-
-
-def last_space(generator: Generator) -> str:
-    """The space of codes just before the synthesis network."""
-    return [space for space in CODE_SPACES if space in generator.config.spaces][-1]
-
-
-def to_space(
-    generator: Generator,
-    codes: jax.Array,
-    source: str,
-    target: str,
-    *,
-    psi: float | None = None,
-    cutoff: int | None = None,
-    label: jax.Array | None = None,
-) -> jax.Array:
-    """Carry codes from one space to a later one: z, w, w+.
-
-    Args:
-        generator: whose spaces they are.
-        codes: [N, D], or [N, L, D] in w+.
-        source: the space of `codes`.
-        target: the space to return, not before `source`.
-        psi: truncation on the way from w to w+; None for none.
-        cutoff: rows that are truncated, None for all.
-        label: for a class-conditional mapping.
-
-    Raises:
-        ValueError: if the generator lacks a space, or the way leads backwards.
-    """
-    spaces = generator.config.spaces
-    for name, space in (("source", source), ("target", target)):
-        if space not in CODE_SPACES or space not in spaces:
-            accepted = [known for known in CODE_SPACES if known in spaces]
-            raise ValueError(f"{name}: space {space!r} given; {accepted} are accepted")
-    start, stop = CODE_SPACES.index(source), CODE_SPACES.index(target)
-    if stop < start:
-        raise ValueError(
-            f"target: codes in {source} cannot go back to {target}; give codes in "
-            f"{target}"
-        )
-    if start == 0 < stop:
-        codes = generator.map(codes, label)
-    if stop == 2:
-        codes = generator.broadcast(codes)
-        if psi is not None:
-            codes = generator.truncate(codes, psi, cutoff)
-    elif psi is not None:
-        raise ValueError(f"psi: truncation ends in w+, but codes in {target} are asked")
-    return codes
-
-
-def mix_rows(own: jax.Array, lent: jax.Array, layers: Sequence[int]) -> jax.Array:
-    """Style mixing: codes whose rows `layers` come from others.
-
-    Source: Karras et al., "A Style-Based Generator Architecture" (2019), section 3.1.
-
-    Args:
-        own: w+ [N, L, D].
-        lent: w+ [M, L, D].
-        layers: the rows that are replaced.
-
-    Returns:
-        [N, M, L, D], number i with the rows of j.
-    """
-    if own.ndim != 3 or own.shape[1:] != lent.shape[1:]:
-        raise ValueError(
-            f"own, lent: shapes {own.shape} and {lent.shape} given; [N, L, D] and "
-            "[M, L, D] are accepted"
-        )
-    chosen = np.isin(np.arange(own.shape[1]), layers)[None, None, :, None]
-    return jnp.where(chosen, lent[None], own[:, None])
-
-
-def interpolate(codes: jax.Array, steps: int, *, spherical: bool) -> jax.Array:
-    """The way from each code to the next, both ends included.
-
-    Args:
-        codes: [N, D], or [N, L, D] for a linear way.
-        steps: steps from one code to the next.
-        spherical: turn at an even pace, as suits normal codes, whose length a straight
-            way would shrink (White, "Sampling Generative Networks", 2016); otherwise
-            go straight.
-
-    Returns:
-        [(N - 1) * steps + 1, ...].
-    """
-    if codes.shape[0] < 2 or steps < 1 or (spherical and codes.ndim != 2):
-        raise ValueError(
-            f"codes, steps: {codes.shape}, {steps} given; two codes and one step or "
-            "more are accepted, and [N, D] for a spherical way"
-        )
-    share = jnp.arange(steps, dtype=codes.dtype) / steps
-
-    def between(one: jax.Array, two: jax.Array) -> jax.Array:
-        parts = share.reshape(-1, *(1,) * one.ndim)
-        before, behind = 1 - parts, parts
-        if spherical:
-            lengths = jnp.linalg.norm(one) * jnp.linalg.norm(two)
-            angle = jnp.arccos(jnp.clip(jnp.vdot(one, two) / lengths, -1, 1))
-            # where the two point the same way, or opposite ways, straight on
-            turns = jnp.sin(angle) > 1e-4
-            sine = jnp.where(turns, jnp.sin(angle), 1)
-            before = jnp.where(turns, jnp.sin(before * angle) / sine, before)
-            behind = jnp.where(turns, jnp.sin(behind * angle) / sine, behind)
-        return before * one[None] + behind * two[None]
-
-    ways = jax.vmap(between)(codes[:-1], codes[1:])
-    ways = ways.reshape(-1, *codes.shape[1:])
-    return jnp.concatenate([ways, codes[-1:]])
 
 
 def traverse_images(
     generator: Generator,
     edit: Edit | Sequence[Edit],
-    codes: jax.Array,
-    index: int,
+    latents: Latents,
+    indices: int | Sequence[int],
     strengths: Sequence[float],
     *,
-    space: str,
+    truncation: Truncation | None = None,
     absolute: bool = False,
-    psi: float | None = None,
-    cutoff: int | None = None,
-    truncate: str = "before",
-    label: jax.Array | None = None,
     noise: NoiseInput = Noise.FIXED,
     chunk: int = 8,
     mesh: Mesh | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Pictures of codes moved along one direction.
+    """Pictures of codes moved along directions.
 
     An edit in z acts before the mapping network, an edit in w or w+ on w+ where the
-    generator has one, an edit in "feature:NAME" inside the synthesis network.
+    generator has one, an edit in "feature:NAME" inside the synthesis network. Compiled
+    once for all codes, indices, strengths and weights of the same shapes, those of the
+    edits included; a path is followed once for all strengths.
 
     Args:
         generator: the generator.
         edit: the edit, or several that move together, each in its own space: GANSpace's
             latent and activation edits of the same component.
-        codes: [N, D] or [N, L, D].
-        index: the direction.
+        latents: N codes; their space is not behind that of the edit.
+        indices: the direction, or K of them.
         strengths: S of them.
-        space: the space of `codes`; not behind that of the edit.
+        truncation: None for none. Where it comes before an edit of w, the edit moves
+            codes that are truncated, those of the first `cutoff` rows at least, and its
+            steps are not shortened; after it, edited codes and so the steps are.
         absolute: move to the strengths (`Directions.move_to`) instead of by them.
-        psi: truncation, None for none.
-        cutoff: rows that are truncated, None for all.
-        truncate: "before" or "after" an edit in w or w+.
-        label: [N] or [N, C], for a class-conditional generator.
         noise: "fixed", "none", a key or [N] keys, or maps by layer name; the same for
-            every strength.
-        chunk: images per compiled call.
-        mesh: devices among which the images of a call are split, None for one.
+            every strength and direction.
+        chunk: images per compiled call, and at least one code at all strengths.
+        mesh: devices among which the codes of a call are split, None for one.
         progress: called with the number of images just finished.
 
     Returns:
-        [N, S, H, W, C], not clipped, on the host.
+        [N, S, H, W, C] for one direction, [K, N, S, H, W, C] for a sequence; not
+        clipped, on the host.
 
     Raises:
-        ValueError: if the edit's space is not the generator's, or codes are behind it;
-            or names the argument that does not fit.
+        ValueError: if the edit does not fit the generator, or codes are behind it; or
+            names the argument that does not fit.
+        IndexError: for a direction that does not exist.
+        TypeError: for `absolute` and an edit that is not linear.
     """
     edits = tuple(edit) if isinstance(edit, Sequence) else (edit,)
+    wanted = np.atleast_1d(np.asarray(indices, np.int32))
+    amounts = np.asarray(strengths, np.float32)
+    check_traversal(generator, edits, latents, truncation)
     for one in edits:
-        check_edit_space(generator, one)
-        if not 0 <= index < len(one):
-            raise IndexError(f"index: {index} given; there are {len(one)} directions")
-    if absolute and not all(hasattr(one, "move_to") for one in edits):
-        raise ValueError("absolute: this edit knows no coordinate to move to")
-    if truncate not in ("before", "after"):
-        raise ValueError(f'truncate: {truncate!r} given; "before" or "after"')
-    mapped = "w" in generator.config.spaces
-    inside = tuple(one for one in edits if feature_of(one) is not None)
-    early = tuple(one for one in edits if one.space == "z" and mapped)
-    late = tuple(one for one in edits if one not in (*inside, *early))
-    if early and space != "z":
-        raise ValueError(f"space: codes in {space} given for an edit in z")
-    copies = np.repeat(np.arange(len(codes)), len(strengths))
-    amounts = jnp.tile(jnp.asarray(strengths, jnp.float32), len(codes))
+        outside = [int(index) for index in wanted if not 0 <= index < len(one)]
+        if outside:
+            raise IndexError(
+                f"index: {outside[0]} given; there are {len(one)} directions"
+            )
+        if absolute and not isinstance(one, Directions):
+            raise TypeError(
+                f"absolute: a {type(one).__name__} knows no coordinate to move to"
+            )
+    if amounts.ndim != 1 or not amounts.size or not wanted.size:
+        raise ValueError(
+            f"strengths, indices: shapes {amounts.shape}, {wanted.shape} given; at "
+            "least one of each is needed"
+        )
+    if chunk < 1:
+        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
+    count, steps = len(latents), len(amounts)
+    code = np.tile(np.arange(count), len(wanted))
+    inputs = (
+        jax.tree.map(lambda rows: rows[code], latents),
+        np.repeat(wanted, count),
+        jax.tree.map(lambda rows: rows[code], per_image(noise, count)),
+    )
+    parts = in_chunks(
+        partial(_traverse, absolute=absolute, batch=chunk, mesh=mesh),
+        inputs,
+        len(code),
+        max(1, chunk // steps),
+        None if progress is None else lambda done: progress(done * steps),
+        whole=(generator, tuple(map(bare, edits)), truncation, amounts),
+        mesh=mesh,
+    )
+    images = np.concatenate(list(parts))
+    images = images.reshape(len(wanted), count, *images.shape[1:])
+    return images if np.ndim(indices) else images[0]
+
+
+@partial(jax.jit, static_argnames=("absolute", "batch", "mesh"))
+def _traverse(
+    generator: Generator,
+    edits: tuple[Edit, ...],
+    truncation: Truncation | None,
+    strengths: jax.Array,
+    latents: Latents,
+    index: jax.Array,
+    noise: Any,
+    *,
+    absolute: bool,
+    batch: int,
+    mesh: Mesh | None,
+) -> jax.Array:
+    """[P, S, H, W, C] of P codes, each along its own direction."""
+
+    def draw(*inputs: Any) -> jax.Array:
+        return _edited_images(*inputs, absolute=absolute, batch=batch)
+
+    whole = (generator, edits, truncation, strengths)
+    if mesh is None:
+        return draw(*whole, latents, index, noise)
+    rows = PartitionSpec(mesh.axis_names)
+    share = jax.shard_map(
+        draw,
+        mesh=mesh,
+        in_specs=(*(PartitionSpec() for _ in whole), rows, rows, rows),
+        out_specs=rows,
+        check_vma=False,  # what is made of the weights alone is the same everywhere
+    )
+    return share(*whole, latents, index, noise)
+
+
+def _edited_images(
+    generator: Generator,
+    edits: tuple[Edit, ...],
+    truncation: Truncation | None,
+    strengths: jax.Array,
+    latents: Latents,
+    index: jax.Array,
+    noise: Any,
+    *,
+    absolute: bool,
+    batch: int,
+) -> jax.Array:
+    count, steps = len(latents), len(strengths)
     last = last_space(generator)
+    late = truncation is not None and truncation.when == "after"
+    inside, early, behind = stages(generator, edits)
 
-    def move(latent: jax.Array, some: Sequence[Edit]) -> jax.Array:
-        for one in some:
-            latent = _move(one, latent, index, amounts, absolute)
-        return latent
+    def spread(rows: jax.Array) -> jax.Array:
+        """[P, ...] -> [S * P, ...]."""
+        return jnp.broadcast_to(rows, (steps, *rows.shape)).reshape(-1, *rows.shape[1:])
 
-    def carry(latent: jax.Array, label: jax.Array | None) -> jax.Array:
-        first = psi if truncate == "before" else None
-        return to_space(
-            generator, latent, space, last, psi=first, cutoff=cutoff, label=label
-        )
+    indices = spread(index)
+    amounts = jnp.repeat(strengths, count)
 
-    labels = None if label is None else label[copies]
+    def move(edit: Edit, codes: jax.Array) -> jax.Array:
+        """[S * P, ...] moved, each by its own strength."""
+        act = edit.move_to if absolute else edit.shift  # pyright: ignore
+        return act(codes, indices, amounts)
+
+    def traverse(some: tuple[Edit, ...], codes: jax.Array) -> jax.Array:
+        """[P, ...] -> [S * P, ...]: the first edit along one path for all strengths."""
+        if not some or absolute:
+            codes = spread(codes)
+        else:
+            first, some = some[0], some[1:]
+            codes = first.traverse(codes, index, strengths).reshape(
+                -1, *codes.shape[1:]
+            )
+        for edit in some:
+            codes = move(edit, codes)
+        return codes
+
+    labels = None if latents.label is None else spread(latents.label)
+    way = None if late else truncation
     if early:
-        latent = carry(move(codes[copies], early), labels)
+        moved = Latents(traverse(early, latents.codes), latents.space, labels)
+        codes = to_space(generator, moved, last, way).codes
+        for edit in behind:
+            codes = move(edit, codes)
     else:
-        latent = carry(codes, label)[copies]
-    latent = move(latent, late)
-    if truncate == "after":
-        latent = to_space(generator, latent, last, last, psi=psi, cutoff=cutoff)
-    noise = jax.tree.map(lambda rows: rows[copies], per_image(noise, len(codes)))
-    if inside:
-        parts = in_chunks(
-            partial(_synthesize_edited, absolute),
-            (latent, amounts, labels, noise),
-            len(copies),
-            chunk,
-            progress,
-            whole=(generator, inside, index),
-            mesh=mesh,
-        )
-        images = np.concatenate(list(parts))
-    else:
-        images = render(
-            generator,
-            latent,
-            labels,
-            noise=noise,
-            chunk=chunk,
-            mesh=mesh,
-            progress=progress,
-        )
-    return images.reshape(codes.shape[0], len(strengths), *images.shape[1:])
+        codes = traverse(behind, to_space(generator, latents, last, way).codes)
+    if late:
+        codes = to_space(generator, Latents(codes, last), last, truncation).codes
+
+    def hook(name: str, amounts: jax.Array, indices: jax.Array) -> Any:
+        def edited(value: jax.Array) -> jax.Array:
+            flat = value.reshape(len(value), -1)
+            for edit in inside:
+                if feature_of(edit) == name:
+                    act = edit.move_to if absolute else edit.shift  # pyright: ignore
+                    flat = act(flat, indices, amounts)
+            return flat.reshape(value.shape)
+
+        return edited
+
+    def synthesize(rows: Any) -> jax.Array:
+        codes, labels, noise, indices, amounts = rows
+        hooks = {
+            name: hook(name, amounts, indices)
+            for name in map(feature_of, inside)
+            if name is not None
+        }
+        return generator.synthesize(codes, labels, noise=noise, hooks=hooks or None)
+
+    rows = (codes, labels, jax.tree.map(spread, noise), indices, amounts)
+    images = _in_batches(synthesize, rows, steps * count, batch)
+    images = images.reshape(steps, count, *images.shape[1:])
+    return jnp.swapaxes(images, 0, 1)
+
+
+def _in_batches(
+    call: Callable[[Any], jax.Array], rows: Any, total: int, size: int
+) -> jax.Array:
+    """A function of `total` rows, `size` at a time if there are more of them."""
+    if total <= size:
+        return call(rows)
+    number = math.ceil(total / size)
+    # wrapping around fills the last batch with rows that are dropped again
+    order = np.arange(number * size) % total
+    split = jax.tree.map(
+        lambda leaf: leaf[order].reshape(number, size, *leaf.shape[1:]), rows
+    )
+    parts = lax.map(call, split)
+    return parts.reshape(-1, *parts.shape[2:])[:total]
+
+
+def stages(
+    generator: Generator, edits: Sequence[Edit]
+) -> tuple[tuple[Edit, ...], tuple[Edit, ...], tuple[Edit, ...]]:
+    """Edits by where they act: inside the network, before the mapping, behind it."""
+    inside = tuple(one for one in edits if feature_of(one) is not None)
+    mapped = "w" in code_spaces(generator)
+    early = tuple(one for one in edits if one.space == "z" and mapped)
+    return inside, early, tuple(one for one in edits if one not in (*inside, *early))
 
 
 def feature_of(edit: Edit) -> str | None:
@@ -250,41 +263,106 @@ def feature_of(edit: Edit) -> str | None:
     return name if kind == "feature" else None
 
 
-def check_edit_space(generator: Generator, edit: Edit) -> None:
-    """Raise ValueError unless the generator has an edit's space."""
-    offered = [name for name in CODE_SPACES if name in generator.config.spaces]
-    name = feature_of(edit)
-    if name is None and edit.space not in offered:
-        raise ValueError(f"edit: of space {edit.space!r}; {offered} are accepted")
-    if name is not None:
-        check_names("edit", [name], generator.feature_names)
+def has_rows(generator: Generator, edit: Edit) -> bool:
+    """Whether an edit moves w+: behind the mapping network, if there is one."""
+    spaces = code_spaces(generator)
+    behind = edit.space in ("w", "w+") or "w" not in spaces
+    return "w+" in spaces and behind and feature_of(edit) is None
 
 
-def _move(
-    edit: Any, latent: jax.Array, index: ArrayLike, amounts: jax.Array, absolute: bool
-) -> jax.Array:
-    return (edit.move_to if absolute else edit.shift)(latent, index, amounts)
+def check_edit(generator: Generator, edit: Edit) -> None:
+    """Refuse an edit that does not fit a generator.
+
+    Raises:
+        ValueError: for a space, a dimension or rows that the generator does not have.
+    """
+    config, accepted = generator.config, code_spaces(generator)
+    feature = feature_of(edit)
+    if feature is not None:
+        check_names("edit", [feature], generator.feature_names)
+        dimension = _feature_size(generator, feature)
+    elif edit.space in accepted:
+        dimension = config.z_dim if edit.space == "z" else config.w_dim
+    else:
+        raise ValueError(
+            f"edit: of space {edit.space!r}; {list(accepted)} are accepted"
+        )
+    if edit.dimension != dimension:
+        raise ValueError(
+            f"edit: of dimension {edit.dimension} in {edit.space}; that of this "
+            f"generator is {dimension}"
+        )
+    layers = getattr(edit, "layers", None)
+    own = edit.vectors.shape[1] if _per_row(edit) else None  # pyright: ignore
+    rows = config.num_layers if has_rows(generator, edit) else 0
+    if (layers and max(layers) >= rows) or own not in (None, rows):
+        has = f"rows 0 to {rows - 1}" if rows else "no rows"
+        wants = f"{own} rows" if own not in (None, rows) else f"row {max(layers or ())}"
+        raise ValueError(
+            f"edit: shifts {wants}; the latent of this generator has {has}"
+        )
 
 
-@partial(jax.jit, static_argnums=0)
-def _synthesize_edited(
-    absolute: bool,
+def _per_row(edit: Edit) -> bool:
+    return isinstance(edit, Directions) and edit.vectors.ndim == 3
+
+
+def _feature_size(generator: Generator, name: str) -> int:
+    """Numbers in one activation."""
+    config = generator.config
+
+    def run(latent: jax.Array) -> jax.Array:
+        label = jnp.zeros((1, config.label_dim)) if config.label_dim else None
+        return generator.features(latent, label, names=(name,))[name]
+
+    shape = jax.ShapeDtypeStruct((1, config.w_dim), jnp.float32)
+    return math.prod(jax.eval_shape(run, shape).shape)
+
+
+def check_traversal(
     generator: Generator,
-    edits: tuple[Edit, ...],
-    index: jax.Array,
-    latent: jax.Array,
-    amounts: jax.Array,
-    label: jax.Array | None,
-    noise: Any,
-) -> jax.Array:
-    """Synthesis with edits of (flattened) activations in its midst."""
+    edits: Sequence[Edit],
+    latents: Latents,
+    truncation: Truncation | None,
+) -> None:
+    """Refuse edits that do not fit a generator or the codes that they are to move.
 
-    def moved(name: str, value: jax.Array) -> jax.Array:
-        flat = value.reshape(len(value), -1)
-        for edit in edits:
-            if feature_of(edit) == name:
-                flat = _move(edit, flat, index, amounts, absolute)
-        return flat.reshape(value.shape)
+    Raises:
+        ValueError: names what does not fit.
+    """
+    for one in edits:
+        check_edit(generator, one)
+    _, early, _ = stages(generator, edits)
+    if early and latents.space != "z":
+        raise ValueError(
+            f"latents: codes in {latents.space} given for an edit in z; codes in z are "
+            "accepted"
+        )
+    if truncation is not None and truncation.when not in WHEN:
+        raise ValueError(
+            f'truncation: {truncation.when!r} given; "before" or "after" is accepted'
+        )
+    last = last_space(generator)
+    shapes = jax.eval_shape(lambda: to_space(generator, latents, last, truncation))
+    wanted = generator.config.num_layers if last == "w+" else None
+    if shapes.codes.ndim == 3 and shapes.codes.shape[1] != wanted:
+        raise ValueError(
+            f"latents: {shapes.codes.shape[1]} rows given; {wanted} are accepted"
+        )
 
-    hooks = {name: partial(moved, name) for edit in edits if (name := feature_of(edit))}
-    return generator.synthesize(latent, label, noise=noise, hooks=hooks)
+
+def where_edited(
+    generator: Generator, edit: Edit, truncation: Truncation | None
+) -> str:
+    """Where on the way from z to a picture an edit acts, in words."""
+    if edit.space == "z":
+        mapped = "w" in code_spaces(generator)
+        return "before the mapping network" if mapped else "at the network's input"
+    bent = truncation is not None and not generator.truncates_prior
+    if not bent or edit.space not in ("w", "w+"):
+        return f"in {edit.space}"
+    assert truncation is not None
+    if truncation.when == "after":
+        return "before truncation"
+    rows = "" if truncation.cutoff is None else f", first {truncation.cutoff} rows"
+    return f"after truncation (psi {float(truncation.psi):g}{rows})"

@@ -1,6 +1,7 @@
 """Files and folders of which no reader meets a half; arrays that no file inflates."""
 
 import io
+import json
 import lzma
 import math
 import os
@@ -90,6 +91,39 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
     # only now: should even the way back fail, the older folder is kept under this name
     shutil.rmtree(old, ignore_errors=True)
+
+
+def keep_record(path: str | os.PathLike[str], values: Mapping[str, Any]) -> list[str]:
+    """Keep JSON values in a file, or hold them against those that it keeps.
+
+    Args:
+        path: the file, written if it is missing; its folder must exist.
+        values: by name.
+
+    Returns:
+        What differs, "NAME (OLD there, NEW given)" by name; nothing for a new file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = Path(path)
+    wanted = json.loads(json.dumps(dict(values)))
+    if not path.exists():
+        atomic_write(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        return []
+    try:
+        found = dict(json.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"path: {path} is damaged: {error}") from error
+    return [
+        f"{name} ({_shown(found, name)} there, {_shown(wanted, name)} given)"
+        for name in sorted({*found, *wanted})
+        if _shown(found, name) != _shown(wanted, name)
+    ]
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return json.dumps(values[name], sort_keys=True) if name in values else "nothing"
 
 
 def encode_arrays(arrays: Mapping[str, Any]) -> bytes:

@@ -1,6 +1,5 @@
 """Long runs over numbered items that may be killed at any moment and go on later."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent.collectives import gather, is_main
-from jaxlatent.files import atomic_write, encode_arrays, read_arrays
+from jaxlatent.files import atomic_write, encode_arrays, keep_record, read_arrays
 
 JOB_FILE = "job.json"
 _DONE, _PENDING, _REFUSED = 0, 1, 2
@@ -79,33 +78,16 @@ def run_job(
 
 def _open(path: Path, config: Mapping[str, Any]) -> None:
     """Make the folder, or see that it is that of the same job."""
-    wanted = json.loads(json.dumps(dict(config)))
     path.mkdir(parents=True, exist_ok=True)
     for left in path.glob(".*.tmp"):  # what a killed process was writing
         left.unlink()
     record = path / JOB_FILE
-    if not record.exists():
-        if any(path.glob("[0-9]*.npz")):
-            raise ValueError(f"path: {path} holds items, but no {JOB_FILE}")
-        atomic_write(record, (json.dumps(wanted, indent=1) + "\n").encode())
-        return
-    try:
-        found = dict(json.loads(record.read_bytes()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"path: {record} is damaged: {error}") from error
-    differing = [
-        f"{key} ({_shown(found, key)} there, {_shown(wanted, key)} given)"
-        for key in sorted({*found, *wanted})
-        if _shown(found, key) != _shown(wanted, key)
-    ]
-    if differing:
+    if not record.exists() and any(path.glob("[0-9]*.npz")):
+        raise ValueError(f"path: {path} holds items, but no {JOB_FILE}")
+    if differing := keep_record(record, config):
         raise ValueError(
             f"config: {path} is another job's, which differs in {', '.join(differing)}"
         )
-
-
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    return json.dumps(values[key], sort_keys=True) if key in values else "nothing"
 
 
 def _is_missing(file: Path) -> bool:

@@ -21,6 +21,27 @@ Scorer = Callable[[jax.Array], jax.Array]
 """Any function `images [N, H, W, C] -> scores [N]` or `[N, A]`."""
 
 
+Model = Callable[..., Any]
+"""A pytree that can be called: weights are leaves, settings static. See `as_model`."""
+
+
+def as_model(function: Model) -> Model:
+    """A callable as a pytree, so that compiled code can take it as an argument.
+
+    Networks, generators and everything else that is a pytree stay what they are. A
+    plain function becomes a `jax.tree_util.Partial`, which is compared by the
+    function's identity: define it once, so that compiled code is found again.
+
+    Raises:
+        TypeError: for what cannot be called.
+    """
+    if not callable(function):
+        raise TypeError(f"model: a {type(function).__name__} given; it is not callable")
+    if jax.tree_util.all_leaves([function]):
+        return jax.tree_util.Partial(function)
+    return function
+
+
 class CheckpointError(ValueError):
     """A file that cannot be used as a checkpoint; the message says what is wrong."""
 

@@ -9,17 +9,12 @@ import pytest
 import toy
 from helpers import compilations, drawn, error
 
-from jaxlatent.editing import (
-    interpolate,
-    last_space,
-    mix_rows,
-    to_space,
-    traverse_images,
-)
+from jaxlatent.editing import traverse_images
 from jaxlatent.edits.directions import directions
 from jaxlatent.generators import biggan_deep, stylegan2
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.rendering import render
+from jaxlatent.latents import Latents, Truncation
 from jaxlatent.types import Noise
 
 N, D = 3, 3
@@ -56,52 +51,7 @@ def doubled(w):
     return np.stack([w, w], axis=-2)
 
 
-# spaces
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "options", "expected"),
-    [
-        ("z", "z", {}, CODES),
-        ("z", "w", {}, 2 * CODES),
-        ("z", "w+", {}, doubled(2 * CODES)),
-        ("w", "w", {}, CODES),
-        ("w", "w+", {}, doubled(CODES)),
-        ("w+", "w+", {}, ROWS),
-        ("z", "w+", {"psi": 0.5}, truncated(doubled(2 * CODES), 0.5)),
-        ("w", "w+", {"psi": 0.5, "cutoff": 1}, truncated(doubled(CODES), 0.5, 1)),
-        ("w+", "w+", {"psi": 0.0}, np.broadcast_to(MEAN, ROWS.shape)),
-    ],
-)
-def test_to_space_by_hand(source, target, options, expected):
-    codes = jnp.asarray(ROWS if source == "w+" else CODES)
-    found = to_space(toy.make(), codes, source, target, **options)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_labels_go_into_the_mapping():
-    generator = toy.make(label_dim=2)
-    found = to_space(generator, jnp.asarray(CODES), "z", "w", label=LABEL)
-    np.testing.assert_allclose(found, 2 * CODES + 1 + LABEL[:, None], rtol=1e-6)
-    with pytest.raises(ValueError, match="label: missing"):
-        to_space(generator, jnp.asarray(CODES), "z", "w")
-    # w is behind the mapping
-    to_space(generator, jnp.asarray(CODES), "w", "w+")
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "psi", "message"),
-    [
-        ("s", "w+", None, r"source: space 's' given; \['z', 'w', 'w\+'\] are"),
-        ("z", "s", None, "target: space 's' given"),
-        ("w", "z", None, "target: codes in w cannot go back to z"),
-        ("w+", "w", None, r"target: codes in w\+ cannot go back to w"),
-        ("z", "w", 0.5, r"psi: truncation ends in w\+, but codes in w are asked"),
-    ],
-)
-def test_ways_that_do_not_exist(source, target, psi, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        to_space(toy.make(), jnp.asarray(CODES), source, target, psi=psi)
+# pictures
 
 
 def linear(params, z):
@@ -117,51 +67,6 @@ LINEAR = Generator.from_functions(linear, z_dim=D, params=PARAMS)
 MAPPED = Generator.from_functions(linear, z_dim=D, params=PARAMS, map=mapped)
 
 
-def test_spaces_that_a_generator_lacks():
-    assert [last_space(g) for g in (toy.make(), LINEAR, MAPPED)] == ["w+", "z", "w"]
-    with pytest.raises(ValueError, match=r"target: space 'w' given; \['z'\] are"):
-        to_space(LINEAR, jnp.asarray(CODES), "z", "w")
-    with pytest.raises(ValueError, match=r"target: space 'w\+' given; \['z', 'w'\]"):
-        to_space(MAPPED, jnp.asarray(CODES), "z", "w+")
-
-
-# between codes
-
-
-def test_rows_are_lent():
-    own, lent = normal(5, 2, 4, D), normal(6, 3, 4, D)
-    mixed = np.asarray(mix_rows(jnp.asarray(own), jnp.asarray(lent), [1, 3]))
-    for i, j in np.ndindex(2, 3):
-        np.testing.assert_array_equal(mixed[i, j, [0, 2]], own[i, [0, 2]])
-        np.testing.assert_array_equal(mixed[i, j, [1, 3]], lent[j, [1, 3]])
-    with pytest.raises(ValueError, match=r"own, lent: shapes \(3, 3\)"):
-        mix_rows(jnp.asarray(CODES), jnp.asarray(CODES), [0])
-
-
-def test_a_straight_way_has_even_steps():
-    way = np.asarray(interpolate(jnp.asarray(ROWS), 4, spherical=False))
-    assert way.shape == (9, 2, D)
-    np.testing.assert_array_equal(way[::4], ROWS)
-    np.testing.assert_allclose(way[1], 0.75 * ROWS[0] + 0.25 * ROWS[1], atol=1e-6)
-
-
-def test_a_spherical_way_turns_evenly():
-    codes = jnp.asarray([[2.0, 0, 0], [0, 2.0, 0], [0, 4.0, 0]])
-    way = np.asarray(interpolate(codes, 3, spherical=True), np.float64)
-    angles = np.radians([0, 30, 60, 90])
-    turned = 2 * np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
-    np.testing.assert_allclose(way[:4], turned, atol=1e-5)
-    # two codes in one direction leave nothing to turn
-    np.testing.assert_allclose(way[3:, 1], [2, 8 / 3, 10 / 3, 4], atol=1e-5)
-    for options in ({"steps": 0}, {"codes": codes[:1]}, {"codes": codes[None]}):
-        values = {"codes": codes, "steps": 2} | options
-        with pytest.raises(ValueError, match="codes, steps: "):
-            interpolate(**values, spherical=True)
-
-
-# pictures
-
-
 def edit(space, **changes):
     return directions(VECTORS, **{"space": space, "scale": [1.0, 0.5]} | changes)
 
@@ -172,11 +77,12 @@ def moved(codes, index=1):
     return codes[:, None] + steps
 
 
-def traverse(generator, edit, codes, **options):
-    values = {"space": "z", "chunk": 4} | options
-    images = traverse_images(
-        generator, edit, jnp.asarray(codes), 1, STRENGTHS, **values
-    )
+def traverse(generator, edit, codes, space="z", label=None, psi=None, **options):
+    latents = Latents(jnp.asarray(codes), space, label)
+    cutoff, when = options.pop("cutoff", None), options.pop("truncate", "before")
+    truncation = None if psi is None else Truncation(psi, cutoff, when)
+    values = {"chunk": 4, "truncation": truncation} | options
+    images = traverse_images(generator, edit, latents, 1, STRENGTHS, **values)
     assert isinstance(images, np.ndarray)
     return images
 
@@ -249,11 +155,11 @@ def test_an_edit_of_activations_acts_inside_the_network():
 
 
 def test_another_direction_of_activations_compiles_nothing():
-    made, codes = edit("feature:mixed"), jnp.asarray(CODES)
-    traverse_images(toy.make(), made, codes, 0, STRENGTHS, space="z")
+    made, codes = edit("feature:mixed"), Latents(jnp.asarray(CODES), "z")
+    traverse_images(toy.make(), made, codes, 0, STRENGTHS)
     with compilations() as count:
         for model, index in ((toy.make(), 1), (toy.make(2.0), 0)):
-            traverse_images(model, made, codes, index, STRENGTHS, space="z")
+            traverse_images(model, made, codes, index, STRENGTHS)
     assert count() == 0
 
 
@@ -340,12 +246,17 @@ def test_chunks_change_nothing_and_progress_counts_all(chunk):
     [
         (toy.make(), "s", {}, "edit: of space 's'; "),
         (toy.make(), "feature:b4", {}, r"edit: \['b4'\] given; .*'mixed'"),
-        (toy.make(), "w", {"truncate": "never"}, "truncate: 'never' given"),
+        (
+            toy.make(),
+            "w",
+            {"psi": 1.0, "truncate": "never"},
+            "truncation: 'never' given",
+        ),
         (LINEAR, "w", {}, r"edit: of space 'w'; \['z'\] are accepted"),
         (MAPPED, "w+", {}, r"edit: of space 'w\+'; \['z', 'w'\] are accepted"),
-        (toy.make(), "z", {"space": "w"}, "space: codes in w given for an edit in z"),
-        (toy.make(), "w", {"space": "s"}, "source: space 's' given"),
-        (LINEAR, "z", {"psi": 0.5}, r"psi: truncation ends in w\+"),
+        (toy.make(), "z", {"space": "w"}, "latents: codes in w given for an edit in z"),
+        (toy.make(), "w", {"space": "s"}, "latents: space 's' given"),
+        (LINEAR, "z", {"psi": 0.5}, r"truncation: it ends in w\+"),
         (toy.make(), "w", {"chunk": 0}, "chunk: 0 given"),
     ],
 )
@@ -378,7 +289,7 @@ def test_rows_of_z_are_edited_where_there_is_no_mapping():
 
 def test_a_direction_that_does_not_exist():
     with pytest.raises(IndexError, match="index: 2 given; there are 2"):
-        traverse_images(LINEAR, edit("z"), jnp.asarray(CODES), 2, STRENGTHS, space="z")
+        traverse_images(LINEAR, edit("z"), Latents(jnp.asarray(CODES), "z"), 2, [0.0])
 
 
 def test_a_stylegan2_is_drawn_as_by_hand():

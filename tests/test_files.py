@@ -13,6 +13,7 @@ from jaxlatent.files import (
     atomic_write,
     encode_arrays,
     holds_arrays,
+    keep_record,
     read_arrays,
 )
 
@@ -269,3 +270,20 @@ def test_small_files_may_expand(tmp_path):
 def test_a_missing_array_file_is_no_damaged_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_arrays(tmp_path / "a")
+
+
+def test_a_record_is_written_once_and_then_held_against(tmp_path):
+    path = tmp_path / "record.json"
+    values = {"rate": 0.1, "layers": (1, 2)}
+    assert keep_record(path, values) == []
+    written = path.read_bytes()
+    assert keep_record(path, values) == []
+    assert keep_record(path, {"rate": 0.2, "seed": 3}) == [
+        "layers ([1, 2] there, nothing given)",
+        "rate (0.1 there, 0.2 given)",
+        "seed (nothing there, 3 given)",
+    ]
+    assert path.read_bytes() == written
+    path.write_bytes(written[:-4])
+    with pytest.raises(ValueError, match=r"record\.json is damaged"):
+        keep_record(path, values)

@@ -10,9 +10,9 @@ from recorded import recorded
 
 from jaxlatent.generators import sequential
 from jaxlatent.generators.base import Generator
-from jaxlatent.generators.jacobians import full_jacobian, picture, region_grams, shrink
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
+from jaxlatent.jacobians import full_jacobian, picture, region_grams, shrink
 from jaxlatent.methods import sefa
 from jaxlatent.numerics.jacobian import columns, gram, pullback, pushforward
 from jaxlatent.parallel import mesh

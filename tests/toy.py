@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import as_label
+from jaxlatent.generators.plain import sample as sample
 from jaxlatent.types import Noise
 
 
@@ -69,3 +70,8 @@ def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED, hooks=N
 
 def feature_names(config):
     return ("mixed",)
+
+
+def features(params, config, latent, label=None, *, names, noise, hooks=None):
+    rows = broadcast(config, latent)
+    return {"mixed": rows[:, 0] + 10 * rows[:, 1]}

@@ -16,7 +16,7 @@ from jaxlatent.data import regions
 from jaxlatent.editing import to_space
 from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import Generator
-from jaxlatent.generators.jacobians import Picture, picture
+from jaxlatent.jacobians import Picture, picture
 
 DRAWN_AT = 256
 """Side to which larger pictures are shrunk unless the user says otherwise."""

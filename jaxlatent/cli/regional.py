@@ -48,13 +48,13 @@ from jaxlatent.edits.directions import Directions
 from jaxlatent.files import read_arrays
 from jaxlatent.gallery import grid, outline, save_png, shrink, spotlight
 from jaxlatent.generators.base import Generator, fingerprint
-from jaxlatent.generators.jacobians import (
+from jaxlatent.generators.rendering import render
+from jaxlatent.jacobians import (
     Picture,
     full_jacobian,
     region_grams,
     weighted_grams,
 )
-from jaxlatent.generators.rendering import render
 from jaxlatent.jobs import JOB_FILE, run_job
 from jaxlatent.methods.lowrankgan import RANKS, Rank, lowrankgan
 from jaxlatent.methods.resefa import resefa

@@ -6,6 +6,7 @@ from jaxlatent.gallery.page import Gallery as Gallery
 from jaxlatent.gallery.page import Row as Row
 from jaxlatent.gallery.page import strength_labels as strength_labels
 from jaxlatent.gallery.page import write_page as write_page
+from jaxlatent.gallery.plots import Plot as Plot
 from jaxlatent.gallery.raster import enlarge as enlarge
 from jaxlatent.gallery.raster import grid as grid
 from jaxlatent.gallery.raster import save_png as save_png

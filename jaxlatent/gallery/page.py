@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
+from jaxlatent.gallery.plots import Plot, draw_plot
 from jaxlatent.gallery.raster import as_pillow, shrink, to_uint8
 
 _PIXEL_ART = 64  # px; smaller pictures are stored exactly and shown as squares
@@ -60,6 +61,7 @@ class Gallery:
         lines: paragraphs under the title.
         facts: (label, value) pairs about the run: generator, method, layers, ...
         value_name: what `Row.value` is.
+        plots: curves under the facts.
     """
 
     title: str
@@ -69,6 +71,7 @@ class Gallery:
     lines: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     value_name: str = "eigenvalue"
+    plots: Sequence[Plot] = ()
 
 
 def write_page(
@@ -110,6 +113,7 @@ def write_page(
         lines="\n".join(f'<p dir="auto">{_text(line)}</p>' for line in gallery.lines),
         facts=_definitions(gallery.facts),
         rows="\n".join(_rows(gallery, pictures, labels)),
+        plots="\n".join(map(draw_plot, gallery.plots)),
         count=_text(_count(gallery)),
         steps=len(labels),
         width=width,

@@ -38,10 +38,10 @@ codes (1 000 000 in the paper), blocks of max(batch, 2000, 3 K) rows.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,57 +50,18 @@ from jax.typing import ArrayLike
 
 from jaxlatent.edits.directions import Directions, directions, linear
 from jaxlatent.generators.base import Generator, fingerprint
-from jaxlatent.numerics import estimators, pca
-from jaxlatent.numerics.moments import (
-    Moments,
-    covariance,
-    init_moments,
-    regress,
-    spread,
-    update_joint,
-)
+from jaxlatent.generators.steps import check_names
+from jaxlatent.latents import Prior, Truncation, code_spaces, prior, to_space
+from jaxlatent.numerics.decomposition import Decomposition, Estimation, decompose
 from jaxlatent.numerics.pca import Components
-from jaxlatent.numerics.stream import Progress, Source, Stream, draw_codes, open_stream
-from jaxlatent.types import parse_layers
-
-ESTIMATORS = ("exact", "incremental", "randomized", "ica", "sparse")
-
-COMPONENTS = 80  # of the original
-EXACT_LIMIT = 8192
-"""Widest features whose covariance is kept; 1 GiB on the device at this width."""
-
-OWN_DRAW = np.uint32(2**32 - 1)
-"""What the method's own draw is folded with; codes are numbered below 2**31."""
-
-CHUNK_ENTRIES = 2**23  # numbers in the features of one chunk by default: 32 MiB
-
-
-class Decomposition(NamedTuple):
-    """What GANSpace finds; float64 on the host.
-
-    Attributes:
-        components: of the features.
-        latents: [K, d] unit directions of the latent behind them; None if the latent
-            was not asked for.
-        norms: [K] length of a regressed direction before it was brought to one.
-        latent_mean: [d].
-        latent_stdev: [K] standard deviation of the latent along its direction.
-    """
-
-    components: Components
-    latents: np.ndarray | None = None
-    norms: np.ndarray | None = None
-    latent_mean: np.ndarray | None = None
-    latent_stdev: np.ndarray | None = None
+from jaxlatent.numerics.stream import Progress, Source
+from jaxlatent.types import Model, as_model, parse_layers
 
 
 class Options(TypedDict, total=False):
     """How to decompose; `decompose` tells what each option does."""
 
-    k: int | None
-    estimator: str | None
-    resample: bool
-    passes: int
+    estimation: Estimation
     chunk: int | None
     mesh: Mesh | None
     progress: Progress | None
@@ -147,7 +108,7 @@ def discover(
     layer: str | None = None,
     regress: str | None = None,
     layers: Sequence[int] | str | None = None,
-    label: ArrayLike | None = None,
+    label: Any = None,
     num: int | None = None,
     key: jax.Array,
     **options: Unpack[Options],
@@ -163,8 +124,7 @@ def discover(
         regress: the latent to carry components of a layer to: "w" or "z". None for
             directions of the layer itself, in space "feature:LAYER".
         layers: rows of w+ to edit: indices or a selection such as "0-1"; None for all.
-        label: the class of every code, an index or weights [C], for class-conditional
-            generators.
+        label: the classes of the codes, as `latents.prior` takes them.
         num: codes; None for 1 000 000 of w and 20 000 of features.
         key: of all draws.
         **options: as for `decompose`.
@@ -197,7 +157,37 @@ def function_source(
     sample: Callable[[jax.Array, int], jax.Array],
 ) -> Source:
     """The codes and features that `ganspace` sees."""
-    return Source((), _Sample(sample), _Features(features))
+    return jax.tree_util.Partial(_of_functions, as_model(sample), as_model(features))
+
+
+def _of_functions(
+    sample: Model, features: Model, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    latents = jax.vmap(lambda key: sample(key, 1)[0])(keys)
+    return latents, features(latents)
+
+
+@flax.struct.dataclass(eq=False)
+class GeneratorSource:
+    """A generator's codes, and w or a feature of what is made of them.
+
+    Attributes:
+        prior: draws the codes, in the space that components may be carried to.
+        layer: "w", or the name of a feature.
+    """
+
+    prior: Prior
+    layer: str = flax.struct.field(pytree_node=False)
+
+    def __call__(self, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Typed keys [N] -> latents [N, d] and features [N, ...]."""
+        generator, drawn = self.prior.generator, self.prior(keys)
+        latents = to_space(generator, drawn, generator.latent_space)
+        if self.layer == "w":
+            return drawn.codes, latents.codes
+        names = (self.layer,)
+        found = generator.features(latents.codes, latents.label, names=names)
+        return drawn.codes, found[self.layer]
 
 
 def generator_source(
@@ -205,120 +195,25 @@ def generator_source(
     *,
     layer: str | None = None,
     regress: str | None = None,
-    label: ArrayLike | None = None,
-) -> Source:
+    label: Any = None,
+) -> GeneratorSource:
     """The codes and features of a generator; see `discover` for the arguments."""
-    spaces = generator.config.spaces
+    spaces = [space for space in code_spaces(generator) if space != "w+"]
     layer = layer or "w"
     if layer == "w" and "w" not in spaces:
         raise ValueError(
             "layer: this generator has no w; the name of one of its features is needed"
         )
-    if regress not in (None, "z", "w") or (regress == "w" and "w" not in spaces):
-        accepted = [space for space in ("z", "w") if space in spaces]
-        raise ValueError(f"regress: {regress!r} given; one of {accepted} is accepted")
-    latent = regress or generator.latent_space
-    if label is not None:
-        label = jnp.asarray(label)
-        if label.ndim == 0:
-            label = jax.nn.one_hot(label, generator.config.label_dim)
-    return Source(
-        (generator, label), _GeneratorSample(latent), _GeneratorFeatures(latent, layer)
+    if regress is not None and regress not in spaces:
+        raise ValueError(f"regress: {regress!r} given; one of {spaces} is accepted")
+    if layer != "w":
+        check_names("layer", [layer], generator.feature_names)
+    # the original draws BigGAN's z within two deviations
+    truncation = Truncation(1.0) if generator.truncates_prior else None
+    space = regress or generator.latent_space
+    return GeneratorSource(
+        prior(generator, space=space, label=label, truncation=truncation), layer
     )
-
-
-def decompose(
-    source: Source,
-    *,
-    num: int,
-    k: int | None = None,
-    estimator: str | None = None,
-    key: jax.Array,
-    regressed: bool = False,
-    resample: bool = False,
-    passes: int = 2,
-    chunk: int | None = None,
-    mesh: Mesh | None = None,
-    progress: Progress | None = None,
-) -> Decomposition:
-    """Components of features and, if `regressed`, of the latents behind them.
-
-    Memory does not grow with `num`, except for "ica" and "sparse". Orders and ranks are
-    decided on the host.
-
-    Args:
-        source: codes and what to decompose.
-        num: codes to use.
-        k: components; None for 80, or as many as there are.
-        estimator: "exact", "randomized", "incremental", "ica" or "sparse"; None for the
-            first of them, or the second beyond `EXACT_LIMIT` dimensions.
-        key: of all draws; code i depends on the key and i alone.
-        regressed: carry the components to the latents.
-        resample: regress on fresh codes without intercept, as the original.
-        passes: over the codes, for "randomized".
-        chunk: codes per compiled call, None for as many as fill 32 MiB of features.
-        mesh: devices among which each chunk is split.
-        progress: called with the number of codes just finished.
-
-    Raises:
-        ValueError: names the argument that does not fit.
-    """
-    if estimator is not None and estimator not in ESTIMATORS:
-        raise ValueError(f"estimator: {estimator!r} given; {ESTIMATORS} are accepted")
-    for name, value, least in (("num", num, 2), ("chunk", chunk, 1)):
-        if value is not None and value < least:
-            raise ValueError(f"{name}: {value} given; {least} or more is accepted")
-    latent, row = jax.eval_shape(draw_codes, source, key, jnp.zeros(1, jnp.int32))
-    size, dim = row.shape[1], latent.shape[1] if regressed else 0
-    pca.check_k(k, size)
-    count = min(COMPONENTS, size) if k is None else k
-    estimator = estimator or ("exact" if size <= EXACT_LIMIT else "randomized")
-    if estimator == "exact" and size > EXACT_LIMIT:
-        raise ValueError(
-            f"estimator: 'exact' keeps a covariance of {size} x {size}; use "
-            f"'randomized' beyond {EXACT_LIMIT} dimensions"
-        )
-    if estimator != "exact" and count > num:
-        raise ValueError(f"num: {num} given; at least k = {count} are needed")
-    stream = open_stream(
-        source,
-        key=key,
-        keep=regressed,
-        chunk=min(chunk or min(max(CHUNK_ENTRIES // size, 1), 8192), num),
-        mesh=mesh,
-        progress=progress,
-    )
-    sweep = functools.partial(stream.sweep, num=num)
-    state: Moments | pca.Sketch | pca.Projection | None = None
-    if estimator == "exact":
-        state = moments = sweep(update_joint, init_moments(size + dim, row.dtype))
-        components = pca.principal_components(moments, k, size=size)
-        # without a k, directions that the codes do not span are not worth a warning
-        components = components if k else pca.leading(components, count)
-        count = len(components.stdev)
-    elif estimator == "randomized":
-        draw = jax.random.fold_in(key, OWN_DRAW)
-        components, state = pca.randomized_components(
-            sweep, size, count, key=draw, passes=passes, latent_dim=dim, dtype=row.dtype
-        )
-    else:
-        components = _by_scikit(estimator, stream, num, count, size)
-    if not regressed:
-        return Decomposition(components)
-    if resample or state is None:
-        start, stop = (num, num + max(10_000, num)) if resample else (0, num)
-        weights = pca.scaled_weights(components)
-        projection = pca.init_projection(components.mean, weights.T, dim, row.dtype)
-        projection = stream.sweep(pca.update_projection, projection, stop, start)
-        latents = projection.moments
-        solution = regress(latents, np.eye(count), intercept=not resample)
-    else:
-        solution, latents = pca.latent_regression(state, components)
-    mean, matrix = covariance(latents)
-    norms = np.linalg.norm(solution, axis=1)
-    vectors = solution / np.where(norms == 0, 1, norms)[:, None]
-    deviations = spread(matrix[-dim:, -dim:], vectors)
-    return Decomposition(components, vectors, norms, mean[-dim:], deviations)
 
 
 def feature_directions(
@@ -407,70 +302,6 @@ def set_to_target(
     value = jnp.asarray(value, latent.dtype)
     target = -jnp.sign(now) * value if mirror else value
     return edit.shift(latent, index, target - now)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Sample:
-    function: Callable[[jax.Array, int], jax.Array]
-
-    def __call__(self, model: Any, key: jax.Array) -> jax.Array:
-        return self.function(key, 1)[0]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Features:
-    function: Callable[[jax.Array], jax.Array]
-
-    def __call__(self, model: Any, latents: jax.Array) -> jax.Array:
-        return self.function(latents)
-
-
-@dataclasses.dataclass(frozen=True)
-class _GeneratorSample:
-    latent: str
-
-    def __call__(self, model: Any, key: jax.Array) -> jax.Array:
-        generator, label = model
-        # the original draws BigGAN's z within two deviations
-        prior = 1.0 if generator.truncates_prior else None
-        z = generator.sample(key, 1, truncation=prior)
-        if self.latent == "w":
-            z = generator.map(z, _repeat(label, 1))
-        return z[0]
-
-
-@dataclasses.dataclass(frozen=True)
-class _GeneratorFeatures:
-    latent: str
-    layer: str
-
-    def __call__(self, model: Any, latents: jax.Array) -> jax.Array:
-        generator, label = model
-        labels = _repeat(label, latents.shape[0])
-        if self.latent == "z" and "w" in generator.config.spaces:
-            latents = generator.map(latents, labels)
-        if self.layer == "w":
-            return latents
-        return generator.features(latents, labels, names=(self.layer,))[self.layer]
-
-
-def _by_scikit(
-    estimator: str, stream: Stream, num: int, k: int, size: int
-) -> Components:
-    if estimator == "incremental":
-        block = max(stream.chunk, 2000, 3 * k)
-        blocks = estimators.blocks_of(stream.rows(num), block, num, k)
-        return estimators.incremental_components(blocks, k)
-    estimators.check_stored(num, size)
-    rows = np.concatenate(list(stream.rows(num)))
-    seed = int(jax.random.bits(jax.random.fold_in(stream.key, OWN_DRAW))) >> 1
-    if estimator == "ica":
-        return estimators.independent_components(rows, k, seed=seed)
-    return estimators.sparse_components(rows, k, seed=seed)
-
-
-def _repeat(label: jax.Array | None, num: int) -> jax.Array | None:
-    return None if label is None else jnp.broadcast_to(label[None], (num, *label.shape))
 
 
 def _space(layer: str | None, regress: str | None) -> str:

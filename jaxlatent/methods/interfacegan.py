@@ -25,6 +25,7 @@ training, C = 1; strengths -3 to 3, absolute in z and w (`Directions.move_to`), 
 in w+ (`Directions.shift`).
 """
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,7 +34,29 @@ import jax
 import numpy as np
 
 from jaxlatent.edits.directions import Directions, directions, linear
+from jaxlatent.evaluation.tables import ScoreTable
+from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.numerics.svm import Hyperplane, fit_hyperplane, project_out
+from jaxlatent.types import parse_layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundary:
+    """How a boundary is fitted to scores."""
+
+    top_fraction: float = 0.02
+    """Share of the codes on each side, or their number if above 1."""
+    train_fraction: float = 0.7
+    """Share of them that trains; the others validate."""
+    C: float = 1.0
+    """Of the support vector machine: the less, the wider its margin."""
+    tolerance: float = 1e-3
+    """Of the machine's solver."""
+    invalid: float | None = None
+    """Leave out codes of exactly this score."""
+
+
+DEFAULT = Boundary()
 
 
 class Extremes(NamedTuple):
@@ -51,14 +74,14 @@ class Extremes(NamedTuple):
 
 
 def select_extremes(
-    scores: np.ndarray, *, chosen: float = 0.02, invalid: float | None = None
+    scores: np.ndarray, *, top_fraction: float = 0.02, invalid: float | None = None
 ) -> Extremes:
     """Choose the codes of extreme score.
 
     Args:
         scores: [N].
-        chosen: how many on each side: a share of N up to 1, or a number above 1; never
-            more than half of the valid rows.
+        top_fraction: how many on each side: a share of N up to 1, or a number above 1;
+            never more than half of the valid rows.
         invalid: rows of exactly this score are left out.
 
     Raises:
@@ -72,13 +95,15 @@ def select_extremes(
         rows = rows[scores != invalid]
     if not np.isfinite(scores[rows]).all():
         raise ValueError("scores: hold values that are not finite")
-    if chosen <= 0:
-        raise ValueError(f"chosen: {chosen} given; a share or a number above 0")
-    wanted = len(rows) * chosen if chosen <= 1 else chosen
+    if top_fraction <= 0:
+        raise ValueError(
+            f"top_fraction: {top_fraction} given; a share or a number above 0"
+        )
+    wanted = len(rows) * top_fraction if top_fraction <= 1 else top_fraction
     count = min(int(wanted), len(rows) // 2)
     if count == 0:
         raise ValueError(
-            f"chosen: {chosen} of {len(rows)} valid scores leaves no sample"
+            f"top_fraction: {top_fraction} of {len(rows)} valid scores leaves no sample"
         )
     order = rows[np.argsort(scores[rows])[::-1]]
     positive, negative = order[:count], order[-count:]
@@ -96,10 +121,7 @@ def fit_boundary(
     scores: np.ndarray,
     extremes: Extremes,
     order: tuple[np.ndarray, np.ndarray],
-    *,
-    split: float = 0.7,
-    penalty: float = 1.0,
-    tolerance: float = 1e-3,
+    boundary: Boundary = DEFAULT,
 ) -> tuple[Hyperplane, dict[str, float]]:
     """Fit one boundary and measure it on the three splits. Runs on the host.
 
@@ -108,9 +130,7 @@ def fit_boundary(
         scores: [N].
         extremes: as `select_extremes` returns them.
         order: shuffles of the positives and of the negatives, each [n].
-        split: share of the extremes that trains; the rest validates.
-        penalty: C of the SVM.
-        tolerance: of the SVM's solver.
+        boundary: how it is fitted.
 
     Returns:
         The boundary and its "accuracy_training", "accuracy_validation" and
@@ -118,16 +138,19 @@ def fit_boundary(
         from the middle between the lowest and the highest score on.
     """
     count = len(extremes.positive)
-    train = int(count * split)
+    share = boundary.train_fraction
+    train = int(count * share)
     if not 1 <= train <= count:
         raise ValueError(
-            f"split: {split} of {count} samples trains on {train}; at least one and at "
-            "most all are needed"
+            f"train_fraction: {share} of {count} samples trains on {train}; at least "
+            "one and at most all are needed"
         )
     sides = [extremes.positive[order[0]], extremes.negative[order[1]]]
     rows = np.concatenate([side[:train] for side in sides])
     labels = np.repeat([True, False], train)
-    plane = fit_hyperplane(codes[rows], labels, penalty=penalty, tolerance=tolerance)
+    plane = fit_hyperplane(
+        codes[rows], labels, penalty=boundary.C, tolerance=boundary.tolerance
+    )
     valid = np.concatenate(extremes)
     threshold = (scores[valid].max() + scores[valid].min()) / 2
     held_out = np.concatenate([side[train:] for side in sides])
@@ -152,16 +175,11 @@ def _accuracy(plane: Hyperplane, codes: np.ndarray, truth: np.ndarray) -> float:
 def interfacegan(
     codes: np.ndarray | jax.Array,
     scores: np.ndarray | jax.Array,
+    boundary: Boundary = DEFAULT,
     *,
     key: jax.Array,
-    chosen: float = 0.02,
-    split: float = 0.7,
-    invalid: float | None = None,
-    penalty: float = 1.0,
-    tolerance: float = 1e-3,
     space: str = "z",
     names: Sequence[str] | None = None,
-    generator: str = "",
 ) -> Directions:
     """Find one boundary per attribute from codes and their scores. Runs on the host.
 
@@ -169,15 +187,10 @@ def interfacegan(
         codes: [N, D], or [N, L, D] in w+.
         scores: [N], or [N, A] for A attributes of the same codes; high where the
             attribute is present.
+        boundary: how the boundaries are fitted.
         key: shuffles the extremes before they are split.
-        chosen: see `select_extremes`.
-        split: share of the extremes that trains.
-        invalid: score of codes to leave out.
-        penalty: C of the SVM.
-        tolerance: of the SVM's solver.
         space: the space of the codes.
         names: of the attributes.
-        generator: fingerprint to record.
 
     Returns:
         Unit normals [A, D] or [A, L, D] towards high scores, with their bias: one unit
@@ -202,7 +215,9 @@ def interfacegan(
     planes, reports = [], []
     for attribute in range(scores.shape[1]):
         column = scores[:, attribute]
-        extremes = select_extremes(column, chosen=chosen, invalid=invalid)
+        extremes = select_extremes(
+            column, top_fraction=boundary.top_fraction, invalid=boundary.invalid
+        )
         count = len(extremes.positive)
         if count < 10:
             warnings.warn(
@@ -219,9 +234,7 @@ def interfacegan(
             column,
             extremes,
             (order[0], order[1]),
-            split=split,
-            penalty=penalty,
-            tolerance=tolerance,
+            boundary,
         )
         planes.append(plane)
         reports.append(report)
@@ -236,8 +249,46 @@ def interfacegan(
         },
         names=names,
         method="interfacegan",
-        generator=generator,
     )
+
+
+def discover(
+    generator: Generator,
+    scores: ScoreTable,
+    boundary: Boundary = DEFAULT,
+    *,
+    key: jax.Array,
+    space: str | None = None,
+    layers: Sequence[int] | str | None = None,
+) -> Directions:
+    """InterFaceGAN of a generator.
+
+    Args:
+        generator: the generator.
+        scores: of its pictures, as `evaluation.tables.score_generator` makes them, or
+            of others whose codes are known.
+        boundary: how the boundaries are fitted.
+        key: shuffles the extremes before they are split.
+        space: where to put the boundaries; None for w if there is one, else z.
+        layers: rows of w+ to edit, as `types.parse_layers` takes them; None for all.
+
+    Returns:
+        One direction for each score; see `interfacegan`.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    rows = parse_layers(layers, generator.config.num_layers)
+    where = space or generator.latent_space
+    found = interfacegan(
+        scores.latents(generator, where),
+        scores.values,
+        boundary,
+        key=key,
+        space=where,
+        names=scores.names,
+    )
+    return dataclasses.replace(found, layers=rows, generator=fingerprint(generator))
 
 
 def condition(

@@ -40,12 +40,23 @@ relaxation 0. Edits on layers 4-7, strengths -4 to 4 in 7 steps, without truncat
 first direction alone. The derivative moves the latent in all layers.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.generators.base import Generator
+from jaxlatent.jacobians import (
+    AS_IT_IS,
+    Columns,
+    Told,
+    View,
+    mean_region_grams,
+    pictures_at,
+    recorded,
+)
+from jaxlatent.latents import Latents
 from jaxlatent.numerics.grams import Gram, gram_pair, unit_locality
 from jaxlatent.numerics.robust_pca import (
     RobustPCA,
@@ -57,10 +68,28 @@ from jaxlatent.numerics.spectral import canonical_sign
 RANKS = ("energy", "tol", "reference", "pcp")
 """Ways to decide how many eigenvectors lead; a number is another."""
 
-Rank = str | int
-
 _SHORTEST = 1e-3
 """The length below which a projected unit direction is dropped."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Leading:
+    """How many eigenvectors of a Gram matrix lead."""
+
+    rank: str | int = "energy"
+    """How it is decided: energy, tol, reference, pcp or a number."""
+    energy: float = 0.99
+    """Share of the change that leads, for energy."""
+    tolerance: float = 1e-5
+    """Share of the largest eigenvalue, for tol."""
+    penalty: float | None = None
+    """Of the sparse part of robust PCA; that of the original or of the paper if left
+    out."""
+    max_iterations: int = 10_000
+    """Of robust PCA."""
+
+
+DEFAULT = Leading()
 
 
 class Subspace(NamedTuple):
@@ -81,29 +110,19 @@ class Subspace(NamedTuple):
 
 
 def leading_subspace(
-    gram: np.ndarray,
-    rank: Rank = "energy",
-    *,
-    label: str = "gram",
-    energy: float = 0.99,
-    tolerance: float = 1e-5,
-    penalty: float | None = None,
-    max_iterations: int = 10_000,
+    gram: np.ndarray, leading: Leading = DEFAULT, *, label: str = "gram"
 ) -> Subspace:
     """Decide how many eigenvectors of a Gram matrix [D, D] lead. Runs on the host.
 
     Args:
         gram: [D, D] float64, symmetric.
-        rank: one of `RANKS`, or a number from 0 to the matrix's rank.
+        leading: how it is decided; a number lies from 0 to the matrix's rank.
         label: of the matrix, for messages.
-        energy: share of the trace, for "energy".
-        tolerance: share of the largest eigenvalue, for "tol".
-        penalty: of the sparse part, for "reference" and "pcp"; None for theirs.
-        max_iterations: of robust PCA.
 
     Raises:
         ValueError: names the argument that does not fit.
     """
+    rank, energy, tolerance = leading.rank, leading.energy, leading.tolerance
     if isinstance(rank, bool) or not (
         rank in RANKS if isinstance(rank, str) else isinstance(rank, int | np.integer)
     ):
@@ -116,11 +135,11 @@ def leading_subspace(
         raise ValueError(f"tolerance: {tolerance} given; 0 up to below 1 is accepted")
     split = None
     if rank == "reference" and gram.any():
-        penalty = 1 / 60 if penalty is None else penalty
-        split = robust_pca(gram, penalty=penalty, max_iterations=max_iterations)
+        penalty = 1 / 60 if leading.penalty is None else leading.penalty
+        split = robust_pca(gram, penalty=penalty, max_iterations=leading.max_iterations)
     elif rank == "pcp" and gram.any():
         split = principal_component_pursuit(
-            gram, penalty=penalty, max_iterations=max_iterations
+            gram, penalty=leading.penalty, max_iterations=leading.max_iterations
         )
     values, vectors = np.linalg.eigh(gram if split is None else split.low_rank)
     order = np.argsort(-np.abs(values), kind="stable")
@@ -147,39 +166,25 @@ def leading_subspace(
 def lowrankgan(
     gram_region: Gram,
     gram_rest: Gram,
+    leading: Leading | tuple[Leading, Leading] = DEFAULT,
     *,
-    rank: Rank | tuple[Rank, Rank] = "energy",
     relax: int = 0,
     project: bool = True,
     average: bool = False,
-    energy: float = 0.99,
-    tolerance: float = 1e-5,
-    penalty: float | None = None,
-    max_iterations: int = 10_000,
-    space: str = "w",
-    layers: Sequence[int] | None = None,
-    names: Sequence[str] | None = None,
-    generator: str = "",
+    **told: Unpack[Told],
 ) -> Directions:
     """Directions that change a region and not the rest. Runs on the host.
 
     Args:
         gram_region: [D, D], J^T J / P over the region; the scale does not count.
         gram_rest: [D, D], of the rest.
-        rank: how many eigenvectors lead: one of `RANKS` or a number; two of them for
-            the region and for the rest.
+        leading: how many eigenvectors lead; two of them for the region and the rest.
         relax: how many of the rest's leading eigenvectors, from the last, count to its
             null space; at least one is always removed.
         project: False for the region's principal directions as they are.
         average: take the mean of stacks [N, D, D].
-        energy: see `leading_subspace`; so are the next three.
-        tolerance: of "tol".
-        penalty: of robust PCA.
-        max_iterations: of robust PCA.
-        space: the space of the latent.
-        layers: rows of w+ to edit; None for all.
-        names: of the directions.
-        generator: fingerprint to record.
+        **told: what to record: `space` ("w" if left out), `layers`, `names`,
+            `generator`.
 
     Returns:
         Unit directions [K, D], the region's largest eigenvalue first; projected ones
@@ -195,26 +200,14 @@ def lowrankgan(
             every direction lies in the rest's span.
     """
     region, rest = gram_pair(gram_region, gram_rest, average=average)
-    ranks = rank if isinstance(rank, tuple) else (rank, rank)
-    if len(ranks) != 2:
-        raise ValueError(f"rank: {rank} given; one, or two of them are accepted")
+    both = leading if isinstance(leading, tuple) else (leading, leading)
+    if len(both) != 2:
+        raise ValueError(f"leading: {leading} given; one, or two of them are accepted")
+    ranks = [own.rank for own in both]
     if isinstance(relax, bool) or relax != int(relax) or relax < 0:
         raise ValueError(f"relax: {relax} given; a whole number from 0 is accepted")
-    inside, outside = (
-        leading_subspace(
-            gram,
-            own,
-            label=label,
-            energy=energy,
-            tolerance=tolerance,
-            penalty=penalty,
-            max_iterations=max_iterations,
-        )
-        for gram, own, label in (
-            (region, ranks[0], "gram_region"),
-            (rest, ranks[1], "gram_rest"),
-        )
-    )
+    inside = leading_subspace(region, both[0], label="gram_region")
+    outside = leading_subspace(rest, both[1], label="gram_rest")
     if inside.rank == 0:
         raise ValueError(
             f"gram_region: its rank by {ranks[0]!r} is 0, so there is no direction; "
@@ -255,19 +248,46 @@ def lowrankgan(
         if found.split is not None:
             facts[f"iterations_{part}"] = int(found.split.iterations)
             facts[f"converged_{part}"] = bool(found.split.converged)
+    record: dict[str, Any] = {"space": "w", **told}
     return directions(
         vectors,
-        space=space,
+        **record,
         report=report,
         facts=facts,
-        layers=layers,
-        names=names,
         method="lowrankgan",
-        generator=generator,
     )
 
 
-def _removed(rank: int, relax: int, dim: int, how: Rank) -> int:
+def discover(
+    generator: Generator,
+    mask: np.ndarray,
+    latents: Latents,
+    view: View = AS_IT_IS,
+    leading: Leading | tuple[Leading, Leading] = DEFAULT,
+    *,
+    relax: int = 0,
+    **options: Unpack[Columns],
+) -> Directions:
+    """LowRankGAN of a generator, from the mean Gram matrices of some codes.
+
+    Args:
+        generator: the generator; prepare it first.
+        mask: [size, size] weights of the region, from 0 to 1, see `data.regions`.
+        latents: the codes to differentiate at; z is carried to w where there is one.
+        view: which rows move, and how the picture is seen.
+        leading: see `lowrankgan`; so is `relax`.
+        relax: see `lowrankgan`.
+        **options: of `jaxlatent.jacobians.mean_region_grams`.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    at = pictures_at(generator, latents, view)
+    region, rest = mean_region_grams(at, mask, **options)
+    return lowrankgan(region, rest, leading, relax=relax, **recorded(generator, at[0]))
+
+
+def _removed(rank: int, relax: int, dim: int, how: str | int) -> int:
     """How many of the rest's eigenvectors to project out."""
     if how == "reference":
         return min(max(1, rank - relax), dim - 1)

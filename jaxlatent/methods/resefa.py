@@ -25,11 +25,22 @@ strengths -10 to 10 in 7 steps, the first direction alone, the code truncated by
 the first 8 layers before the edit.
 """
 
-from collections.abc import Sequence
+from typing import Any, Unpack
 
 import numpy as np
 
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.generators.base import Generator
+from jaxlatent.jacobians import (
+    AS_IT_IS,
+    Columns,
+    Told,
+    View,
+    mean_region_grams,
+    pictures_at,
+    recorded,
+)
+from jaxlatent.latents import Latents
 from jaxlatent.numerics.grams import Gram, gram_pair, unit_locality
 from jaxlatent.numerics.spectral import canonical_sign
 
@@ -49,10 +60,7 @@ def resefa(
     tau: float | None = None,
     tau_of: str = "mean",
     average: bool = False,
-    space: str = "w",
-    layers: Sequence[int] | None = None,
-    names: Sequence[str] | None = None,
-    generator: str = "",
+    **told: Unpack[Told],
 ) -> Directions:
     """Directions of the largest change in a region over that in the rest; on the host.
 
@@ -64,10 +72,8 @@ def resefa(
             of the mean eigenvalue if its condition number is above `ILL_CONDITIONED`.
         tau_of: what `tau` is a share of: "mean" or "trace".
         average: take the mean of stacks [N, D, D].
-        space: the space of the latent.
-        layers: rows of w+ to edit; None for all.
-        names: of the directions.
-        generator: fingerprint to record.
+        **told: what to record: `space` ("w" if left out), `layers`, `names`,
+            `generator`.
 
     Returns:
         Unit directions [K, D], not orthogonal to each other. `report` holds
@@ -110,17 +116,44 @@ def resefa(
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     rows = canonical_sign(rows).astype(np.float32)
     gain, leak = unit_locality(rows.astype(np.float64), region, rest)
+    record: dict[str, Any] = {"space": "w", **told}
     return directions(
         rows,
-        space=space,
+        **record,
         report={
             "eigenvalues": values.astype(np.float32),
             "gain": gain.astype(np.float32),
             "leak": leak.astype(np.float32),
         },
         facts={"condition": float(condition), "added": float(added)},
-        layers=layers,
-        names=names,
         method="resefa",
-        generator=generator,
     )
+
+
+def discover(
+    generator: Generator,
+    mask: np.ndarray,
+    latents: Latents,
+    view: View = AS_IT_IS,
+    *,
+    k: int | None = None,
+    tau: float | None = None,
+    **options: Unpack[Columns],
+) -> Directions:
+    """ReSeFa of a generator, from the mean Gram matrices of some codes.
+
+    Args:
+        generator: the generator; prepare it first.
+        mask: [size, size] weights of the region, from 0 to 1, see `data.regions`.
+        latents: the codes to differentiate at; z is carried to w where there is one.
+        view: which rows move, and how the picture is seen.
+        k: see `resefa`; so is `tau`.
+        tau: see `resefa`.
+        **options: of `jaxlatent.jacobians.mean_region_grams`.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    at = pictures_at(generator, latents, view)
+    region, rest = mean_region_grams(at, mask, **options)
+    return resefa(region, rest, k=k, tau=tau, **recorded(generator, at[0]))

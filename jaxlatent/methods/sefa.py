@@ -20,6 +20,7 @@ Defaults of the original: all layers, 5 directions, strengths -3 to 3 in 11 step
 truncation 0.7 in the first 8 layers, edit after truncation, on the chosen layers only.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -95,7 +96,6 @@ def sefa(
     rgb: bool = False,
     beyond_rank: bool = False,
     space: str = "w",
-    generator: str = "",
 ) -> Directions:
     """Factorise a generator's affine maps. Runs on the host.
 
@@ -109,7 +109,6 @@ def sefa(
         rgb: see `layer_grams`.
         beyond_rank: allow more directions than the rank, in the null space.
         space: the space of the latent.
-        generator: fingerprint to record.
 
     Returns:
         Unit directions [K, D]; `report` holds "eigenvalues" and their "share" of the
@@ -145,7 +144,6 @@ def sefa(
         facts={"rank": spectrum.rank},
         layers=rows,
         method="sefa",
-        generator=generator,
     )
 
 
@@ -158,12 +156,12 @@ def discover(
     order: str = "descending",
 ) -> Directions:
     """SeFa of a generator; see `sefa` for the arguments."""
-    return sefa(
+    found = sefa(
         generator.affines(),
         layers=layers,
         normalize=normalize,
         k=k,
         order=order,
         space=generator.latent_space,
-        generator=fingerprint(generator),
     )
+    return dataclasses.replace(found, generator=fingerprint(generator))

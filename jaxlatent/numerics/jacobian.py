@@ -8,7 +8,7 @@ tangents of a large output, within a chunk too, go one after the other: that is 
 
 Every function here is pure and can be transformed; none compiles anything by itself. A
 network should be run under `jit`, and where `f` is a pytree that can be called (a
-`jax.tree_util.Partial`, or `generators.jacobians.Picture`) it can be an argument
+`jax.tree_util.Partial`, or `jaxlatent.jacobians.Picture`) it can be an argument
 of the compiled function, so that neither new latents nor new weights compile again:
 
     compiled = jax.jit(gram, static_argnames=("chunk", "mesh", "store"))

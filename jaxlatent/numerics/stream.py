@@ -7,11 +7,9 @@ marked as not valid.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import flax.struct
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -22,22 +20,9 @@ from jaxlatent.parallel import place
 
 Progress = Callable[[int], None]
 
-
-@flax.struct.dataclass(eq=False)
-class Source:
-    """Where the rows come from: a latent per key, and the features of latents.
-
-    Attributes:
-        model: any pytree, handed to both functions.
-        sample: `(model, key) -> latent [d]`.
-        features: `(model, latents [N, d]) -> [N, ...]`, flattened to rows.
-    """
-
-    model: Any
-    sample: Callable[[Any, jax.Array], jax.Array] = flax.struct.field(pytree_node=False)
-    features: Callable[[Any, jax.Array], jax.Array] = flax.struct.field(
-        pytree_node=False
-    )
+Source = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+"""A model, a pytree that can be called, of what is streamed: typed keys [N] -> latents
+[N, d] and what is made of them, [N, ...], flattened to rows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +96,7 @@ def open_stream(
     devices = 1
     if mesh is not None:
         devices = mesh.size
-        source = dataclasses.replace(source, model=place(source.model, mesh))
+        source = place(source, mesh)
         key = place(key, mesh)
     return Stream(source, key, keep, -(-chunk // devices) * devices, mesh, progress)
 
@@ -121,8 +106,7 @@ def draw_codes(
 ) -> tuple[jax.Array, jax.Array]:
     """Latents [N, d] and rows [N, D] of codes by number."""
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
-    latents = jax.vmap(functools.partial(source.sample, source.model))(keys)
-    rows = source.features(source.model, latents)
+    latents, rows = source(keys)
     return latents, rows.reshape(latents.shape[0], -1)
 
 

@@ -18,8 +18,9 @@ parts of the picture. Where this differs from their code, and why:
   out.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypedDict, get_args
 
 import flax.struct
 import jax
@@ -28,13 +29,54 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxlatent.collectives import gather
-from jaxlatent.generators.base import Generator
+from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.generators.steps import check_names
+from jaxlatent.latents import Latents, Truncation, code_spaces, to_space
 from jaxlatent.numerics.jacobian import gram, jacobian, tied
 from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
 
-CHANNELS = ("keep", "mean", "sum")
-RESIZING = ("area", "nearest")
+DRAWN_AT = 256
+"""Side to which larger pictures are shrunk unless a `View` says otherwise."""
+
+Channels = Literal["keep", "mean", "sum"]
+Resizing = Literal["area", "nearest"]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How pictures are differentiated."""
+
+    layers: str | None = None
+    """Rows of w+ that move together and that directions will edit, such as 4-7; all."""
+    size: int | None = None
+    """Side to which pictures are shrunk; 256 at most if left out."""
+    channels: Channels = "keep"
+    """Keep colours apart, or merge them as LowRankGAN (mean) and ReSeFa (sum)."""
+    resize: Resizing = "area"
+    """Shrink by averages, or by leaving pixels out as the originals."""
+
+
+AS_IT_IS = View()
+
+
+class Told(TypedDict, total=False):
+    """What an edit of a region may record; see `edits.base.Described`."""
+
+    space: str
+    layers: Sequence[int] | None
+    names: Sequence[str] | None
+    generator: str
+
+
+class Columns(TypedDict, total=False):
+    """How columns are computed; see `weighted_grams`."""
+
+    chunk: int
+    mesh: Mesh | None
+    store: bool | None
+    precision: str
+    progress: Callable[[int], None] | None
 
 
 @flax.struct.dataclass(eq=False)
@@ -97,13 +139,10 @@ class Picture:
 def picture(
     generator: Generator,
     latent: jax.Array,
+    view: View = AS_IT_IS,
     *,
     space: str,
     label: jax.Array | None = None,
-    layers: Sequence[int] | str | None = None,
-    size: int | None = None,
-    channels: str = "keep",
-    resize: str = "area",
     feature: str | None = None,
 ) -> Picture:
     """The function of a shift whose Jacobian is wanted.
@@ -111,22 +150,17 @@ def picture(
     Args:
         generator: the generator.
         latent: one code: z [D], w [D] or w+ [L, D]; not truncated further.
+        view: which rows of w+ move together, and how the picture is seen.
         space: "z", "w" or "w+".
         label: a class, for class-conditional generators: an int, or [C].
-        layers: rows of w+ that move together, as in `parse_layers`; "all" for every
-            row. None lets the code move as a whole, and every row of a w+ by itself.
-        size: side of the reduced picture, None for the generator's own.
-        channels: "keep" them apart, or their "mean" or "sum" (LowRankGAN, ReSeFa).
-        resize: "area" averages, "nearest" leaves pixels out, as the originals.
         feature: an activation by name, in place of the picture.
 
     Raises:
         ValueError: names the argument that does not fit.
     """
-    config = generator.config
-    if space not in config.spaces or space not in ("z", "w", "w+"):
-        accepted = [known for known in ("z", "w", "w+") if known in config.spaces]
-        raise ValueError(f"space: {space!r} given; {accepted} are accepted")
+    config, accepted = generator.config, code_spaces(generator)
+    if space not in accepted:
+        raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
     latent = jnp.asarray(latent)
     dim = config.z_dim if space == "z" else config.w_dim
     shape = (config.num_layers, dim) if space == "w+" else (dim,)
@@ -135,28 +169,26 @@ def picture(
             f"latent: shape {latent.shape} given; {shape} is accepted for {space}"
         )
     rows = None
-    if layers is not None:
-        if "w+" not in config.spaces or (space == "z" and "w" in config.spaces):
+    if view.layers is not None:
+        if "w+" not in accepted or (space == "z" and "w" in accepted):
             raise ValueError(
-                f"layers: {layers!r} given for a code in {space}; a code in w or w+ of "
-                "a generator with rows is accepted"
+                f"layers: {view.layers!r} given for a code in {space}; a code in w or "
+                "w+ of a generator with rows is accepted"
             )
-        rows = parse_layers(layers, config.num_layers)
+        rows = parse_layers(view.layers, config.num_layers)
         rows = tuple(range(config.num_layers)) if rows is None else rows
         if latent.ndim == 1 and len(rows) == config.num_layers:
             rows = None
         elif latent.ndim == 1:
             latent = generator.broadcast(latent[None])[0]
-    for name, value, accepted in (
-        ("channels", channels, CHANNELS),
-        ("resize", resize, RESIZING),
+    for name, value, choices in (
+        ("channels", view.channels, get_args(Channels)),
+        ("resize", view.resize, get_args(Resizing)),
     ):
-        if value not in accepted:
-            raise ValueError(f"{name}: {value!r} given; one of {accepted} is accepted")
-    if feature is not None and feature not in generator.feature_names:
-        raise ValueError(
-            f"feature: {feature!r} given; one of {generator.feature_names} is accepted"
-        )
+        if value not in choices:
+            raise ValueError(f"{name}: {value!r} given; one of {choices} is accepted")
+    if feature is not None:
+        check_names("feature", [feature], generator.feature_names)
     made = Picture(
         generator=generator,
         base=latent,
@@ -165,20 +197,80 @@ def picture(
         layers=rows,
         size=None,
         channels="keep",
-        resize=resize,
+        resize=view.resize,
         feature=feature,
     )
     if feature is not None:
         return made
     whole = jax.eval_shape(made, made.origin).shape
+    size = view.size
     if size is not None and not 1 <= size <= min(whole[:2]):
         raise ValueError(
             f"size: {size} given; 1 to {min(whole[:2])} is accepted for pictures of "
             f"{whole[0]} x {whole[1]}"
         )
-    return made.replace(  # pyright: ignore[reportAttributeAccessIssue]
-        size=size, channels=channels
-    )
+    return dataclasses.replace(made, size=size, channels=view.channels)
+
+
+def pictures_at(
+    generator: Generator,
+    latents: Latents,
+    view: View = AS_IT_IS,
+    truncation: Truncation | None = None,
+) -> list[Picture]:
+    """One function of a shift for each code, where edits will act.
+
+    Args:
+        generator: the generator.
+        latents: N codes; those in z are carried to w where there is a mapping network,
+            or to w+ where they are truncated.
+        view: which rows move ("all" and None are the same here), and how the pictures
+            are seen; pictures beyond `DRAWN_AT` pixels are shrunk to that side unless
+            it names one.
+        truncation: None for none.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    accepted = code_spaces(generator)
+    bent = truncation is not None and not generator.truncates_prior
+    if latents.space == "z" and "w" in accepted:
+        latents = to_space(generator, latents, "w+" if bent else "w", truncation)
+    if "w+" not in accepted and view.layers in (None, "all"):
+        view = dataclasses.replace(view, layers=None)
+    elif "w+" not in accepted:
+        raise ValueError(f"layers: {view.layers!r} given, but this generator has no w+")
+    elif latents.space != "z" or view.layers is not None:
+        whole = latents.space == "z" and view.layers == "all"
+        rows = None if whole else view.layers or "all"
+        view = dataclasses.replace(view, layers=rows)
+    made = [
+        picture(
+            generator,
+            code,
+            view,
+            space=latents.space,
+            label=None if latents.label is None else latents.label[index],
+        )
+        for index, code in enumerate(latents.codes)
+    ]
+    if view.size is None and side(made[0]) > DRAWN_AT:
+        made = [dataclasses.replace(one, size=DRAWN_AT) for one in made]
+    return made
+
+
+def side(given: Picture) -> int:
+    """The side of what comes out."""
+    return jax.eval_shape(given, given.origin).shape[0]
+
+
+def recorded(generator: Generator, given: Picture) -> Told:
+    """What an edit that was found from a picture's Gram matrices records."""
+    return {
+        "space": "z" if given.space == "z" else "w",
+        "layers": given.layers,
+        "generator": fingerprint(generator),
+    }
 
 
 def weighted_grams(
@@ -229,6 +321,33 @@ def weighted_grams(
         found = gather(found)
     grams = np.asarray(found, np.float64) / counts[:, None, None]
     return ((grams + grams.swapaxes(1, 2)) / 2).astype(np.float32)
+
+
+def mean_region_grams(
+    pictures: Sequence[Picture],
+    mask: np.ndarray,
+    *,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean Gram matrices of a region and of its rest, over some codes.
+
+    Args:
+        pictures: see `pictures_at`.
+        mask: [size, size] weights from 0 to 1.
+        progress: called with the number of codes just finished.
+        **options: of `weighted_grams`.
+
+    Returns:
+        Region and rest, [D, D] float64 each.
+    """
+    pairs = []
+    for given in pictures:
+        pairs.append(region_grams(given, np.asarray(mask)[None], **options)[0])
+        if progress is not None:
+            progress(1)
+    region, rest = np.stack(pairs).astype(np.float64).mean(axis=0)
+    return region, rest
 
 
 def region_grams(given: Picture, masks: np.ndarray, **options: Any) -> np.ndarray:

@@ -1,0 +1,272 @@
+"""Tables of scores: what draws and scores codes, and what supervised methods read."""
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.evaluation.scoring import score_latents
+from jaxlatent.files import atomic_write, encode_arrays, read_arrays
+from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.latents import (
+    CODE_SPACES,
+    Latents,
+    Truncation,
+    prior,
+    sample_keys,
+    to_space,
+)
+from jaxlatent.networks.outputs import log_odds
+from jaxlatent.types import Model
+
+HEADER = "table"
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """Scores of pictures, and the codes that they were drawn from.
+
+    Attributes:
+        values: [N, A].
+        names: of the A scores.
+        codes: [N, D] or [N, L, D] by space, where they are kept.
+        label: [N] classes the codes were drawn with, None for none.
+        seed: where set, code i is drawn by `latents.prior` with the key
+            `fold_in(key(seed), i)`.
+        truncation: of the prior that they were drawn from, None for none.
+        generator: fingerprint of what drew the pictures, "" if unknown.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    label: np.ndarray | None = None
+    seed: int | None = None
+    truncation: float | None = None
+    generator: str = ""
+
+    def choose(self, columns: Sequence[int | str]) -> "ScoreTable":
+        """Some of the scores, by number or by name, in that order.
+
+        Raises:
+            ValueError: for a score that does not exist.
+        """
+        chosen = []
+        for one in columns:
+            if isinstance(one, str) and one in self.names:
+                chosen.append(self.names.index(one))
+            elif not isinstance(one, str) and 0 <= one < len(self.names):
+                chosen.append(int(one))
+            else:
+                raise ValueError(
+                    f"columns: {one!r} given; 0 to {len(self.names) - 1}, or some of "
+                    f"{', '.join(self.names)}, is accepted"
+                )
+        names = tuple(self.names[column] for column in chosen)
+        return replace(self, values=self.values[:, chosen], names=names)
+
+    def latents(self, generator: Generator, space: str) -> np.ndarray:
+        """The codes of the scores in a space, [N, D] or [N, L, D], not truncated.
+
+        Raises:
+            ValueError: if there are none, or if they belong to another generator.
+        """
+        if self.codes:
+            earlier = CODE_SPACES[: CODE_SPACES.index(space) + 1]
+            known = [one for one in earlier[::-1] if one in self.codes]
+            if not known:
+                raise ValueError(
+                    f"space: {space} given; the scores come with codes in "
+                    f"{', '.join(self.codes)}"
+                )
+            label = None if self.label is None else jnp.asarray(self.label)
+            found = Latents(jnp.asarray(self.codes[known[0]]), known[0], label)
+        elif self.seed is None:
+            raise ValueError("codes: missing; the scores come without their codes")
+        elif self.generator != fingerprint(generator):
+            raise ValueError(
+                "scores: of another generator, and without codes of their own"
+            )
+        else:
+            label = None if self.label is None else jnp.asarray(self.label)
+            found = drawn_codes(
+                generator, self.seed, len(self.values), truncation=self.truncation
+            )
+            found = Latents(found, "z", label)
+        if len(found) != len(self.values):
+            raise ValueError(
+                f"codes: {len(found)} codes given for {len(self.values)} scores"
+            )
+        return np.asarray(to_space(generator, found, space).codes)
+
+
+def drawn_codes(
+    generator: Generator, seed: int, num: int, *, truncation: float | None = None
+) -> jax.Array:
+    """z [num, D] of a seed: code i has the key `fold_in(key(seed), i)`.
+
+    Args:
+        generator: whose prior draws.
+        seed: of the draw.
+        num: how many.
+        truncation: of the prior, where the family truncates z.
+    """
+    keys = sample_keys(jax.random.key(seed), np.arange(num))
+    psi = truncation if generator.truncates_prior else None
+    return jax.vmap(lambda key: generator.sample(key, 1, truncation=psi)[0])(keys)
+
+
+def score_generator(
+    generator: Generator,
+    scorers: Mapping[str, Model],
+    *,
+    samples: int = 10_000,
+    seed: int = 0,
+    label: Any = None,
+    truncation: Truncation | None = None,
+    odds: bool = False,
+    **options: Any,
+) -> ScoreTable:
+    """Draw codes, score their pictures, keep no picture.
+
+    Args:
+        generator: what draws; prepare it first.
+        scorers: models of images by name, see `scoring.score_latents`.
+        samples: how many codes.
+        seed: of the draw.
+        label: the classes of the codes, as `latents.prior` takes them.
+        truncation: of w, or of the prior of z; None for none. The codes that are kept
+            are those of z.
+        odds: keep classifiers' outputs as log-odds of each class against the others.
+        **options: `chunk`, `mesh` and `progress` of `score_latents`.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    if samples < 1:
+        raise ValueError(f"samples: {samples} given; 1 or more is accepted")
+    bent = truncation if generator.truncates_prior else None
+    draw = prior(generator, label=label, truncation=bent)
+    latents = draw(sample_keys(jax.random.key(seed), np.arange(samples)))
+    scores = score_latents(
+        generator, scorers, latents, truncation=truncation, **options
+    )
+    values, names = columns(scores, odds=odds)
+    return ScoreTable(
+        values,
+        names,
+        {"z": np.asarray(latents.codes)},
+        None if latents.label is None else np.asarray(latents.label),
+        seed,
+        None if bent is None else float(bent.psi),
+        fingerprint(generator),
+    )
+
+
+def columns(
+    scores: Mapping[str, np.ndarray], *, odds: bool = False
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Scores [N] or [N, A] by scorer as one table, and the names of its columns.
+
+    A score of several is called by its number ("8"), with the scorer's name before it
+    only where two scorers have such a number.
+
+    Args:
+        scores: by scorer.
+        odds: turn scores of several classes into log-odds.
+
+    Raises:
+        ValueError: if no scorer tells classes apart whose odds are asked for.
+    """
+    classifiers = [name for name, values in scores.items() if values.ndim == 2]
+    if odds and not classifiers:
+        raise ValueError("odds: given, but no scorer returns one score per class")
+    parts, names = [], []
+    for name, values in scores.items():
+        if values.ndim == 1:
+            names.append(name)
+        else:
+            before = f"{name}." if len(classifiers) > 1 else ""
+            names += [f"{before}{column}" for column in range(values.shape[1])]
+            values = np.asarray(log_odds(jnp.asarray(values))) if odds else values
+        parts.append(values.reshape(len(values), -1))
+    return np.concatenate(parts, axis=1).astype(np.float32), tuple(names)
+
+
+def save_table(
+    path: str | os.PathLike[str], table: ScoreTable, *, with_codes: bool = True
+) -> None:
+    """Write a table as `.npz`, whole or not at all.
+
+    Args:
+        path: the file.
+        table: the table.
+        with_codes: write the codes too, even if their seed tells them.
+    """
+    header = {
+        "names": table.names,
+        "seed": table.seed,
+        "truncation": table.truncation,
+        "generator": table.generator,
+    }
+    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    codes = table.codes if with_codes or table.seed is None else {}
+    label = {} if table.label is None else {"label": table.label}
+    arrays = {HEADER: text, "scores": table.values, **label, **codes}
+    atomic_write(path, encode_arrays(arrays))
+
+
+def load_table(path: str | os.PathLike[str]) -> ScoreTable:
+    """Read what `save_table` wrote.
+
+    Raises:
+        ValueError: if it is something else, or damaged.
+    """
+    try:
+        arrays = read_arrays(path)
+        assert isinstance(arrays, dict)
+        header = json.loads(arrays[HEADER].tobytes())
+        return ScoreTable(
+            arrays["scores"],
+            tuple(header["names"]),
+            {space: arrays[space] for space in CODE_SPACES if space in arrays},
+            arrays.get("label"),
+            header["seed"],
+            header["truncation"],
+            header["generator"],
+        )
+    except (ValueError, LookupError, TypeError, AssertionError) as error:
+        raise ValueError(f"{path}: no table of scores, or damaged: {error}") from error
+
+
+def table_of(values: np.ndarray, name: str) -> ScoreTable:
+    """A table of scores [N] or [N, A] of any origin, called by `name`.
+
+    Raises:
+        ValueError: for anything but numbers of one or two axes.
+    """
+    if values.ndim not in (1, 2) or not len(values) or values.dtype.kind not in "fiub":
+        raise ValueError(
+            f"scores: {values.dtype} {values.shape} given; numbers [N] or [N, A] are "
+            "accepted"
+        )
+    values = values.astype(np.float64).reshape(len(values), -1)
+    several = values.shape[1] > 1
+    names = [f"{column}" for column in range(values.shape[1])] if several else [name]
+    return ScoreTable(values, tuple(names))
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether a file looks like one that `save_table` wrote."""
+    try:
+        with zipfile.ZipFile(Path(path)) as archive:
+            return f"{HEADER}.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False

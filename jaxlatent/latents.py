@@ -1,0 +1,299 @@
+"""Codes and where they come from: latents in named spaces, their prior, truncation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxlatent.generators.base import Generator
+
+CODE_SPACES = ("z", "w", "w+")
+
+EVERY_CLASS = "every"
+"""The word for a class drawn uniformly from all that a generator has."""
+
+WHEN = ("before", "after")
+
+_Z_DRAW, _CLASS_DRAW = range(2)
+
+OWN_DRAWS = 2
+"""The first number that is free to be folded into the key of a sample: `Prior` draws z
+and the class with those below it."""
+
+
+@flax.struct.dataclass(eq=False)
+class Latents:
+    """Codes, and the space that they are in.
+
+    Attributes:
+        codes: [N, D], or [N, L, D] in w+.
+        space: "z", "w" or "w+".
+        label: the class of each, [N] integers or [N, C] weights; None for none.
+    """
+
+    codes: jax.Array
+    space: str = flax.struct.field(pytree_node=False)
+    label: jax.Array | None = None
+
+    def __len__(self) -> int:
+        return self.codes.shape[0]
+
+
+@flax.struct.dataclass(eq=False)
+class Truncation:
+    """How codes are pulled towards the mean: w by psi, or the prior of z (BigGAN).
+
+    Attributes:
+        psi: 1 for not at all, 0 for the mean itself.
+        cutoff: how many rows of w+ are truncated, None for all.
+        when: "before" or "after" an edit of w or w+.
+    """
+
+    psi: float | jax.Array
+    cutoff: int | None = flax.struct.field(pytree_node=False, default=None)
+    when: str = flax.struct.field(pytree_node=False, default="before")
+
+
+def last_space(generator: Generator) -> str:
+    """The space of codes just before the synthesis network."""
+    return code_spaces(generator)[-1]
+
+
+def code_spaces(generator: Generator) -> tuple[str, ...]:
+    """Those of z, w and w+ that a generator has."""
+    return tuple(space for space in CODE_SPACES if space in generator.config.spaces)
+
+
+def to_space(
+    generator: Generator,
+    latents: Latents,
+    target: str,
+    truncation: Truncation | None = None,
+) -> Latents:
+    """Carry codes from their space to a later one: z, w, w+.
+
+    Args:
+        generator: whose spaces they are.
+        latents: the codes.
+        target: the space to return, not before theirs.
+        truncation: on the way to w+; None for none. Where the prior of z is truncated
+            instead, there is nothing left to do here.
+
+    Raises:
+        ValueError: if the generator lacks a space, or the way leads backwards.
+    """
+    accepted = code_spaces(generator)
+    for name, space in (("latents", latents.space), ("target", target)):
+        if space not in accepted:
+            raise ValueError(
+                f"{name}: space {space!r} given; {list(accepted)} are accepted"
+            )
+    start, stop = CODE_SPACES.index(latents.space), CODE_SPACES.index(target)
+    if stop < start:
+        raise ValueError(
+            f"target: codes in {latents.space} cannot go back to {target}; give codes "
+            f"in {target}"
+        )
+    codes = latents.codes
+    if start == 0 < stop:
+        codes = generator.map(codes, latents.label)
+    if stop == 2:
+        codes = generator.broadcast(codes)
+    if truncation is not None and not generator.truncates_prior:
+        if stop < 2:
+            raise ValueError(
+                f"truncation: it ends in w+, but codes in {target} are asked"
+            )
+        codes = generator.truncate(codes, truncation.psi, truncation.cutoff)
+    return Latents(codes, target, latents.label)
+
+
+def mix_rows(
+    destination: jax.Array, source: jax.Array, layers: Sequence[int]
+) -> jax.Array:
+    """Style mixing: codes whose rows `layers` come from others.
+
+    Source: Karras et al., "A Style-Based Generator Architecture" (2019), section 3.1.
+
+    Args:
+        destination: w+ [N, L, D].
+        source: w+ [M, L, D].
+        layers: the rows that are taken from the source.
+
+    Returns:
+        [N, M, L, D], number i with the rows of j.
+    """
+    if destination.ndim != 3 or destination.shape[1:] != source.shape[1:]:
+        raise ValueError(
+            f"destination, source: shapes {destination.shape} and {source.shape} "
+            "given; [N, L, D] and [M, L, D] are accepted"
+        )
+    chosen = np.isin(np.arange(destination.shape[1]), layers)[None, None, :, None]
+    return jnp.where(chosen, source[None], destination[:, None])
+
+
+def interpolate(codes: jax.Array, steps: int, *, spherical: bool) -> jax.Array:
+    """The way from each code to the next, both ends included.
+
+    Args:
+        codes: [N, D], or [N, L, D] for a linear way.
+        steps: steps from one code to the next.
+        spherical: turn at an even pace, as suits normal codes, whose length a straight
+            way would shrink (White, "Sampling Generative Networks", 2016); otherwise
+            go straight.
+
+    Returns:
+        [(N - 1) * steps + 1, ...].
+    """
+    if codes.shape[0] < 2 or steps < 1 or (spherical and codes.ndim != 2):
+        raise ValueError(
+            f"codes, steps: {codes.shape}, {steps} given; two codes and one step or "
+            "more are accepted, and [N, D] for a spherical way"
+        )
+    share = jnp.arange(steps, dtype=codes.dtype) / steps
+
+    def step_between(one: jax.Array, two: jax.Array) -> jax.Array:
+        parts = share.reshape(-1, *(1,) * one.ndim)
+        before, behind = 1 - parts, parts
+        if spherical:
+            lengths = jnp.linalg.norm(one) * jnp.linalg.norm(two)
+            angle = jnp.arccos(jnp.clip(jnp.vdot(one, two) / lengths, -1, 1))
+            # where the two point the same way, or opposite ways, straight on
+            turns = jnp.sin(angle) > 1e-4
+            sine = jnp.where(turns, jnp.sin(angle), 1)
+            before = jnp.where(turns, jnp.sin(before * angle) / sine, before)
+            behind = jnp.where(turns, jnp.sin(behind * angle) / sine, behind)
+        return before * one[None] + behind * two[None]
+
+    ways = jax.vmap(step_between)(codes[:-1], codes[1:])
+    ways = ways.reshape(-1, *codes.shape[1:])
+    return jnp.concatenate([ways, codes[-1:]])
+
+
+@flax.struct.dataclass(eq=False)
+class Prior:
+    """What draws codes: `prior(keys [N]) -> Latents`; sample n depends on key n alone.
+
+    A pytree that can be called, so that new weights, other classes or another psi never
+    recompile. Build one with `prior`, which checks the choices.
+
+    Attributes:
+        generator: whose prior it is.
+        choices: None without classes; weights [C] of one class for all; or the numbers
+            [M] of classes, one of which is drawn for each sample.
+        truncation: of w, or of the prior of z; None for none.
+        space: of the codes.
+    """
+
+    generator: Generator
+    choices: jax.Array | None
+    truncation: Truncation | None
+    space: str = flax.struct.field(pytree_node=False)
+
+    def __call__(self, keys: jax.Array) -> Latents:
+        """Draw N codes, with a typed key [N] for each."""
+        psi = None
+        if self.truncation is not None and self.generator.truncates_prior:
+            psi = self.truncation.psi
+        fold = jax.vmap(jax.random.fold_in, (0, None))
+
+        def one(key: jax.Array) -> jax.Array:
+            return self.generator.sample(key, 1, truncation=psi)[0]  # pyright: ignore
+
+        z = jax.vmap(one)(keys)
+        drawn = Latents(z, "z", self._classes(fold(keys, _CLASS_DRAW)))
+        if self.space == "z":
+            return drawn
+        return to_space(self.generator, drawn, self.space, self.truncation)
+
+    def _classes(self, keys: jax.Array) -> jax.Array | None:
+        if self.choices is None:
+            return None
+        if jnp.issubdtype(self.choices.dtype, jnp.floating):
+            return jnp.broadcast_to(self.choices, (len(keys), *self.choices.shape))
+        count = self.choices.shape[0]
+        return self.choices[
+            jax.vmap(lambda key: jax.random.randint(key, (), 0, count))(keys)
+        ]
+
+
+def prior(
+    generator: Generator,
+    *,
+    space: str = "z",
+    label: int | Sequence[int] | jax.Array | str | None = None,
+    truncation: Truncation | None = None,
+) -> Prior:
+    """The prior of a generator, in one of its spaces.
+
+    Args:
+        generator: the generator.
+        space: "z", "w" or "w+".
+        label: the class of every code: a number, or weights [C] (floats); a list of
+            numbers, of which each code gets one; "every" for all classes alike. None
+            for an unconditional generator.
+        truncation: of w on the way to w+, or of the prior of z where the generator has
+            it (1 then draws within two deviations, as BigGAN); None for none.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    accepted = code_spaces(generator)
+    if space not in accepted:
+        raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
+    if truncation is not None and space != "w+" and not generator.truncates_prior:
+        raise ValueError(
+            f"truncation: it ends in w+, but codes in {space} are asked; this "
+            "generator's prior has none"
+        )
+    choices = class_choices(label, generator.config.label_dim)
+    return Prior(generator, choices, truncation, space)
+
+
+def class_choices(label: Any, count: int) -> jax.Array | None:
+    """What `Prior.choices` holds of a `label` as `prior` takes it.
+
+    Args:
+        label: the label.
+        count: classes that there are, 0 for none.
+
+    Raises:
+        ValueError: if it is missing or unwanted, or a class does not exist.
+    """
+    if count == 0:
+        if label is not None:
+            raise ValueError("label: given, but this generator is unconditional")
+        return None
+    if label is None:
+        raise ValueError(f"label: missing; this generator has {count} classes")
+    if isinstance(label, str):
+        if label != EVERY_CLASS:
+            raise ValueError(
+                f"label: {label!r} given; a class, a list of them, weights [{count}] "
+                f'or "{EVERY_CLASS}" is accepted'
+            )
+        return jnp.arange(count)
+    array = jnp.asarray(label)
+    if jnp.issubdtype(array.dtype, jnp.floating) and array.shape == (count,):
+        return array
+    if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim > 1 or not array.size:
+        raise ValueError(
+            f"label: {array.dtype} {array.shape} given; a class, a list of them or "
+            f"weights [{count}] is accepted"
+        )
+    if not isinstance(array, Tracer):
+        wrong = [int(one) for one in np.atleast_1d(array) if not 0 <= one < count]
+        if wrong:
+            raise ValueError(
+                f"label: {wrong} given; classes 0 to {count - 1} are accepted"
+            )
+    return jnp.atleast_1d(array)
+
+
+def sample_keys(key: jax.Array, numbers: Any) -> jax.Array:
+    """The keys of samples by number: sample n has `fold_in(key, n)`."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(numbers))

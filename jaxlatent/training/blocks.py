@@ -1,0 +1,131 @@
+"""The compiled part of a run: a block of steps without a look from the host."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxlatent.learning import Method, Metrics
+from jaxlatent.parallel import place
+
+
+@functools.partial(
+    jax.jit, static_argnames=("batch", "block", "mesh"), donate_argnames="state"
+)
+def run_block(
+    method: Method,
+    state: Any,
+    key: jax.Array,
+    start: jax.Array,
+    count: jax.Array,
+    rows: Any,
+    *,
+    batch: int,
+    block: int,
+    mesh: Mesh | None,
+) -> tuple[Any, jax.Array, jax.Array, Metrics]:
+    """At most `block` steps; fewer where `count` says so or one of them fails.
+
+    Returns:
+        The last good state, how many steps led to it, whether all were good, and the
+        metrics [block], of which those behind the good steps mean nothing.
+    """
+
+    def fixed(tree: Any, *spec: Any) -> Any:
+        if mesh is None:
+            return tree
+        sharding = NamedSharding(mesh, PartitionSpec(*spec))
+        return jax.tree.map(
+            lambda leaf: jax.lax.with_sharding_constraint(leaf, sharding), tree
+        )
+
+    def update(state: Any, done: jax.Array) -> tuple[Any, Metrics]:
+        first = (start + done.astype(np.uint32)) * np.uint32(batch)
+        numbers = first + jnp.arange(batch, dtype=np.uint32)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+        keys = fixed(keys, None if mesh is None else mesh.axis_names)
+        return _update(method, state, keys, jax.tree.map(lambda leaf: leaf[done], rows))
+
+    def step(carry: Any) -> Any:
+        state, done, _, history = carry
+        new, metrics = update(state, done)
+        good = _is_finite(state, new, metrics["loss"])
+        kept = jax.tree.map(lambda old, leaf: jnp.where(good, leaf, old), state, new)
+        history = {
+            name: history[name].at[done].set(value) for name, value in metrics.items()
+        }
+        return fixed((kept, done + good.astype(np.int32), good, history))
+
+    def goes_on(carry: Any) -> jax.Array:
+        _, done, good, _ = carry
+        return good & (done < count)
+
+    shapes = jax.eval_shape(update, state, jnp.int32(0))
+    metrics = _checked(state, *shapes)
+    history = {name: jnp.zeros(block, leaf.dtype) for name, leaf in metrics.items()}
+    # a loop rather than a scan with a branch: what is not done costs nothing, and the
+    # branches would copy the state
+    carry = state, jnp.int32(0), jnp.bool_(True), history
+    return jax.lax.while_loop(goes_on, step, carry)
+
+
+@jax.jit
+def _update(method: Method, state: Any, keys: jax.Array, rows: Any) -> Any:
+    # under jit, so that asking for its shapes and running it trace it once
+    return method.update(state, keys, rows)
+
+
+def _is_finite(state: Any, new: Any, loss: jax.Array) -> jax.Array:
+    def inexact(tree: Any) -> list[jax.Array]:
+        leaves = jax.tree.leaves(tree)
+        return [x for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)]
+
+    good = [jnp.isfinite(loss)]
+    good += [jnp.isfinite(leaf).all() for leaf in inexact(new.params)]
+    # an optimiser may begin with infinities, as the best loss so far
+    good += [
+        (jnp.isfinite(after) | ~jnp.isfinite(before)).all()
+        for before, after in zip(inexact(state), inexact(new), strict=True)
+    ]
+    return jnp.stack(good).all()
+
+
+def _checked(state: Any, new: Any, metrics: Any) -> Metrics:
+    """The metrics' shapes, where `update` returned what it should."""
+    if not isinstance(metrics, dict) or "loss" not in metrics:
+        raise ValueError('method: update must return a dict of metrics with "loss"')
+    for name, leaf in metrics.items():
+        if leaf.shape or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise ValueError(
+                f"method: its metric {name!r} is {leaf.dtype} {leaf.shape}; a floating "
+                "scalar is accepted"
+            )
+    if jax.tree.structure(new) != jax.tree.structure(state):
+        raise ValueError("method: update must return a state of the same structure")
+    before = jax.tree_util.tree_leaves_with_path(state)
+    for (path, old), leaf in zip(before, jax.tree.leaves(new), strict=True):
+        if (old.shape, old.dtype) != (leaf.shape, leaf.dtype):
+            raise ValueError(
+                f"method: update makes state{jax.tree_util.keystr(path)} {leaf.dtype} "
+                f"{leaf.shape}; {old.dtype} {old.shape} is accepted, as init gave it"
+            )
+    return metrics
+
+
+def own(tree: Any, mesh: Mesh | None) -> Any:
+    """A copy of a pytree that may be donated, on no particular device or on a mesh."""
+
+    def copy(leaf: Any) -> Any:
+        # of numbers too, and not weakly typed: the next block would compile again
+        host = np.array(leaf, jnp.result_type(leaf))
+        return jnp.array(host) if mesh is None else place(host, mesh)
+
+    return jax.tree.map(copy, tree)
+
+
+def released(tree: Any, mesh: Mesh | None) -> Any:
+    """Arrays that a mesh holds in full, on no particular device."""
+    return tree if mesh is None else own(tree, None)

@@ -1,0 +1,108 @@
+"""The compiled block: traced once, and careful about what a method returns."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlatent.parallel import mesh
+from jaxlatent.training.fit import fit
+
+KEY = jax.random.key(0)
+
+
+@flax.struct.dataclass
+class Counter:
+    """Adds one to its only param; `change` is what `update` does wrong."""
+
+    params: jax.Array
+    bounds: jax.Array | None = None
+
+
+@flax.struct.dataclass(eq=False)
+class Counting:
+    change: str = flax.struct.field(pytree_node=False, default="")
+    traced: tuple = flax.struct.field(pytree_node=False, default=())
+
+    def init(self, key):
+        if self.change == "key":
+            return Counter(jnp.zeros(()), key)
+        bounds = jnp.array([-jnp.inf, 0.0]) if self.change.startswith("bound") else None
+        # weakly typed, as numbers are
+        return Counter(0.0 if self.change == "weak" else jnp.zeros(2), bounds)
+
+    def update(self, state, keys, data=None):
+        for note in self.traced:
+            note(keys.shape)
+        new, metrics = state.params + 1, {"loss": jnp.float32(len(keys))}
+        match self.change:
+            case "dtype":
+                new = new.astype(jnp.bfloat16)
+            case "shape":
+                new = jnp.concatenate([new, new])
+            case "structure":
+                return {"params": new}, metrics
+            case "loss":
+                metrics = {"losses": metrics["loss"]}
+            case "list":
+                metrics = [metrics["loss"]]
+            case "vector":
+                metrics["norms"] = new
+            case "int":
+                metrics["count"] = jnp.int32(1)
+            case "bounded":
+                # an infinity may stay, and become finite
+                start = jnp.where(new[0] > 2, new[0], state.bounds[0])
+                return state.replace(
+                    params=new, bounds=state.bounds.at[0].set(start)
+                ), metrics
+            case "boundless":
+                return state.replace(params=new, bounds=1 / (3 - new)), metrics
+        return state.replace(params=new), metrics
+
+
+@pytest.mark.parametrize("devices", [None, 2])
+def test_update_is_traced_once(devices):
+    shapes = []
+    method = Counting(traced=(shapes.append,))
+    on = devices and mesh(devices)
+    fitted = fit(method, 9, key=KEY, batch=4, block=4, mesh=on)
+    np.testing.assert_array_equal(fitted.state.params, [9.0, 9.0])
+    assert shapes == [(4,)]
+
+
+def test_numbers_in_a_state_become_arrays():
+    fitted = fit(Counting("weak"), 9, key=KEY, batch=4, block=4)
+    assert fitted.state.params == 9.0
+    assert fitted.state.params.dtype == jnp.float32
+
+
+def test_infinities_that_were_there_before_are_no_failure():
+    fitted = fit(Counting("bounded"), 5, key=KEY, batch=1)
+    assert (fitted.steps, fitted.failed) == (5, None)
+    np.testing.assert_array_equal(fitted.state.bounds, [5.0, 0.0])
+
+
+def test_infinities_that_are_new_are():
+    fitted = fit(Counting("boundless"), 5, key=KEY, batch=1)
+    assert (fitted.steps, fitted.failed) == (2, 2)
+    np.testing.assert_array_equal(fitted.state.bounds, [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("dtype", r"update makes state.params bfloat16 \(2,\); float32 \(2,\) is"),
+        ("shape", r"update makes state.params float32 \(4,\); float32 \(2,\) is"),
+        ("structure", r"update must return a state of the same structure"),
+        ("loss", r'update must return a dict of metrics with "loss"'),
+        ("list", r'update must return a dict of metrics with "loss"'),
+        ("vector", r"its metric 'norms' is float32 \(2,\); a floating scalar is"),
+        ("int", r"its metric 'count' is int32 \(\); a floating scalar is"),
+        ("key", r"a state with a key in it given"),
+    ],
+)
+def test_what_a_method_returns_is_checked(change, message):
+    with pytest.raises(ValueError, match=f"^method: {message}"):
+        fit(Counting(change), 1, key=KEY, batch=1)
