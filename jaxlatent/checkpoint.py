@@ -313,10 +313,12 @@ def _put_together(values: Mapping[str, Any], tree: Mapping[str, Any]) -> Any:
         static = not field.metadata.get("pytree_node", True)
         if name in values and static:
             found[name] = _hashable(values[name])
+        elif values.get(name):
+            found[name] = _put_together(values[name], tree.get(name, {}))
         elif name in values:
-            nested = isinstance(values[name], dict) and "kind" in values[name]
-            inner = tree.get(name, {})
-            found[name] = _put_together(values[name], inner) if nested else values[name]
+            if values[name] not in (None, {}) or name in tree:
+                raise ValueError(f"{name}: a value where arrays are accepted")
+            found[name] = values[name]
         elif name in tree:
             found[name] = tree[name]
     nothing = {dataclasses.MISSING}

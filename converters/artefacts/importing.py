@@ -1,6 +1,5 @@
 """One way in for every file of directions."""
 
-import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -15,7 +14,7 @@ from converters.artefacts.ganspace_named import (
 from converters.artefacts.safetensors_layout import decode_directions, is_exchange
 from converters.containers.reading import read_texts
 from jaxlatent.checkpoint import is_edit
-from jaxlatent.edits.directions import Directions
+from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.types import CheckpointError, check_space, parse_layers
 
 PARTS = ("latent", "activation")
@@ -112,9 +111,17 @@ def _with(
         )
     if edit.vectors.ndim == 3 and space not in (None, "w+"):
         raise ValueError(f"space: {space!r} given; directions per layer act in 'w+'")
-    return dataclasses.replace(
-        edit,
+    # built again, for its rows are held against the layers
+    return directions(
+        edit.vectors,
+        scale=edit.scale,
+        mean=edit.mean,
+        bias=edit.bias,
+        report=edit.report,
         space=space or edit.space,
         layers=layers if has_layers else edit.layers,
+        names=edit.names,
+        method=edit.method,
         generator=generator or edit.generator,
+        facts=edit.facts,
     )
