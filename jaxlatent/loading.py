@@ -14,7 +14,7 @@ from jaxlatent import checkpoint
 from jaxlatent.files import read_arrays
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Discriminator, Generator
-from jaxlatent.latents import CODE_SPACES, Latents, code_spaces
+from jaxlatent.latents import CODE_SPACES, Latents
 from jaxlatent.networks.base import Network
 
 EMBEDDED = {"faces": rendered.embedded}
@@ -153,7 +153,7 @@ def load_latents(
     if not path.is_file():
         raise ValueError(f"codes: {path} is not a file")
     codes, space = _load_codes(path, space)
-    accepted = code_spaces(generator)
+    accepted = generator.code_spaces
     if space is None and codes.ndim == 3:
         space = "w+"
     if space is None:

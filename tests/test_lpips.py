@@ -11,7 +11,7 @@ import converters
 from converters import lpips as converter
 from converters.plans import assemble
 from jaxlatent.networks.alexnet import AlexNet
-from jaxlatent.networks.lpips import CHANNELS, TAPS, lpips, lpips_map, unit
+from jaxlatent.networks.lpips import CHANNELS, TAPS, Lpips, unit
 from jaxlatent.types import CheckpointError
 
 NETS = ("alex", "vgg", "squeeze")
@@ -21,8 +21,8 @@ NETS = ("alex", "vgg", "squeeze")
 def everything(params, x, y, version):
     """The distance and its map, by one compiled function."""
     return (
-        lpips(params, x, y, version=version),
-        lpips_map(params, x, y, version=version),
+        Lpips(params, version)(x, y),
+        Lpips(params, version).map(x, y),
     )
 
 
@@ -147,6 +147,6 @@ def test_every_misfit_of_both_files_is_in_one_error():
 def test_what_does_not_fit_is_named():
     x, _ = pair("alex")
     with pytest.raises(ValueError, match=r"version: '0.2' given; one of \('0.1', '0"):
-        lpips(params("alex"), x, x, version="0.2")
+        Lpips(params("alex"), "0.2")(x, x)
     with pytest.raises(ValueError, match=r"y: shape \(1, 32, 64, 3\) given; that of x"):
-        lpips(params("alex"), x, x[:, :32])
+        Lpips(params("alex"))(x, x[:, :32])
