@@ -300,7 +300,6 @@ def test_safetensors_hold_the_chosen_direction(tmp_path):
     export_edit(EVERYTHING, tmp_path / "a", layout="safetensors", index=2)
     equal(import_edit(tmp_path / "a"), EVERYTHING.select([2]))
     assert import_edit(tmp_path / "a", layers="all").layers is None
-    assert import_edit(tmp_path / "a", generator="b").generator == "b"
 
 
 TENSORS = {"vectors": VECTORS, "scale": SCALE}

@@ -12,7 +12,11 @@ from converters.artefacts.ganspace_writing import (
     encode_pca,
 )
 from converters.artefacts.safetensors_layout import encode_directions
-from converters.artefacts.units import need, one_direction, unit_and_scale
+from converters.artefacts.units import (
+    check_one_direction,
+    check_space_and_shape,
+    unit_and_scale,
+)
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.files import atomic_write
@@ -107,8 +111,8 @@ def _encode_vectors(edit: Directions) -> bytes:
 
 
 def _one_unit(edit: Directions, layout: str, spaces: tuple[str, ...]) -> np.ndarray:
-    need(edit, layout, spaces)
-    one_direction(edit, layout)
+    check_space_and_shape(edit, layout, spaces)
+    check_one_direction(edit, layout)
     return unit_and_scale(edit)[0]
 
 

@@ -6,13 +6,13 @@ and "facts" (JSON), "method" and "generator".
 """
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from converters.artefacts.contents import check_finite
+from converters.checkpoints import Checkpoint
 from converters.containers.limits import shown
 from converters.containers.safetensors import encode
 from jaxlatent.edits.directions import Directions, directions
@@ -24,9 +24,9 @@ _FIELDS = ("vectors", "scale", "mean", "bias")
 _REPORT = "report."
 
 
-def is_exchange(texts: Mapping[str, str]) -> bool:
+def is_directions(checkpoint: Checkpoint) -> bool:
     """Whether the texts of a safetensors header are those of directions."""
-    return texts.get("format") == FORMAT
+    return checkpoint.metadata.get("format") == FORMAT
 
 
 def encode_directions(edit: Directions) -> bytes:
@@ -55,19 +55,14 @@ def encode_directions(edit: Directions) -> bytes:
         raise ValueError(f"edit: {error}") from None
 
 
-def decode_directions(
-    path: str | os.PathLike[str], found: Any, texts: Mapping[str, str]
-) -> Directions:
+def decode_directions(checkpoint: Checkpoint) -> Directions:
     """The edit of a file.
-
-    Args:
-        path: the file, for messages.
-        found: its tensors by name.
-        texts: its header's texts.
 
     Raises:
         CheckpointError: if something is missing or does not fit.
     """
+    path, found = checkpoint.path, checkpoint.tensors
+    texts = checkpoint.metadata
     fields = {name: found[name] for name in _FIELDS if name in found}
     for name, value in fields.items():
         check_finite(path, name, value)
