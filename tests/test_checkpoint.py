@@ -86,13 +86,6 @@ def test_loaded_arrays_are_committed_to_no_device(folder):
     assert not any(leaf.committed for leaf in jax.tree.leaves(found.params))
 
 
-def test_prepared_arrays_are_not_kept(tmp_path):
-    made = fresh(stylegan2, STYLE)
-    params = {**made.params, "prepared": {"b4.conv1": {"energy": jnp.ones((3, 3))}}}
-    checkpoint.save_generator(tmp_path / "g", dataclasses.replace(made, params=params))
-    assert equal(checkpoint.load_generator(tmp_path / "g").params, made.params)
-
-
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0, 4)])
 def test_empty_arrays_survive(tmp_path, shape):
     empty = jnp.zeros(shape, jnp.float16)

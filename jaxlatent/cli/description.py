@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, scores
-from jaxlatent.cli.inputs import is_checkpoint
+from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Reading
+from jaxlatent.evaluation import tables
 from jaxlatent.files import holds_arrays
 from jaxlatent.generators.base import config_to_json
+from jaxlatent.loading import is_checkpoint
 
 
 def describe(path: Path, reading: Reading) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def describe(path: Path, reading: Reading) -> dict[str, Any]:
         raise ValueError(f"FILE: {path} does not exist")
     if path.is_file() and checkpoint.is_edit(path):
         return _describe_edit(path, checkpoint.load_edit(path))
-    if path.is_file() and scores.is_table(path):
+    if path.is_file() and tables.is_table(path):
         return _describe_scores(path)
     if path.is_file() and holds_arrays(path):
         return _describe_edit(path, _imported(path))
@@ -63,7 +64,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
 
 
 def _describe_scores(path: Path) -> dict[str, Any]:
-    table = scores.load(path)
+    table = tables.load_table(path)
     return {
         "file": str(path),
         "container": "scores",
@@ -105,8 +106,7 @@ def _describe_checkpoint(path: Path, reading: Reading) -> dict[str, Any]:
         "sha256": checkpoint.file_hash(file),
     }
     try:
-        with arguments.naming(family="--family", config="--config"):
-            found = converters.inspect(path, family=reading.family, config=config)
+        found = converters.inspect(path, family=reading.family, config=config)
     except converters.CheckpointError as error:
         with contextlib.suppress(ValueError):
             return _describe_edit(path, _imported(path))
