@@ -352,6 +352,11 @@ def test_the_space_is_never_guessed():
         directions(VECTORS)
 
 
+def test_words_that_an_edit_does_not_know_are_named():
+    with pytest.raises(TypeError, match=r"^info, rank: given, but an edit has no such"):
+        edit(rank=3, info={})
+
+
 # select, rename
 
 

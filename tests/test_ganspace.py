@@ -11,6 +11,7 @@ from jaxlatent.edits.random import random_basis, random_directions
 from jaxlatent.generators import stylegan2
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import ganspace as method
+from jaxlatent.numerics.decomposition import Estimation, decompose
 from jaxlatent.numerics.stream import draw_codes
 from jaxlatent.parallel import mesh
 
@@ -49,16 +50,26 @@ def codes(num, features=linear, seed=0):
     return (np.asarray(part, np.float64) for part in parts)
 
 
-def run(features=linear, num=1500, **options):
+def settings(options):
+    """Options of a decomposition, those of its estimation gathered."""
     # one size of chunk: what is compiled serves many tests
-    options = {"k": 4, "key": jax.random.key(0), "space": "z", "chunk": 500} | options
-    return method.ganspace(features, uniform, num=num, **options)
+    options = {"k": 4, "key": jax.random.key(0), "chunk": 500} | options
+    names = [field.name for field in dataclasses.fields(Estimation)]
+    own = {name: options.pop(name) for name in names if name in options}
+    return options | {"estimation": Estimation(**own)}
+
+
+def run(features=linear, num=1500, *, space="z", regressed=False, **options):
+    return method.ganspace(
+        *(features, uniform),
+        **{"num": num, "space": space, "regressed": regressed},
+        **settings(options),
+    )
 
 
 def decomposed(features=linear, num=1500, **options):
-    options = {"k": 4, "key": jax.random.key(0), "chunk": 500} | options
     source = method.function_source(features, uniform)
-    return method.decompose(source, num=num, regressed=True, **options)
+    return decompose(source, num=num, regressed=True, **settings(options))
 
 
 def both(features=linear, num=1500, space="z", **options):
@@ -210,12 +221,8 @@ def test_wide_features_get_the_randomized_estimator():
 
 
 def test_latents_that_were_not_kept():
-    found = method.decompose(
-        method.function_source(linear, uniform),
-        num=1500,
-        k=4,
-        key=jax.random.key(0),
-    )
+    source = method.function_source(linear, uniform)
+    found = decompose(source, num=1500, **settings({}))
     with pytest.raises(ValueError, match="regressed=True"):
         method.latent_directions(found, space="z")
 
@@ -224,7 +231,7 @@ def test_latents_that_were_not_kept():
 
 
 def test_components_of_w(small):
-    found = method.discover(small, num=600, layers="0-1", key=jax.random.key(1))
+    (found,) = method.discover(small, num=600, layers="0-1", key=jax.random.key(1))
     source = method.generator_source(small)
     _, rows = draw(source, jax.random.key(1), np.arange(600))
     rows = np.asarray(rows)
@@ -243,24 +250,32 @@ def test_components_of_w(small):
 
 
 def test_components_of_activations(small):
-    options = dict(layer="b4", num=200, k=3, key=jax.random.key(2))
-    found = method.discover(small, **options)
+    three = Estimation(k=3)
+    options = dict(layer="b4", num=200, estimation=three, key=jax.random.key(2))
+    (found,) = method.discover(small, edit="activation", **options)
     assert found.space == "feature:b4"
     assert found.vectors.shape == (3, 4 * 4 * 4)
     source = method.generator_source(small, layer="b4", regress="w")
-    both = method.decompose(source, num=200, k=3, key=jax.random.key(2), regressed=True)
+    both = decompose(
+        source, num=200, estimation=three, key=jax.random.key(2), regressed=True
+    )
     activations = method.feature_directions(both, space="feature:b4")
     assert np.allclose(activations.scale, found.scale, rtol=1e-4)
-    latent = method.discover(small, regress="z", **options)
+    (latent,) = method.discover(small, regress="z", **options)
     assert (latent.space, latent.vectors.shape) == ("z", (3, 6))
     twin = method.latent_directions(both, space="w")
     assert twin.vectors.shape == (3, 5)
+    # both of one decomposition, w being what is carried to unless told
+    pair = method.discover(small, edit="both", **options)
+    assert [one.space for one in pair] == ["w", "feature:b4"]
+    for ours, theirs in zip(pair, (twin, activations), strict=True):
+        np.testing.assert_array_equal(ours.vectors, theirs.vectors)
 
 
 def test_moving_w_moves_the_activations(small):
-    options = dict(layer="b4", num=200, k=1, key=jax.random.key(2))
-    layer = method.discover(small, **options)
-    edit = method.discover(small, regress="w", **options)
+    one = Estimation(k=1)
+    options = dict(layer="b4", num=200, estimation=one, key=jax.random.key(2))
+    edit, layer = method.discover(small, edit="both", **options)
 
     @jax.jit
     def coordinate(w, strength):
@@ -280,9 +295,16 @@ def test_generator_errors(small):
         method.discover(plain, key=key)
     with pytest.raises(ValueError, match=r"regress: 'w' given; one of \['z'\]"):
         method.discover(plain, layer="image", regress="w", key=key)
-    with pytest.raises(ValueError, match=r"layers: '0' given for directions in 'z'"):
-        method.discover(small, regress="z", layers="0", key=key)
-    with pytest.raises(ValueError, match=r"names: \['b16'\] given"):
+    with pytest.raises(ValueError, match="regress: 'z' given for components of w"):
+        method.discover(small, regress="z", key=key)
+    with pytest.raises(ValueError, match="edit: 'both' given for components of w"):
+        method.discover(small, edit="both", key=key)
+    with pytest.raises(ValueError, match="edit: 'all' given; one of"):
+        method.discover(small, layer="b4", edit="all", key=key)
+    for options in ({"regress": "z"}, {"edit": "activation"}):
+        with pytest.raises(ValueError, match="layers: '0' given for directions of "):
+            method.discover(small, layer="b4", layers="0", key=key, **options)
+    with pytest.raises(ValueError, match=r"layer: \['b16'\] given"):
         method.discover(small, layer="b16", key=key)
 
 
@@ -293,9 +315,8 @@ def test_any_functions_are_a_generator():
         params=jnp.asarray(MATRIX),
         sample=lambda key: uniform(key, 1)[0],
     )
-    found = method.discover(
-        plain, layer="image", regress="z", num=500, key=jax.random.key(0)
-    )
+    (found,) = method.discover(plain, layer="image", num=500, key=jax.random.key(0))
+    assert found.space == "z"
     values = np.linalg.svd(MATRIX, compute_uv=False)
     assert np.allclose(found.report["stdev"], values, rtol=0.2)
 
@@ -303,10 +324,10 @@ def test_any_functions_are_a_generator():
 def test_labels():
     config = dataclasses.replace(SMALL, label_dim=3, embed_dim=4)
     generator = Generator(drawn(lambda key: stylegan2.init(key, config), 0), config)
-    options = dict(num=50, k=2, key=jax.random.key(0))
-    index = method.discover(generator, label=1, **options)
-    weights = method.discover(generator, label=[0.0, 1.0, 0.0], **options)
-    other = method.discover(generator, label=2, **options)
+    options = dict(num=50, estimation=Estimation(k=2), key=jax.random.key(0))
+    (index,) = method.discover(generator, label=1, **options)
+    (weights,) = method.discover(generator, label=[0.0, 1.0, 0.0], **options)
+    (other,) = method.discover(generator, label=2, **options)
     assert np.array_equal(index.vectors, weights.vectors)
     assert not np.allclose(index.mean, other.mean)
     with pytest.raises(ValueError, match="label: missing"):

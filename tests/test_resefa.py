@@ -6,7 +6,7 @@ import pytest
 from helpers import golden
 
 from jaxlatent.edits.directions import directions
-from jaxlatent.methods.lowrankgan import lowrankgan
+from jaxlatent.methods.lowrankgan import Leading, lowrankgan
 from jaxlatent.methods.resefa import resefa
 
 RECORDED = golden("resefa_directions_a")
@@ -83,7 +83,7 @@ def test_a_singular_rest_gets_a_tau_and_tends_to_lowrankgan():
     assert np.isinf(usual.facts["condition"])
     assert float(usual.facts["added"]) == pytest.approx(1e-3 * np.trace(rest) / 9)
     soft = resefa(region, rest, k=1, tau=1e-9)
-    hard = lowrankgan(region, rest, rank="tol")
+    hard = lowrankgan(region, rest, Leading(rank="tol"))
     assert one_minus_cosine(soft.vectors, hard.vectors) < 1e-10
     assert float(usual.report["leak"][0]) > float(soft.report["leak"][0])
 

@@ -185,11 +185,13 @@ def describe(count: int, told: Description) -> dict[str, Any]:
     become Python's.
 
     Raises:
-        TypeError: if the space is missing.
+        TypeError: if the space is missing, or an entry is unknown.
         ValueError: names the entry that does not fit.
     """
     if "space" not in told:
         raise TypeError("space: missing; an edit names the space of its latents")
+    if unknown := sorted(told.keys() - Description.__annotations__.keys()):
+        raise TypeError(f"{', '.join(unknown)}: given, but an edit has no such entry")
     check_space(told["space"])
     report = {
         name: jnp.asarray(value) for name, value in (told.get("report") or {}).items()
