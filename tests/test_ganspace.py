@@ -55,11 +55,15 @@ def run(features=linear, num=1500, **options):
     return method.ganspace(features, uniform, num=num, **options)
 
 
-def both(features=linear, num=1500, space="z", **options):
-    """Directions of the features and of the latents, from one decomposition."""
+def decomposed(features=linear, num=1500, **options):
     options = {"k": 4, "key": jax.random.key(0), "chunk": 500} | options
     source = method.function_source(features, uniform)
-    found = method.decompose(source, num=num, regressed=True, **options)
+    return method.decompose(source, num=num, regressed=True, **options)
+
+
+def both(features=linear, num=1500, space="z", **options):
+    """Directions of the features and of the latents, from one decomposition."""
+    found = decomposed(features, num, **options)
     return (
         method.feature_directions(found, space="feature:rows"),
         method.latent_directions(found, space=space),
@@ -85,7 +89,7 @@ def test_linear_features():
     # behind a linear map, the regression is its pseudo-inverse
     expected = np.asarray(plain.vectors * plain.scale[:, None]) @ np.linalg.pinv(MATRIX)
     norms = np.linalg.norm(expected, axis=1)
-    assert error(found.info["regression_norm"], norms) < 1e-4
+    assert error(found.report["regression_norm"], norms) < 1e-4
     assert error(found.vectors, expected / norms[:, None]) < 1e-4
     assert np.array_equal(found.scale, np.ones(4))
 
@@ -93,12 +97,12 @@ def test_linear_features():
 def test_white_codes_give_the_singular_values():
     found = run(num=20_000, regressed=True)
     _, values, right = np.linalg.svd(MATRIX.T, full_matrices=False)
-    assert np.allclose(found.info["stdev"], values, rtol=0.03)
-    assert np.allclose(found.info["regression_norm"], 1, rtol=0.03)
+    assert np.allclose(found.report["stdev"], values, rtol=0.03)
+    assert np.allclose(found.report["regression_norm"], 1, rtol=0.03)
     assert np.abs(np.sum(right * np.asarray(found.vectors), axis=1)).min() > 0.99
     expected = np.sqrt(np.sum(values**2) / 7)
-    assert np.isclose(found.info["random_stdev"], expected, rtol=0.03)
-    assert np.isclose(found.info["variance_ratio"].sum(), 1, rtol=1e-5)
+    assert np.isclose(found.facts["random_stdev"], expected, rtol=0.03)
+    assert np.isclose(found.report["variance_ratio"].sum(), 1, rtol=1e-5)
 
 
 def test_closed_form_is_least_squares():
@@ -109,7 +113,7 @@ def test_closed_form_is_least_squares():
     expected = np.linalg.lstsq(coordinates, latents - latents.mean(axis=0))[0]
     norms = np.linalg.norm(expected, axis=1)
     assert error(found.vectors, expected / norms[:, None]) < 1e-5
-    assert error(found.info["regression_norm"], norms) < 1e-5
+    assert error(found.report["regression_norm"], norms) < 1e-5
     spread = np.std(latents @ np.asarray(found.vectors).T, axis=0, ddof=1)
     assert error(found.scale, spread) < 1e-5
     assert error(found.mean, latents.mean(axis=0)) < 1e-4
@@ -120,7 +124,7 @@ def test_second_pass_of_the_original_agrees():
     fresh = run(bent, num=10_000, regressed=True, resample=True)
     along = np.sum(np.asarray(closed.vectors) * np.asarray(fresh.vectors), axis=1)
     assert along.min() > 0.99
-    assert np.allclose(closed.info["stdev"], fresh.info["stdev"])
+    assert np.allclose(closed.report["stdev"], fresh.report["stdev"])
     assert not np.allclose(closed.mean, fresh.mean)
 
 
@@ -149,14 +153,16 @@ def test_estimators_find_the_same_space(estimator):
     basis = np.asarray(exact.vectors)
     inside = np.linalg.norm(np.asarray(found.vectors) @ basis.T, axis=1)
     assert inside.min() > 1 - 1e-3
-    total = np.asarray(exact.info["total_variance"])
-    assert np.isclose(found.info["total_variance"], total, rtol=1e-3)
+    total = np.asarray(exact.facts["total_variance"])
+    assert np.isclose(found.facts["total_variance"], total, rtol=1e-3)
     assert latent.vectors.shape == (4, 4)
     if estimator in ("incremental", "randomized"):
         assert np.allclose(found.scale, exact.scale, rtol=1e-4)
         assert np.sum(np.asarray(found.vectors) * basis, axis=1).min() > 1 - 1e-4
     if estimator == "ica":
-        assert found.info["mixing"].shape == (4, 7)
+        mixing = decomposed(estimator=estimator).components.mixing
+        assert mixing is not None
+        assert mixing.shape == (4, 7)
 
 
 def test_without_k_as_many_as_there_are():
@@ -291,7 +297,7 @@ def test_any_functions_are_a_generator():
         plain, layer="image", regress="z", num=500, key=jax.random.key(0)
     )
     values = np.linalg.svd(MATRIX, compute_uv=False)
-    assert np.allclose(found.info["stdev"], values, rtol=0.2)
+    assert np.allclose(found.report["stdev"], values, rtol=0.2)
 
 
 def test_labels():
@@ -380,4 +386,4 @@ def test_random_basis():
     vectors = np.asarray(found.vectors, np.float64)
     assert np.allclose(vectors @ vectors.T, np.eye(7), atol=1e-6)
     assert np.linalg.det(vectors) > 0
-    assert np.allclose(found.scale, run().info["random_stdev"])
+    assert np.allclose(found.scale, run().facts["random_stdev"])

@@ -91,8 +91,8 @@ def test_a_planted_normal_and_bias_are_recovered():
     assert float(found.vectors[0] @ normal) > 0.99
     # the boundary lies half way between the extremes
     assert float(found.bias[0]) == pytest.approx(-0.5, abs=0.1)
-    assert float(found.info["accuracy_validation"][0]) == 1
-    assert float(found.info["accuracy_remaining"][0]) > 0.95
+    assert float(found.report["accuracy_validation"][0]) == 1
+    assert float(found.report["accuracy_remaining"][0]) > 0.95
     assert found.names == ("smile",)
 
 
@@ -224,7 +224,7 @@ def test_a_linear_score_along_a_condition_stays_constant():
     found = condition(
         boundary(rng.normal(size=(1, 6))), [boundary(rng.normal(size=(2, 6)))]
     )
-    assert float(found.info["cosine"][0]) < 1
+    assert float(found.report["cosine"][0]) < 1
     other = boundary(rng.normal(size=(2, 6)))
     kept = condition(found, [other])
     codes = jnp.asarray(rng.normal(size=(4, 6)), jnp.float32)

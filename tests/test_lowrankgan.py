@@ -60,15 +60,15 @@ def test_planted_parts(rank):
     null = np.linalg.svd(rest)[2][5:]
     principal = np.linalg.svd(region)[2][:3]
     assert angle(found.vectors, principal @ null.T @ null) < 1e-6
-    assert (found.info["leak"] < 1e-12).all()
+    assert (found.report["leak"] < 1e-12).all()
     steps = np.asarray(found.vectors, np.float64) @ region.T
-    np.testing.assert_allclose(found.info["gain"], np.mean(steps**2, 1), rtol=1e-5)
+    np.testing.assert_allclose(found.report["gain"], np.mean(steps**2, 1), rtol=1e-5)
     cosines = np.linalg.norm(principal @ null.T, axis=1)
-    np.testing.assert_allclose(found.info["residual"], cosines, rtol=1e-5)
+    np.testing.assert_allclose(found.report["residual"], cosines, rtol=1e-5)
     values = np.linalg.eigvalsh(gram(region))[::-1][:3]
-    np.testing.assert_allclose(found.info["eigenvalues"], values, rtol=1e-5)
-    counts = [int(found.info[f"{key}"]) for key in ("rank_region", "rank_rest")]
-    assert [*counts, int(found.info["removed"])] == [3, 5, 5]
+    np.testing.assert_allclose(found.report["eigenvalues"], values, rtol=1e-5)
+    counts = [int(found.facts[key]) for key in ("rank_region", "rank_rest")]
+    assert [*counts, int(found.facts["removed"])] == [3, 5, 5]
     assert (found.method, found.space) == ("lowrankgan", "w")
 
 
@@ -76,9 +76,11 @@ def test_principal_directions_as_they_are():
     region, rest = planted()
     found = lowrankgan(gram(region), gram(rest), rank="tol", project=False)
     assert angle(found.vectors, np.linalg.svd(region)[2][:3]) < 1e-6
-    np.testing.assert_allclose(found.info["gain"], found.info["eigenvalues"], rtol=1e-5)
-    assert (found.info["leak"] > 1e-2).all()
-    assert int(found.info["removed"]) == 0
+    np.testing.assert_allclose(
+        found.report["gain"], found.report["eigenvalues"], rtol=1e-5
+    )
+    assert (found.report["leak"] > 1e-2).all()
+    assert int(found.facts["removed"]) == 0
 
 
 def test_a_null_space_that_is_not_there_is_said():
@@ -95,7 +97,7 @@ def test_directions_inside_the_rest_are_dropped():
     region, rest = np.diag([2.0, 1, 0, 0]), np.diag([1.0, 0, 1, 0])
     found = lowrankgan(region, rest, rank="tol")
     np.testing.assert_allclose(found.vectors, [[0, 1, 0, 0]], atol=1e-7)
-    np.testing.assert_allclose(found.info["eigenvalues"], [1])
+    np.testing.assert_allclose(found.report["eigenvalues"], [1])
     with pytest.raises(ValueError, match="every principal direction lies in the span"):
         lowrankgan(region, rest, rank=(1, 2))
 
@@ -109,10 +111,10 @@ def test_ranks_of_zero():
     for rank in ("tol", "energy", "pcp", 0):
         found = lowrankgan(gram(region), still, rank=(3, rank))
         assert angle(found.vectors, np.linalg.svd(region)[2][:3]) < 1e-6
-        assert int(found.info["rank_rest"]) == int(found.info["removed"]) == 0
+        assert int(found.facts["rank_rest"]) == int(found.facts["removed"]) == 0
     # the original takes one away from nothing
     found = lowrankgan(gram(region), still, rank=(3, "reference"))
-    assert int(found.info["removed"]) == 1
+    assert int(found.facts["removed"]) == 1
 
 
 def test_relaxation_takes_fewer_away():
@@ -121,10 +123,10 @@ def test_relaxation_takes_fewer_away():
         lowrankgan(gram(region), gram(rest), rank="tol", relax=relax)
         for relax in (0, 2, 5, 9)
     ]
-    assert [int(edit.info["removed"]) for edit in edits] == [6, 4, 1, 1]
-    leaks = np.stack([edit.info["leak"] for edit in edits[:3]])
+    assert [int(edit.facts["removed"]) for edit in edits] == [6, 4, 1, 1]
+    leaks = np.stack([edit.report["leak"] for edit in edits[:3]])
     assert (np.diff(leaks, axis=0) > 0).all()
-    lengths = np.stack([edit.info["residual"] for edit in edits[:3]])
+    lengths = np.stack([edit.report["residual"] for edit in edits[:3]])
     assert (np.diff(lengths, axis=0) > 0).all()
 
 
@@ -136,7 +138,9 @@ def test_units_do_not_count(rank):
     found = lowrankgan(gram(region), gram(rest), **options)
     scaled = lowrankgan(7e3 * gram(region), 3e-4 * gram(rest), **options)
     assert angle(found.vectors, scaled.vectors) < 1e-6
-    np.testing.assert_allclose(scaled.info["gain"], 7e3 * found.info["gain"], rtol=1e-5)
+    np.testing.assert_allclose(
+        scaled.report["gain"], 7e3 * found.report["gain"], rtol=1e-5
+    )
 
 
 def test_pcp_takes_the_rank_of_the_minimum():
@@ -144,9 +148,9 @@ def test_pcp_takes_the_rank_of_the_minimum():
     rest = gram(rng.normal(size=(90, 2)) @ rng.normal(size=(2, 30)))
     rest[[3, 8], [8, 3]] += 5 * np.abs(rest).max()
     found = lowrankgan(np.eye(30), rest, rank=("tol", "pcp"))
-    assert int(found.info["rank_rest"]) == principal_component_pursuit(rest).rank
-    assert bool(found.info["converged_rest"])
-    assert "iterations_region" not in found.info
+    assert int(found.facts["rank_rest"]) == principal_component_pursuit(rest).rank
+    assert bool(found.facts["converged_rest"])
+    assert "iterations_region" not in found.facts
 
 
 # against the original
@@ -171,7 +175,7 @@ def test_recorded_directions(variant, picture):
         )
         assert angle(found.vectors, case[expected]) < 1e-6
         for kind, counts in (("rank", case["ranks"]), ("iterations", case["iters"])):
-            ours = [int(found.info[f"{kind}_{part}"]) for part in ("region", "rest")]
+            ours = [int(found.facts[f"{kind}_{part}"]) for part in ("region", "rest")]
             assert ours == counts.tolist()
 
 
@@ -211,8 +215,8 @@ def test_random_directions_leak():
     region, rest = planted(dim=12, outside=6)
     found = lowrankgan(gram(region), gram(rest), rank="tol")
     own = locality(found.vectors, gram(region), gram(rest))
-    np.testing.assert_allclose(own.gain, found.info["gain"], rtol=1e-6)
-    np.testing.assert_allclose(own.leak, found.info["leak"], rtol=1e-6)
+    np.testing.assert_allclose(own.gain, found.report["gain"], rtol=1e-6)
+    np.testing.assert_allclose(own.leak, found.report["leak"], rtol=1e-6)
     random = random_directions(found, key=jax.random.key(0))
     other = locality(random.vectors, gram(region), gram(rest))
     assert (other.ratio > 1e6 * own.ratio).all()

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, scores
-from jaxlatent.cli.inputs import is_checkpoint
+from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Reading
+from jaxlatent.evaluation import tables
 from jaxlatent.generators.base import config_to_json
+from jaxlatent.loading import is_checkpoint
 
 
 def describe(path: Path, reading: Reading) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def describe(path: Path, reading: Reading) -> dict[str, Any]:
         raise ValueError(f"FILE: {path} does not exist")
     if path.is_file() and checkpoint.is_edit(path):
         return _describe_edit(path, checkpoint.load_edit(path))
-    if path.is_file() and scores.is_table(path):
+    if path.is_file() and tables.is_table(path):
         return _describe_scores(path)
     return _describe_checkpoint(path, reading)
 
@@ -60,7 +61,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
 
 
 def _describe_scores(path: Path) -> dict[str, Any]:
-    table = scores.load(path)
+    table = tables.load_table(path)
     return {
         "file": str(path),
         "container": "scores",
@@ -98,8 +99,7 @@ def _describe_checkpoint(path: Path, reading: Reading) -> dict[str, Any]:
         "sha256": file.sha256,
     }
     try:
-        with arguments.naming(family="--family", config="--config"):
-            found = converters.inspect(file, family=reading.family, config=config)
+        found = converters.inspect(file, family=reading.family, config=config)
     except converters.CheckpointError as error:
         with contextlib.suppress(ValueError):
             return _describe_edit(path, converters.import_edit(file))
