@@ -8,8 +8,8 @@ import numpy as np
 from converters.checkpoints import Checkpoint, CheckpointFile, opened
 from converters.network_layouts import Tensors, shapes, sources, state_dict
 from converters.plans import Plan, Source, assemble
-from jaxlatent.networks.lpips import CHANNELS, TRUNKS
-from jaxlatent.types import CheckpointError, Params
+from jaxlatent.networks.lpips import CHANNELS, TRUNKS, Lpips
+from jaxlatent.types import CheckpointError
 
 HEAD = "lin{}.model.1.weight"
 
@@ -18,18 +18,19 @@ def load_lpips(
     heads: CheckpointFile,
     trunk: CheckpointFile | None = None,
     *,
+    version: str = "0.1",
     dtype: Any = None,
-) -> Params:
-    """Read the parameters of `jaxlatent.networks.lpips.lpips`.
+) -> Lpips:
+    """Read the distance `jaxlatent.networks.lpips.Lpips`.
 
     Both are files, by path, or what `read` returned.
 
     Args:
         heads: PerceptualSimilarity's `weights/v0.1/alex.pth`, `vgg.pth` or
-            `squeeze.pth`, or those of v0.0 (nothing in them tells the version: it is an
-            argument of `lpips`); or the state dict of a whole LPIPS module.
+            `squeeze.pth`, or those of v0.0; or the state dict of a whole LPIPS module.
         trunk: torchvision's AlexNet, VGG-16 or SqueezeNet 1.1; None if `heads` is a
             whole module.
+        version: of the heads, "0.1" or "0.0"; nothing in the files tells it.
         dtype: of the parameters, None for float32.
 
     Raises:
@@ -37,7 +38,7 @@ def load_lpips(
             extra and misshapen one is named in one error.
     """
     below = None if trunk is None else opened(trunk)
-    return assemble(plan(opened(heads), below), dtype)
+    return Lpips(assemble(plan(opened(heads), below), dtype), version)
 
 
 def plan(heads: Checkpoint, trunk: Checkpoint | None = None) -> Plan:

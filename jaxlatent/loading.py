@@ -16,7 +16,7 @@ from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Discriminator, Generator
-from jaxlatent.latents import CODE_SPACES, Latents, code_spaces
+from jaxlatent.latents import CODE_SPACES, Latents
 from jaxlatent.networks.base import Network
 
 EMBEDDED = {"faces": rendered.embedded}
@@ -155,7 +155,7 @@ def load_latents(
     if not path.is_file():
         raise ValueError(f"codes: {path} is not a file")
     codes, space = _load_codes(path, space)
-    accepted = code_spaces(generator)
+    accepted = generator.code_spaces
     if space is None and codes.ndim == 3:
         space = "w+"
     if space is None:

@@ -402,7 +402,7 @@ def test_codes_keep_the_space_that_their_file_names(tmp_path):
     whole = (tmp_path / "codes.npz").read_bytes()
     for damaged in (b"nothing", whole[: len(whole) // 2]):
         (tmp_path / "codes.npz").write_bytes(damaged)
-        with pytest.raises(ValueError, match="^codes: "):
+        with pytest.raises(ValueError, match=r"^codes: "):
             inputs.draw_samples(Codes(codes=tmp_path / "codes.npz"), model)
 
 

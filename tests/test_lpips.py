@@ -12,7 +12,7 @@ from converters import lpips as converter
 from converters.checkpoints import Checkpoint
 from converters.plans import assemble
 from jaxlatent.networks.alexnet import AlexNet
-from jaxlatent.networks.lpips import CHANNELS, TAPS, lpips, lpips_map, unit
+from jaxlatent.networks.lpips import CHANNELS, TAPS, Lpips, unit
 from jaxlatent.types import CheckpointError
 
 NETS = ("alex", "vgg", "squeeze")
@@ -22,8 +22,8 @@ NETS = ("alex", "vgg", "squeeze")
 def everything(params, x, y, version):
     """The distance and its map, by one compiled function."""
     return (
-        lpips(params, x, y, version=version),
-        lpips_map(params, x, y, version=version),
+        Lpips(params, version)(x, y),
+        Lpips(params, version).map(x, y),
     )
 
 
@@ -126,7 +126,11 @@ def test_a_whole_module_is_one_file(tmp_path):
     path = tmp_path / "whole.pth"
     path.write_bytes(torch_zip(whole))
     found = converters.load_lpips(path)
-    jax.tree.map(np.testing.assert_array_equal, found, params("alex"))
+    jax.tree.map(np.testing.assert_array_equal, found.params, params("alex"))
+    assert (found.version, converters.load_lpips(path, version="0.0").version) == (
+        "0.1",
+        "0.0",
+    )
 
 
 def test_every_misfit_of_both_files_is_in_one_error():
@@ -149,6 +153,6 @@ def test_every_misfit_of_both_files_is_in_one_error():
 def test_what_does_not_fit_is_named():
     x, _ = pair("alex")
     with pytest.raises(ValueError, match=r"version: '0.2' given; one of \('0.1', '0"):
-        lpips(params("alex"), x, x, version="0.2")
+        Lpips(params("alex"), "0.2")(x, x)
     with pytest.raises(ValueError, match=r"y: shape \(1, 32, 64, 3\) given; that of x"):
-        lpips(params("alex"), x, x[:, :32])
+        Lpips(params("alex"))(x, x[:, :32])

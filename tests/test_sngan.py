@@ -37,7 +37,7 @@ def test_pictures_and_features():
     z = jnp.asarray(arrays["z"])
     assert error(draw(generator, z), nhwc(arrays["img"])) <= FLOAT32
     names = ("model.0", "model.2", "model.3", "model.4")
-    assert generator.feature_names == (*names, "model.7")
+    assert generator.feature_names == (*names, "model.7", "image")
     found = jax.jit(lambda g, z: g.features(z, names=names))(generator, z)
     for name in names[1:]:
         expected = nhwc(arrays[f"feat0/{name}"])
@@ -115,7 +115,7 @@ def test_a_block_by_hand():
         entry["weight"][1, 1, 0] = 1
     params["model"]["0"]["weight"][0, ::2] = np.arange(16)
     found = jax.jit(
-        lambda p, z: sngan.features(p, generator.config, z, names=("model.2",))
+        lambda p, z: Generator(p, generator.config).features(z, names=("model.2",))
     )(params, jnp.asarray([[1.0, 0, 0, 0, 0], [-1.0, 0, 0, 0, 0]]))["model.2"]
     counted = np.arange(16.0).reshape(4, 4).repeat(2, axis=0).repeat(2, axis=1)
     assert error(found[0, :, :, 0], counted * (1 + 1 / (1 + 1e-5))) <= 1e-6

@@ -18,7 +18,7 @@ from converters.artefacts.units import (
     unit_and_scale,
 )
 from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions
+from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.files import atomic_write
 
 LAYOUTS = (
@@ -76,12 +76,14 @@ def export_edit(
             direction only for the model and the class that it names.
 
     Raises:
+        TypeError: for an edit of another kind than linear directions.
         ValueError: names the argument that the layout cannot hold, or needs.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} given; {LAYOUTS} are accepted")
-    if not isinstance(edit, Directions):
-        raise ValueError(f"edit: a {type(edit).__name__} given; Directions is accepted")
+    edit = linear(edit, "edit")
+    if activations is not None:
+        activations = linear(activations, "activations")
     options = {
         "strength": strength,
         "activations": activations,

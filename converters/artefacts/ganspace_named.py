@@ -51,9 +51,9 @@ def read_named_direction(
         num_layers: how many rows w+ has, for a range that is open at its end.
 
     Returns:
-        One direction; `facts` hold those of "sigma_range" (the strength that its
-        authors chose), "component_index", "truncation", "example_seed" and "stdev" (of
-        the activation) that the file has.
+        One direction; `report` holds "stdev", the activation's, and `facts` hold
+        "sigma_range" (the strength that its authors chose), "component_index",
+        "truncation" and "example_seed", each if the file has it.
 
     Raises:
         CheckpointError: names the entry that is missing or does not fit.
@@ -62,10 +62,15 @@ def read_named_direction(
     path, found = checkpoint.path, checkpoint.tensors
     if part is None:
         part = "activation" if found.get("edit_type") == "activation" else "latent"
-    facts = {
-        REPORT.get(name, name): _number(checkpoint, name, dtype)
+    numbers = {
+        name: _number(checkpoint, name, dtype)
         for name, dtype in _NUMBERS.items()
         if name in found
+    }
+    report = {
+        ours: np.asarray([numbers.pop(theirs)], np.float32)
+        for theirs, ours in REPORT.items()
+        if theirs in numbers
     }
     name = found.get("name")
     if not isinstance(name, str):
@@ -91,7 +96,8 @@ def read_named_direction(
         unit_vectors(path, vectors),
         space=space,
         scale=np.asarray([scale], np.float32),
-        facts=facts,
+        report=report,
+        facts=numbers,
         layers=layers,
         names=[name],
         method="ganspace",

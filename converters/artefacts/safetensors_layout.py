@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from flax.core import unfreeze
 
 from converters.artefacts.contents import check_finite
 from converters.checkpoints import Checkpoint
@@ -43,7 +42,7 @@ def encode_directions(edit: Directions) -> bytes:
         "space": edit.space,
         "layers": json.dumps(edit.layers),
         "names": json.dumps(edit.names),
-        "facts": json.dumps(unfreeze(edit.facts)),
+        "facts": json.dumps(edit.facts, default=dict),
         "method": edit.method,
         "generator": edit.generator,
     }
@@ -83,7 +82,7 @@ def decode_directions(checkpoint: Checkpoint) -> Directions:
             space=texts["space"],
             layers=_decoded(texts, "layers", int, type(None)),
             names=_decoded(texts, "names", str),
-            facts=json.loads(texts["facts"]),
+            facts=_decoded_facts(texts["facts"]),
             method=texts["method"],
             generator=texts["generator"],
         )
@@ -91,6 +90,16 @@ def decode_directions(checkpoint: Checkpoint) -> Directions:
         raise CheckpointError(f"{path}: {error} is missing") from None
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _decoded_facts(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = ...
+    if not isinstance(value, dict):
+        raise ValueError(f"facts: {shown(text)} found; an object is needed")
+    return value
 
 
 def _decoded(texts: Mapping[str, str], name: str, kind: type, *others: type) -> Any:

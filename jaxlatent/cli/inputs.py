@@ -15,7 +15,7 @@ from jaxlatent.cli.options import Codes
 from jaxlatent.editing import has_rows
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import EVERY_CLASS, Latents, Truncation, code_spaces
+from jaxlatent.latents import EVERY_CLASS, Latents, Truncation
 from jaxlatent.loading import load_latents
 from jaxlatent.types import parse_layers
 
@@ -43,7 +43,7 @@ def truncation_of(
     Raises:
         ValueError: for one that the generator does not have, or a cutoff without one.
     """
-    spaces = code_spaces(generator)
+    spaces = generator.code_spaces
     if options.truncation is None:
         if options.cutoff is not None:
             raise ValueError("cutoff: given without a truncation")

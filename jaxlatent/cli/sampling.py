@@ -145,7 +145,7 @@ def _between(session: Session, first: Samples, steps: int, path: str) -> Sheet:
     label = latents.label
     if label is not None and len(np.unique(np.asarray(label))) > 1:
         raise ValueError("label: several given; interpolate stays in one class")
-    if path == "w" and latents.space == "z" and "w" in model.config.spaces:
+    if path == "w" and latents.space == "z" and "w" in model.code_spaces:
         latents = to_space(model, latents, "w")
     if path == "z" and latents.space != "z":
         raise ValueError(f"path: z given, but the codes are in {latents.space}")

@@ -48,10 +48,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.directions import Directions, directions, linear
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.steps import check_names
-from jaxlatent.latents import Prior, Truncation, code_spaces, prior, to_space
+from jaxlatent.latents import Prior, Truncation, prior, to_space
 from jaxlatent.numerics.decomposition import Decomposition, Estimation, decompose
 from jaxlatent.numerics.pca import Components
 from jaxlatent.numerics.stream import Progress, Source
@@ -222,7 +222,7 @@ def generator_source(
     label: Any = None,
 ) -> GeneratorSource:
     """The codes and features of a generator; see `discover` for the arguments."""
-    spaces = [space for space in code_spaces(generator) if space != "w+"]
+    spaces = [space for space in generator.code_spaces if space != "w+"]
     layer = layer or "w"
     if layer == "w" and "w" not in spaces:
         raise ValueError(
@@ -316,7 +316,11 @@ def set_to_target(
         index: direction, scalar or [N].
         value: the coordinate to reach, in units of strength, scalar or [N].
         mirror: go to the side opposite to the present one, at distance `value`.
+
+    Raises:
+        TypeError: for an edit that is not linear.
     """
+    edit = linear(edit, "edit")
     first = latent[:, 0] if latent.ndim == 3 else latent
     now = dataclasses.replace(edit, layers=None).coordinate(first, index)
     value = jnp.asarray(value, latent.dtype)
