@@ -94,22 +94,22 @@ def start(
     agree(same, "same")
 
 
-def mesh(count: int | None = None, *, axis: str = "data") -> Mesh:
+def mesh(devices: int | None = None, *, axis: str = "data") -> Mesh:
     """A one-axis mesh over the devices of all processes, with Auto axes.
 
     Args:
-        count: how many devices, None for all.
+        devices: how many, None for all.
         axis: the axis' name.
 
     Raises:
         ValueError: if there are not that many devices.
     """
-    devices = jax.devices()
-    size = len(devices) if count is None else count
-    if not 1 <= size <= len(devices):
-        raise ValueError(f"count: {size} given; 1 to {len(devices)} devices exist")
+    there = jax.devices()
+    size = len(there) if devices is None else devices
+    if not 1 <= size <= len(there):
+        raise ValueError(f"devices: {size} given; 1 to {len(there)} devices exist")
     return jax.make_mesh(
-        (size,), (axis,), axis_types=(AxisType.Auto,), devices=devices[:size]
+        (size,), (axis,), axis_types=(AxisType.Auto,), devices=there[:size]
     )
 
 

@@ -55,7 +55,7 @@ def work(rank, folder):
     source = ganspace.generator_source(generator, layer="image")
     found = ganspace.decompose(
         source,
-        num=21,
+        samples=21,
         key=jax.random.key(0),
         estimation=Estimation(k=2),
         chunk=6,

@@ -170,7 +170,7 @@ def test_presets_are_listed_and_drawn(capsys, workplace):
         ("frown", "preset: no preset 'frown'"),
         ("Add grass", "preset: 'Add grass' is a preset of several models"),
         ("ffhq/Bald", "preset: 'ffhq/Bald' given; NAME or MODEL/DATA/NAME"),
-        ("Big smile", "EDIT: 3 in w given; 'Big smile' needs number 19"),
+        ("Big smile", "components: 3 in w given; 'Big smile' needs number 19"),
     ],
 )
 def test_presets_that_do_not_fit_are_named(preset, expected, capsys):

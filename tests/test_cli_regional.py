@@ -125,13 +125,17 @@ def test_regions_are_drawn(workplace, capsys):
     [
         (("--region", "knee"), "region: 'knee' given; one of"),
         ((), "region: 0 regions given"),
-        (("--rectangle", "1,2,3"), "--rectangle"),
+        (("--rectangle", "1,2,3"), "rectangle: "),
         (("--rectangle", "900,900,9,9"), "covers no pixel"),
         (("--mask", "none.png"), "mask: none.png is not a file"),
-        (("--region", "eyes", "--labels", "4"), "labels: given without mask"),
+        (("--region", "eyes", "--labels", "4"), "labels: given without a mask"),
         (("--region", "top_side", "--rank", "best"), "rank: 'best' given"),
         (("--region", "top_side", "--layers", "3"), "layers: '3' given, but this"),
         (("--region", "top_side", "--size", "9"), "size: 9 given; 1 to 8"),
+        (
+            ("--region", "top_side", "--grams", "none", "--at", "1"),
+            "at: given together with grams",
+        ),
         (
             ("--region", "top_side", "--grams", "none"),
             "grams: none is no folder of jacobian",

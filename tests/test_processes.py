@@ -81,7 +81,7 @@ def test_two_processes_do_what_one_does(ends, both, tmp_path):
     images = render(generator, peer.CODES)
     components = ganspace.decompose(
         ganspace.generator_source(generator, layer="image"),
-        num=21,
+        samples=21,
         estimation=Estimation(k=2),
         key=jax.random.key(0),
         chunk=6,

@@ -19,6 +19,7 @@ from jaxlatent.cli.options import (
     option,
 )
 from jaxlatent.cli.session import Session
+from jaxlatent.collectives import is_main
 from jaxlatent.editing import feature_of
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
@@ -90,8 +91,9 @@ def discover_ganspace(
     """
     session = Session.open(job, "discover ganspace", locals())
     arguments.at_least_one(num, "num")
+    arguments.at_least_one(1 if batch is None else batch, "batch")
     session.check(page)
-    count = ganspace.default_num(layer) if samples is None else samples
+    count = ganspace.default_samples(layer) if samples is None else samples
     with session.progress("learning", count, "code") as progress:
         edits = ganspace.discover(
             session.generator,
@@ -101,7 +103,7 @@ def discover_ganspace(
             regress=regress,
             layers=layers,
             label=session.label,
-            num=count,
+            samples=count,
             estimation=estimation,
             chunk=batch,
             mesh=session.mesh,
@@ -146,16 +148,20 @@ def discover_interfacegan(
     """
     session = Session.open(job, "discover interfacegan", locals())
     session.check(page)
+    model = session.generator
+    where = space or model.latent_space
+    if where not in model.code_spaces:
+        raise ValueError(
+            f"boundary_space: {where} given; one of {', '.join(model.code_spaces)} is "
+            "accepted"
+        )
     if scores_file is None:
         if scored_codes is not None:
             raise ValueError("scored_codes: given without scores")
         table = scores.draw_table(session, scoring)
-        tables.save_table(session.run.file(scores.FILE), table, with_codes=False)
     else:
         arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")
         table = load_scores(scores_file)
-    model = session.generator
-    where = space or model.latent_space
     edit = interfacegan.discover(
         model,
         scores.keep_attributes(
@@ -166,6 +172,8 @@ def discover_interfacegan(
         space=where,
         layers=layers,
     )
+    if scores_file is None and is_main():
+        tables.save_table(session.run.file(scores.FILE), table, with_codes=False)
     ends = "distances from" if page.move == "to" else "steps at right angles to"
     text = (
         "Each row moves codes across the boundary between the highest and the lowest "

@@ -27,7 +27,7 @@ from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
 from jaxlatent.loading import load, short_name
-from jaxlatent.runs import RUN_FILE, Run
+from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 
@@ -63,13 +63,13 @@ class Session:
             words: all of its arguments, defaults included.
         """
         run = Run(job.out, command, words)
-        alike = {**words, "job": dataclasses.replace(job, where=Devices())}
+        alike = plain({**words, "job": dataclasses.replace(job, where=Devices())})
         mesh = open_mesh(job.where, alike)
         arguments.at_least_one(job.chunk, "chunk")
-        plain = open_generator(job.generator, job.reading, job.start.truncation)
-        owner = fingerprint(plain)
+        generator = open_generator(job.generator, job.reading, job.start.truncation)
+        owner = fingerprint(generator)
         agree(owner, "GENERATOR")
-        return cls(job, run, mesh, plain.prepare(), owner)
+        return cls(job, run, mesh, generator.prepare(), owner)
 
     @property
     def name(self) -> str:

@@ -75,19 +75,21 @@ LABELS = (
 """What the integers 0 to 18 of a CelebAMask-HQ segmentation mean."""
 
 
-def named_mask(name: str, size: int | tuple[int, int]) -> np.ndarray:
+def named_mask(region: str, size: int | tuple[int, int]) -> np.ndarray:
     """The mask of one of `REGIONS`.
 
     Args:
-        name: of the region.
+        region: its name.
         size: of the picture: a side, or (height, width).
 
     Raises:
         ValueError: for an unknown name, or a picture too small to show the region.
     """
-    if name not in REGIONS:
-        raise ValueError(f"name: {name!r} given; one of {sorted(REGIONS)} is accepted")
-    return rectangle_mask(REGIONS[name], size)
+    if region not in REGIONS:
+        raise ValueError(
+            f"region: {region!r} given; one of {sorted(REGIONS)} is accepted"
+        )
+    return rectangle_mask(REGIONS[region], size)
 
 
 def rectangle_mask(
