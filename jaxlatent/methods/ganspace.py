@@ -227,7 +227,8 @@ def generator_source(
     layer = layer or "w"
     if layer == "w" and "w" not in spaces:
         raise ValueError(
-            "layer: this generator has no w; the name of one of its features is needed"
+            "layer: this generator has no w; one of its features is accepted: "
+            f"{', '.join(generator.feature_names)}"
         )
     if regress is not None and regress not in spaces:
         raise ValueError(f"regress: {regress!r} given; one of {spaces} is accepted")
