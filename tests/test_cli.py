@@ -291,6 +291,12 @@ def test_boxes_of_either_alphabet_become_one_line(box, expected):
             "edit: of dimension 5",
         ),
         (f"edit {PLAIN} CONVERTED/edit.npz --out q --index 3", "index: 3 given"),
+        (
+            f"edit {PLAIN} CONVERTED/edit.npz --out q --index 0 --preset bald",
+            "index: given together with preset",
+        ),
+        ("inspect CONVERTED/edit.npz --family lenet", "family: given, but"),
+        ("inspect CONVERTED/generator --config a=1", "config: given, but"),
         (f"edit {PLAIN} CONVERTED/edit.npz --out q --index x", "index: 'x' given"),
         (f"edit {PLAIN} CONVERTED/edit.npz --out q --layers 8", "layers: '8' given"),
         (f"edit {PLAIN} CONVERTED/edit.npz --out q --edit-space w", "edit_space: w"),
@@ -517,6 +523,13 @@ def test_sample_writes_pictures_codes_and_the_record(capsys, tmp_path):
     again = run_file(tmp_path / "b")
     assert again["seeds"] is None
     assert again["inputs"]["a/codes.npz"] == file_hash("a/codes.npz")
+
+
+def test_every_class_is_drawn_in_turn(tmp_path):
+    ok("sample", LABELLED, "--out", "a", "--num", 7, "--label", "every")
+    names = run_file(tmp_path / "a")["codes"]
+    assert [int(name[-1]) for name in names] == [0, 1, 2, 3, 4, 0, 1]
+    assert np.load("a/codes.npz")["label"].tolist() == [0, 1, 2, 3, 4, 0, 1]
 
 
 def test_sample_mixes_styles(tmp_path):

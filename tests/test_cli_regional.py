@@ -118,6 +118,10 @@ def test_regions_are_drawn(workplace, capsys):
     assert (shown[8:] == 50).all()
     assert (shown[1:7, 1:15] == 200).all()
     assert (shown[0] == (255, 64, 96)).all()
+    for words in (("--seeds", "1"), ("--family", "a")):
+        told = refused(capsys, "regions", "grey.png", "--out", "x", *words)
+        assert told.startswith(f"{words[0][2:]}: given, but PICTURE is an image file")
+    assert not (workplace / "x").exists()
 
 
 @pytest.mark.parametrize(
