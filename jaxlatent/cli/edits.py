@@ -9,6 +9,7 @@ from jaxlatent import checkpoint
 from jaxlatent.cli import inputs
 from jaxlatent.cli.options import Flag, MaybeNumber, Rows, Space, option, positional
 from jaxlatent.edits import combining
+from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.methods import interfacegan
 
@@ -210,7 +211,7 @@ def _weighted(text: str) -> tuple[Directions, int, float]:
     return edit, index, weight
 
 
-def _save(out: Path, edit: Directions) -> None:
+def _save(out: Path, edit: Edit) -> None:
     if out.suffix != ".npz":
         raise ValueError(f"OUT: {out} given; a file that ends in .npz is accepted")
     checkpoint.save_edit(out, edit)
