@@ -108,10 +108,11 @@ class GANalyze:
         codes = jax.eval_shape(lambda: self.prior(jax.random.key(0)[None])).codes
         width = codes.shape[-1]
 
+        own = [jax.random.fold_in(key, n) for n in range(2 * len(how.hidden) + 3)]
+
         def uniform(number: int, fan_in: int, *shape: int) -> jax.Array:
             bound = fan_in**-0.5
-            own = jax.random.fold_in(key, number)
-            return jax.random.uniform(own, shape, codes.dtype, -bound, bound)
+            return jax.random.uniform(own[number], shape, codes.dtype, -bound, bound)
 
         layers: dict[str, dict[str, jax.Array]] = {}
         params: dict[str, Any] = {"layers": layers}
@@ -125,7 +126,7 @@ class GANalyze:
         elif how.by_class:
             layers["0"] = {"bias": uniform(1, classes, width)}
         else:
-            layers["0"] = {"bias": jax.random.normal(key, (width,), codes.dtype)}
+            layers["0"] = {"bias": jax.random.normal(own[1], (width,), codes.dtype)}
         if how.by_class:
             first = layers["0"]["bias"].shape[0]
             params["class"] = uniform(0, classes, classes, first)
