@@ -71,7 +71,7 @@ def drawn_network() -> Network:
     def leaf(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
         name = path[-1].key
         if name in ("scale", "running_var"):
-            # branches end small, as those of trained networks, so that nothing overflows
+            # branches end small, as those of trained networks: nothing overflows
             last = name == "scale" and path[-2].key == "bn3"
             return np.full(shape.shape, 0.2 if last else 1.0, np.float32)
         if name in ("bias", "running_mean"):

@@ -147,13 +147,26 @@ class Scoring:
 
 
 @dataclass(frozen=True)
+class Assessor:
+    """The score that is to be changed."""
+
+    scorer: Repeated = ()
+    """A network's checkpoint file, module:function, or a formula such as brightness."""
+    attribute: Annotated[str | None, option("COLUMN")] = None
+    """Which of a network's outputs, by number."""
+    outputs: Annotated[Literal["plain", "probabilities", "odds"], QUIET] = "plain"
+    """What a classifier's outputs are turned into: nothing, or of each class its
+    probability or its log-odds against the others."""
+
+
+@dataclass(frozen=True)
 class Training:
     """How long a method learns, and how a run goes on."""
 
-    steps: Number = 1000
-    """Steps of the optimiser, in all."""
-    batch: Number = 4
-    """Samples of a step."""
+    steps: MaybeNumber = None
+    """Steps of the optimiser, in all; the preset's if left out."""
+    batch: MaybeNumber = None
+    """Samples of a step; the preset's if left out."""
     seed: Number = 0
     """Of all samples."""
     save_every: Number = 500
@@ -166,6 +179,7 @@ JobGroup = Annotated[Job, group("")]
 PageGroup = Annotated[Page, group("page")]
 RegionsGroup = Annotated[Regions, group("region")]
 ScoringGroup = Annotated[Scoring, group("score")]
+AssessorGroup = Annotated[Assessor, group("assessor")]
 TrainingGroup = Annotated[Training, group("training")]
 NO_REGION = Regions()
 EVERY_SCORE = Scoring()

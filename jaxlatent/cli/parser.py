@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from jaxlatent.cli import commands, discovering, edits, regional, sampling
+from jaxlatent.cli import commands, discovering, edits, learned, regional, sampling
 from jaxlatent.cli.options import QUIET
 
 
@@ -43,6 +43,7 @@ METHODS = {
     "interfacegan": discovering.discover_interfacegan,
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
+    "ganalyze": learned.discover_ganalyze,
 }
 
 
