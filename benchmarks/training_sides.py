@@ -71,7 +71,7 @@ def drawn_network() -> Network:
     def leaf(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
         name = path[-1].key
         if name in ("scale", "running_var"):
-            # branches end small, as those of trained networks, so that nothing overflows
+            # branches end small, so that sixteen of them do not overflow
             last = name == "scale" and path[-2].key == "bn3"
             return np.full(shape.shape, 0.2 if last else 1.0, np.float32)
         if name in ("bias", "running_mean"):
@@ -237,7 +237,7 @@ def told(name: str, found: Any) -> tuple[float, np.ndarray]:
     """The loss of a side's first step, and its gradient [D]."""
     if name in ("eager", "compiled"):
         loss, gradient = found
-        return float(loss), np.array(gradient)[0]
+        return float(loss), gradient.numpy(force=True)[0].copy()
     if name == "block":
         return float(found[3]["loss"][0]), np.zeros(0)
     state, metrics = found
