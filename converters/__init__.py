@@ -3,10 +3,9 @@
 from converters.artefacts.codes import load_codes as load_codes
 from converters.artefacts.exporting import export_edit as export_edit
 from converters.artefacts.importing import import_edit as import_edit
-from converters.containers.reading import container as container
-from converters.containers.reading import read as read
-from converters.folders import is_folder as is_folder
-from converters.folders import tensor_file as tensor_file
+from converters.checkpoints import Checkpoint as Checkpoint
+from converters.checkpoints import is_folder as is_folder
+from converters.checkpoints import read as read
 from converters.loading import convert as convert
 from converters.loading import inspect as inspect
 from converters.loading import layouts as layouts

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     closest,
-    entrance,
-    features,
+    image_network_plan,
+    image_network_shapes,
+    input_settings,
     numbers,
+    out_features,
     outputs,
-    picture_plan,
-    picture_shapes,
     sources,
-    state,
+    state_dict,
 )
 from converters.plans import Plan, override
 from converters.vgg import PLACES
@@ -23,22 +24,22 @@ ASSUMES = ("mean", "std", "resize")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How an AlexNet's file converts, with dense layers or without; None if it is none.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "network".
         config: changes of `AlexNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     known = PLACES | {"alexnet": set(CONVOLUTIONS)}
     places = numbers(tensors, r"features\.(\d+)\.weight")
     if part != "network" or closest(places, known) != "alexnet":
         return None
 
-    found = partial(features, tensors)
+    found = partial(out_features, tensors)
 
     plain = AlexNet()
     layers = (f"features.{index}" for index in CONVOLUTIONS)
@@ -46,12 +47,12 @@ def plan(
         channels=tuple(map(found, layers, plain.channels)),
         hidden=tuple(map(found, ("classifier.1", "classifier.4"), plain.hidden)),
         outputs=outputs(tensors, "classifier.6"),
-        **entrance(tensors, "features.0"),
+        **input_settings(tensors, "features.0"),
     )
     module = override(module, config)
     image = (module.channels[-1], SIDE, SIDE)
-    tree = picture_shapes(module)
-    return picture_plan(
+    tree = image_network_shapes(module)
+    return image_network_plan(
         module,
         tree,
         family="alexnet",

@@ -15,6 +15,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import UNUSED, ajbrock_norm, channels_last, statistics
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
@@ -25,12 +26,12 @@ FORMAT = "ajbrock"
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    if part != "generator" or "blocks.0.0.conv_sc.weight" not in checkpoint:
+    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    if part != "generator" or "blocks.0.0.conv_sc.weight" not in tensors:
         return None
-    tensors: Mapping[str, np.ndarray] = checkpoint
     blocks = count(tensors, "blocks.{}.0.conv1.weight")
     gain = "blocks.0.0.bn1.gain.weight"
     shared = "shared.weight" in tensors

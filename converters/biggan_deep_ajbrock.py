@@ -12,6 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import UNUSED, ajbrock_norm, channels_last, statistics
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan_deep
@@ -21,7 +22,7 @@ from jaxlatent.types import CheckpointError
 ASSUMES = ("upsamples", "eps")
 
 FORMAT = "ajbrock"
-SIGN = "blocks.0.0.conv4.weight"
+SIGNATURE = "blocks.0.0.conv4.weight"
 DEPTH = 2
 
 _LEAVES = {"running_means": "stored_mean", "running_vars": "stored_var"}
@@ -35,12 +36,12 @@ _LAYERS = {
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    if part != "generator" or SIGN not in checkpoint:
+    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    if part != "generator" or SIGNATURE not in tensors:
         return None
-    tensors: Mapping[str, np.ndarray] = checkpoint
     blocks = count(tensors, "blocks.{}.0.conv4.weight")
     prefix, words = statistics(tensors, "blocks.0.0.bn1")
     if words:

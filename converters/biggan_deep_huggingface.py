@@ -12,7 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import torch_norm
-from converters.folders import Described
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import size
 from jaxlatent.generators import biggan_deep
@@ -21,20 +21,20 @@ from jaxlatent.types import CheckpointError
 ASSUMES = ("upsamples", "eps", "output_eps")
 
 FORMAT = "huggingface"
-SIGN = "generator.gen_z.weight_orig"
+SIGNATURE = "generator.gen_z.weight_orig"
 
 _LARGEST = 1 << 16
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    if part != "generator" or SIGN not in checkpoint:
+    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    if part != "generator" or SIGNATURE not in tensors:
         return None
-    tensors: Mapping[str, np.ndarray] = checkpoint
     assumed: tuple[str, ...] = ()
-    if isinstance(checkpoint, Described):
+    if checkpoint.description is not None:
         inferred = _described(checkpoint.description)
     else:
         inferred, assumed = _inferred(tensors), ("upsamples", "eps", "output_eps")

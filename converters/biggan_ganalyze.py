@@ -13,6 +13,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import ganalyze_norm
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
@@ -47,12 +48,12 @@ _LEAVES = {
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    if part != "generator" or "GBlock.0.conv0.module.weight_bar" not in checkpoint:
+    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    if part != "generator" or "GBlock.0.conv0.module.weight_bar" not in tensors:
         return None
-    tensors: Mapping[str, np.ndarray] = checkpoint
     blocks = count(tensors, "GBlock.{}.conv0.module.weight_bar")
     resolution = 4 << blocks
     chosen = override(

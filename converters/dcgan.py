@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import width
 from converters.plans import Plan, override
 from converters.sequential import Release, is_state_dict, release_plan
@@ -30,27 +31,28 @@ _NAMES = (
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """Plan the conversion of a DCGAN's generator.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "generator".
         config: values that replace the assumed ones.
 
     Returns:
         A plan; None where most of the names are not those of such a file.
     """
+    tensors = checkpoint.tensors
     changes = config or {}
-    if part != "generator" or "layers" in changes or not is_state_dict(checkpoint):
+    if part != "generator" or "layers" in changes or not is_state_dict(tensors):
         return None
     for name in FORMATS:
-        known = sum(f"{name}.{leaf}" in checkpoint for leaf in _NAMES)
+        known = sum(f"{name}.{leaf}" in tensors for leaf in _NAMES)
         if 2 * known > len(_NAMES):
-            found = _release(checkpoint, name)
+            found = _release(tensors, name)
             found = replace(found, config=override(found.config, changes))
-            return release_plan(found, checkpoint, frozenset(changes))
+            return release_plan(found, tensors, frozenset(changes))
     return None
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from converters.network_layouts import counters, shapes, sources, state
+from converters.checkpoints import Checkpoint
+from converters.network_layouts import counters, shapes, sources, state_dict
 from converters.plans import Plan, override
 from converters.resnet import architecture, recognised
 from jaxlatent.networks.emonet import RESOLUTION, EmoNet
@@ -14,7 +15,7 @@ PREFIX = "model."
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How an EmoNet's file converts; None if it is none.
 
@@ -23,7 +24,7 @@ def plan(
         part: "network".
         config: changes of `EmoNet`.
     """
-    tensors = state(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     if part != "network" or not recognised(tensors, PREFIX):
         return None
     module = override(EmoNet(**architecture(tensors, PREFIX)), config)

@@ -11,23 +11,23 @@ import numpy as np
 
 
 def generator_state(
-    checkpoint: Mapping[str, Any], sign: str
+    content: Mapping[str, Any], signature: str
 ) -> dict[str, np.ndarray] | None:
-    """The generator's tensors, smoothed ones first; None without a tensor `sign`."""
-    models = _models(checkpoint)
+    """The generator's tensors, smoothed ones first; None without `signature`."""
+    models = _models(content)
     state = _state(models, "generator_smooth", "generator")
-    if state is None and {sign, f"module.{sign}"} & set(models):
+    if state is None and {signature, f"module.{signature}"} & set(models):
         state = _without_prefix(models)
-    return state if state is not None and sign in state else None
+    return state if state is not None and signature in state else None
 
 
-def discriminator_state(checkpoint: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+def discriminator_state(content: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
     """The discriminator's tensors, None if there are none."""
-    return _state(_models(checkpoint), "discriminator")
+    return _state(_models(content), "discriminator")
 
 
-def _models(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    models = checkpoint.get("models", checkpoint)
+def _models(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    models = content.get("models", content)
     return models if isinstance(models, Mapping) else {}
 
 

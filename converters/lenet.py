@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from jaxlatent.networks.lenet import RESOLUTION, LeNet
 
@@ -27,20 +28,21 @@ _SOURCES = {f"{layer}.kernel": weight for layer, weight in _WEIGHTS.items()} | {
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """Plan the conversion of a LeNet; None if the file is none.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "network".
         config: `{"fit": ...}` to change how images come to 32 x 32 pixels.
 
     Raises:
         ValueError: for another value that LeNet does not have.
     """
+    tensors = checkpoint.tensors
     if part != "network" or not all(
-        source.name in checkpoint for source in _SOURCES.values()
+        source.name in tensors for source in _SOURCES.values()
     ):
         return None
     module = override(LeNet(), config)
@@ -52,7 +54,7 @@ def plan(
         format=FORMAT,
         config=module,
         assumed={} if config else {"fit": module.fit},
-        tensors=checkpoint,
+        tensors=tensors,
         sources=_SOURCES,
         shapes=shapes["params"],
         licence="MIT badge in the readme, no licence file",

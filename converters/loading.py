@@ -33,10 +33,9 @@ from converters import (
     stylegan_interfacegan,
     vgg,
 )
-from converters.containers.reading import container
-from converters.folders import read_described, tensor_file
+from converters.checkpoints import Checkpoint, CheckpointFile, opened
 from converters.plans import Mismatch, Plan, assemble, compare
-from jaxlatent.checkpoint import file_hash, save_generator
+from jaxlatent.checkpoint import save_generator
 from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.networks.base import Network
 from jaxlatent.types import CheckpointError
@@ -75,11 +74,11 @@ its files may leave open.
 
 
 @dataclass(frozen=True)
-class Description:
+class Inspection:
     """What a checkpoint file is, without converting it.
 
     Attributes:
-        container: the file's container, as `container` names it.
+        container: the file's container, as `Checkpoint` names it.
         plans: what each part in it would become.
         mismatches: what keeps each part from fitting, empty if nothing does.
     """
@@ -119,7 +118,7 @@ def _summary(module: ModuleType) -> str:
 
 @overload
 def load(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     *,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
@@ -128,7 +127,7 @@ def load(
 ) -> Generator: ...
 @overload
 def load(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     *,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
@@ -137,7 +136,7 @@ def load(
 ) -> Discriminator: ...
 @overload
 def load(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     *,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
@@ -145,7 +144,7 @@ def load(
     dtype: Any = ...,
 ) -> Network: ...
 def load(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
@@ -155,7 +154,8 @@ def load(
     """Read a PyTorch, NVIDIA or safetensors checkpoint.
 
     Args:
-        path: the file; or a folder that holds `pytorch_model.bin` and `config.json`.
+        file: its path; or that of a folder that holds `pytorch_model.bin` and
+            `config.json`; or what `read` returned.
         family: the architecture, None to recognise it by names and shapes.
         config: config values that replace the inferred or assumed ones; for
             "sequential" a description of the layers.
@@ -167,7 +167,7 @@ def load(
         CheckpointError: if the file is unsound, holds no such part, or does not fit;
             every missing, extra and misshapen tensor is named in one error.
     """
-    plan = find_plan(read_described(path), part=part, family=family, config=config)
+    plan = find_plan(opened(file), part=part, family=family, config=config)
     params = assemble(plan, dtype)
     if part == "network":
         return Network(params=params, module=plan.config)
@@ -177,7 +177,7 @@ def load(
 
 
 def convert(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     out: str | os.PathLike[str],
     *,
     family: str | None = None,
@@ -187,7 +187,7 @@ def convert(
     """Write a checkpoint's generator to a folder that `load_generator` reads.
 
     Args:
-        path: the checkpoint file, or its folder, as for `load`.
+        file: the checkpoint, as for `load`.
         out: the folder to make.
         family: as for `load`.
         config: as for `load`.
@@ -200,15 +200,13 @@ def convert(
         CheckpointError: as for `load`.
         FileExistsError: if `out` exists and is not to be overwritten.
     """
-    plan = find_plan(
-        read_described(path), part="generator", family=family, config=config
-    )
+    checkpoint = opened(file)
+    plan = find_plan(checkpoint, part="generator", family=family, config=config)
     generator = Generator(params=assemble(plan), config=plan.config)
-    file = tensor_file(path)
     origin = {
-        "file": file.name,
-        "sha256": file_hash(file),
-        "container": container(file),
+        "file": checkpoint.path.name,
+        "sha256": checkpoint.sha256,
+        "container": checkpoint.container,
         "format": plan.format,
         "assumed": dict(plan.assumed),
         "overridden": sorted(config or {}),
@@ -219,31 +217,31 @@ def convert(
 
 
 def inspect(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
-) -> Description:
+) -> Inspection:
     """Tell what a checkpoint is and how its tensors fit, writing nothing.
 
     Args:
-        path: the checkpoint file, or its folder, as for `load`.
+        file: the checkpoint, as for `load`.
         family: as for `load`.
         config: as for `load`, applied to the generator.
     """
-    kind = container(tensor_file(path))
-    plans = _plans(read_described(path), family=family, config=config)
+    checkpoint = opened(file)
+    plans = _plans(checkpoint, family=family, config=config)
     if not plans:
-        raise CheckpointError(f"{path}: {_unrecognised(family)}")
-    return Description(
-        container=kind,
+        raise CheckpointError(f"{checkpoint.path}: {_unrecognised(family)}")
+    return Inspection(
+        container=checkpoint.container,
         plans=plans,
         mismatches={part: compare(plan) for part, plan in plans.items()},
     )
 
 
 def find_plan(
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     *,
     part: Part,
     family: str | None = None,
@@ -254,6 +252,7 @@ def find_plan(
     Raises:
         CheckpointError: if no known layout offers that part; says what there is.
     """
+    _check_dict(checkpoint)
     for module in _modules(family):
         plan = _plan(module, checkpoint, part, config)
         if plan is not None:
@@ -266,11 +265,12 @@ def find_plan(
 
 
 def _plans(
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     *,
     family: str | None,
     config: Mapping[str, Any] | None = None,
 ) -> dict[str, Plan]:
+    _check_dict(checkpoint)
     found: dict[str, Plan] = {}
     for module in _modules(family):
         for part in PARTS:
@@ -281,9 +281,18 @@ def _plans(
     return found
 
 
+def _check_dict(checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError unless the top-level object is a dict."""
+    if not isinstance(checkpoint.tensors, Mapping):
+        raise CheckpointError(
+            f"{checkpoint.path}: the file holds a {type(checkpoint.tensors).__name__}, "
+            "not a dict of tensors"
+        )
+
+
 def _plan(
     module: ModuleType,
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     part: Part,
     config: Mapping[str, Any] | None,
 ) -> Plan | None:

@@ -1,56 +1,60 @@
 """LPIPS: the linear heads of PerceptualSimilarity, and the network they weigh."""
 
-import os
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from converters.containers.reading import read
-from converters.network_layouts import Tensors, shapes, sources, state
+from converters.checkpoints import Checkpoint, CheckpointFile, opened
+from converters.network_layouts import Tensors, shapes, sources, state_dict
 from converters.plans import Plan, Source, assemble
-from jaxlatent.networks.lpips import CHANNELS, TRUNKS
-from jaxlatent.types import CheckpointError, Params
+from jaxlatent.networks.lpips import CHANNELS, TRUNKS, Lpips
+from jaxlatent.types import CheckpointError
 
 HEAD = "lin{}.model.1.weight"
 
 
 def load_lpips(
-    heads: str | os.PathLike[str],
-    trunk: str | os.PathLike[str] | None = None,
+    heads: CheckpointFile,
+    trunk: CheckpointFile | None = None,
     *,
+    version: str = "0.1",
     dtype: Any = None,
-) -> Params:
-    """Read the parameters of `jaxlatent.networks.lpips.lpips`.
+) -> Lpips:
+    """Read the distance `jaxlatent.networks.lpips.Lpips`.
+
+    Both are files, by path, or what `read` returned.
 
     Args:
         heads: PerceptualSimilarity's `weights/v0.1/alex.pth`, `vgg.pth` or
-            `squeeze.pth`, or those of v0.0 (nothing in them tells the version: it is an
-            argument of `lpips`); or the state dict of a whole LPIPS module.
+            `squeeze.pth`, or those of v0.0; or the state dict of a whole LPIPS module.
         trunk: torchvision's AlexNet, VGG-16 or SqueezeNet 1.1; None if `heads` is a
             whole module.
+        version: of the heads, "0.1" or "0.0"; nothing in the files tells it.
         dtype: of the parameters, None for float32.
 
     Raises:
         CheckpointError: if a file is unsound, or the tensors do not fit: every missing,
             extra and misshapen one is named in one error.
     """
-    return assemble(plan(read(heads), None if trunk is None else read(trunk)), dtype)
+    below = None if trunk is None else opened(trunk)
+    return Lpips(assemble(plan(opened(heads), below), dtype), version)
 
 
-def plan(heads: Mapping[str, Any], trunk: Mapping[str, Any] | None = None) -> Plan:
+def plan(heads: Checkpoint, trunk: Checkpoint | None = None) -> Plan:
     """How the tensors of `load_lpips` convert.
 
     Raises:
         CheckpointError: if `heads` has no heads.
     """
-    tensors = {_trunk_name(name): value for name, value in state(heads).items()}
+    tensors = {
+        _trunk_name(name): value for name, value in state_dict(heads.tensors).items()
+    }
     net = _network(tensors)
     # a whole module has its heads twice, and its scaling
     ignored = {n for n in tensors if n.startswith(("lins.", "scaling_layer."))}
     if trunk is not None:
-        tensors = state(trunk) | tensors
+        tensors = state_dict(trunk.tensors) | tensors
         ignored |= {name for name in tensors if name.startswith("classifier.")}
     trees = {
         "trunk": shapes(TRUNKS[net], (1, 64, 64, 3)),

@@ -10,7 +10,8 @@ from typing import Any
 
 import jax
 
-from converters.network_layouts import features, shapes, sources, state
+from converters.checkpoints import Checkpoint
+from converters.network_layouts import out_features, shapes, sources, state_dict
 from converters.plans import Plan, override
 from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
 from jaxlatent.types import Params
@@ -22,21 +23,21 @@ DENSE = ("fc6", "fc7", "fc8")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a MemNet's file converts; None if it is none.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "network".
         config: `{"clip": ...}` to let scores leave [0, 1].
     """
-    tensors = state(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     found = sum(f"{layer}.weight" in tensors for layer in (*CONVOLUTIONS, *DENSE))
     if part != "network" or found < len((*CONVOLUTIONS, *DENSE)) - 1:
         return None
 
-    outputs = partial(features, tensors)
+    outputs = partial(out_features, tensors)
 
     plain = MemNet()
     module = MemNet(

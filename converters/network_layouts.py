@@ -29,15 +29,15 @@ SIDE = 64
 _LEAVES = {"kernel": "weight", "scale": "weight"}
 
 
-def state(checkpoint: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def state_dict(content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The tensors of a file, out of their wrapping, without "module." in front."""
     for name in WRAPPINGS:
-        if isinstance(checkpoint.get(name), Mapping):
-            checkpoint = checkpoint[name]
+        if isinstance(content.get(name), Mapping):
+            content = content[name]
             break
     return {
         name.removeprefix("module."): value
-        for name, value in checkpoint.items()
+        for name, value in content.items()
         if isinstance(name, str) and isinstance(value, np.ndarray)
     }
 
@@ -52,7 +52,7 @@ def width(tensors: Tensors, *places: tuple[str, int], default: int) -> int:
     return votes.most_common(1)[0][0] if votes else default
 
 
-def features(tensors: Tensors, layer: str, default: int) -> int:
+def out_features(tensors: Tensors, layer: str, default: int) -> int:
     """Outputs of a layer."""
     places = ((f"{layer}.weight", 0), (f"{layer}.bias", 0))
     return width(tensors, *places, default=default)
@@ -60,7 +60,7 @@ def features(tensors: Tensors, layer: str, default: int) -> int:
 
 def outputs(tensors: Tensors, layer: str) -> int | None:
     """Outputs of a last layer, None if the file has no such layer."""
-    return features(tensors, layer, 0) or None
+    return out_features(tensors, layer, 0) or None
 
 
 def numbers(tensors: Tensors, pattern: str) -> set[int]:
@@ -125,7 +125,7 @@ def counters(tensors: Tensors) -> frozenset[str]:
     return frozenset(name for name in tensors if name.endswith("num_batches_tracked"))
 
 
-def entrance(tensors: Tensors, layer: str) -> dict[str, Any]:
+def input_settings(tensors: Tensors, layer: str) -> dict[str, Any]:
     """What a `PictureModule` knows of its images from the first layer.
 
     Only RGB has known means; other images enter as they are.
@@ -135,17 +135,17 @@ def entrance(tensors: Tensors, layer: str) -> dict[str, Any]:
     return plain if channels == 3 else plain | {"mean": None}
 
 
-def picture_shapes(module: Any) -> Params:
+def image_network_shapes(module: Any) -> Params:
     """The parameter tree of a `PictureModule`."""
     return shapes(module, (1, SIDE, SIDE, module.input_channels))
 
 
-def picture_plan(module: Any, tree: Params, **parts: Any) -> Plan:
+def image_network_plan(module: Any, tree: Params, **parts: Any) -> Plan:
     """A plan for a `PictureModule` of torchvision's names.
 
     Args:
         module: the architecture.
-        tree: its `picture_shapes`.
+        tree: its `image_network_shapes`.
         parts: `family`, `tensors`, and what else of a `Plan` is not as usual.
     """
     assumed = {name: getattr(module, name) for name in ("mean", "std", "resize")}

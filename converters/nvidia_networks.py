@@ -33,7 +33,7 @@ class StoredNetwork:
         self.assumed[field] = default
         return default
 
-    def told(self, path: str, name: str, otherwise: Callable[[], Any]) -> Any:
+    def attribute_or(self, path: str, name: str, otherwise: Callable[[], Any]) -> Any:
         """An attribute of a module, or what tensors tell where the file has none."""
         found = nvidia.attributes(self.record, path) if self.pickled else {}
         return found[name] if name in found else otherwise()
@@ -50,20 +50,20 @@ class StoredNetwork:
 
 
 def find_network(
-    checkpoint: Mapping[str, Any], names: tuple[str, ...], sign: str
+    content: Mapping[str, Any], names: tuple[str, ...], signature: str
 ) -> StoredNetwork | None:
-    """The first of the named networks, or the checkpoint itself, that has `sign`.
+    """The first of the named networks, or the content itself, that has `signature`.
 
     Args:
-        checkpoint: what `read` returned.
+        content: what a file holds.
         names: under which a pickle may hold the network.
-        sign: the name of a tensor by which it is known.
+        signature: the name of a tensor by which it is known.
     """
-    for candidate in (*(checkpoint.get(name) for name in names), checkpoint):
+    for candidate in (*(content.get(name) for name in names), content):
         if isinstance(candidate, Mapping) and (
-            sign in candidate or {"class_name", "state"} <= set(candidate)
+            signature in candidate or {"class_name", "state"} <= set(candidate)
         ):
             network = StoredNetwork(candidate)
-            if sign in network.tensors:
+            if signature in network.tensors:
                 return network
     return None

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from converters import genforce, progan, progressive
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
 ASSUMES = ("final_tanh", "fused_scale", "label_dim", "average_first", "deviation_group")
 
-SIGN = "layer0.weight"
+SIGNATURE = "layer0.weight"
 LAYOUT = progan.Layout(
     format="genforce",
     prefix="layer",
@@ -28,19 +29,19 @@ LAYOUT = progan.Layout(
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint, SIGN)
+    tensors = genforce.generator_state(checkpoint.tensors, SIGNATURE)
     if tensors is None or not _grows(tensors):
         return None
-    judge = genforce.discriminator_state(checkpoint)
-    label_dim = None if judge is None else _label_dim(judge)
+    discriminator = genforce.discriminator_state(checkpoint.tensors)
+    label_dim = None if discriminator is None else _label_dim(discriminator)
     if part == "generator":
         return _generator(tensors, label_dim, config)
-    if part == "discriminator" and judge is not None:
+    if part == "discriminator" and discriminator is not None:
         found = progressive.discriminator(
-            judge,
+            discriminator,
             config,
             family="progan",
             label_dim=label_dim or 0,
@@ -55,13 +56,13 @@ def plan(
 def _grows(tensors: Mapping[str, np.ndarray]) -> bool:
     """Whether this is a generator that begins with 4 x 4 pixels and makes images."""
     images = any(name.startswith("output") for name in tensors)
-    return images and np.shape(tensors[SIGN])[2:] == (4, 4)
+    return images and np.shape(tensors[SIGNATURE])[2:] == (4, 4)
 
 
-def _label_dim(judge: Mapping[str, np.ndarray]) -> int | None:
+def _label_dim(discriminator: Mapping[str, np.ndarray]) -> int | None:
     """Classes that the discriminator tells apart, behind its first output."""
-    last = max(progressive.numbers(judge, "layer"), default=0)
-    bias = judge.get(f"layer{last}.bias")
+    last = max(progressive.numbers(discriminator, "layer"), default=0)
+    bias = discriminator.get(f"layer{last}.bias")
     return len(bias) - 1 if bias is not None and bias.ndim == 1 and len(bias) else None
 
 
@@ -88,7 +89,7 @@ def _generator(
         LAYOUT,
         assumed=tuple(assumed),
         read=read,
-        ignored=lambda config: progressive.idle(
+        ignored=lambda config: progressive.unused_levels(
             tensors, config, "layer{}.", "output{}."
         ),
     )

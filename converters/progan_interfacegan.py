@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters import progan, progressive
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
@@ -24,30 +25,31 @@ LAYOUT = progan.Layout(
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    ours = "layer0.conv.weight" in checkpoint and any(
-        name.endswith(".wscale.bias") for name in checkpoint
+    tensors = checkpoint.tensors
+    ours = "layer0.conv.weight" in tensors and any(
+        name.endswith(".wscale.bias") for name in tensors
     )
     if part != "generator" or not ours:
         return None
-    sizes = progan.sizes(checkpoint, LAYOUT)
+    sizes = progan.sizes(tensors, LAYOUT)
     levels = len(sizes["channels"])
-    detail, read = progressive.read_lod(checkpoint, "lod", config, levels, fades=False)
+    detail, read = progressive.read_lod(tensors, "lod", config, levels, fades=False)
     inferred = Config(
         **sizes,
-        fused_scale=any(f"layer{2 * i}.weight" in checkpoint for i in range(1, levels)),
+        fused_scale=any(f"layer{2 * i}.weight" in tensors for i in range(1, levels)),
         normalize_z=False,
         lod=detail,
     )
     return progan.generator(
-        checkpoint,
+        tensors,
         inferred,
         config,
         LAYOUT,
         read=read,
-        ignored=lambda config: progressive.idle(
-            checkpoint, config, "layer{}.", "output{}."
+        ignored=lambda config: progressive.unused_levels(
+            tensors, config, "layer{}.", "output{}."
         ),
     )

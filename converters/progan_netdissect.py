@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters import progan
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, kernel
 from converters.progressive import state_dict
 from jaxlatent.generators.progan import Config
@@ -16,10 +17,10 @@ ASSUMES = ()
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = state_dict(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     ours = "layer1.conv.weight" in tensors and any(
         name.endswith(".wscale.b") for name in tensors
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from converters import progan
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, kernel
 from converters.progressive import numbers, state_dict
 from jaxlatent.generators.progan import Config
@@ -21,10 +22,10 @@ ASSUMES = ()
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = state_dict(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     ours = "features.0.conv.weight" in tensors and any(
         name.endswith(".wscale.scale") for name in tensors
     )

@@ -71,10 +71,10 @@ def blocks(layers: set[int]) -> int:
     return count
 
 
-def state_dict(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def state_dict(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """A file's tensors, which may lie under "state_dict"."""
-    state = checkpoint.get("state_dict")
-    return state if isinstance(state, Mapping) else checkpoint
+    state = content.get("state_dict")
+    return state if isinstance(state, Mapping) else content
 
 
 def read_lod(
@@ -128,7 +128,9 @@ def filters(tensors: Tensors) -> frozenset[str]:
     return frozenset(name for name in tensors if name.endswith(".kernel"))
 
 
-def idle(tensors: Tensors, config: Growing, layer: str, image: str) -> frozenset[str]:
+def unused_levels(
+    tensors: Tensors, config: Growing, layer: str, image: str
+) -> frozenset[str]:
     """Tensors of a generator's layers that the level of detail puts out of use.
 
     Args:

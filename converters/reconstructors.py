@@ -9,14 +9,15 @@ from functools import partial
 from typing import Any
 
 from converters import resnet
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     Tensors,
     counters,
-    features,
+    out_features,
     outputs,
     shapes,
     sources,
-    state,
+    state_dict,
     width,
 )
 from converters.plans import Plan, override
@@ -41,17 +42,17 @@ EXTRACTOR = "features_extractor."
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a reconstructor's file converts; None if it is none.
 
     Args:
-        checkpoint: tensors by dotted name, or an entry `shift_predictor` or
+        checkpoint: a file of tensors by dotted name, or an entry `shift_predictor` or
             `reconstructor` of them.
         part: "network".
         config: `{"downsample": ...}` for a ResNet trained on smaller images.
     """
-    tensors = state(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     if part != "network":
         return None
     if resnet.recognised(tensors, EXTRACTOR):
@@ -81,16 +82,16 @@ def _lenet(tensors: Tensors, config: Mapping[str, Any] | None) -> Plan:
     module = PairLeNet(
         directions=outputs(tensors, f"{names['fc_logits']}.3") or 1,
         image_channels=width(tensors, (f"{stem}.0.weight", 1), default=6) // 2,
-        channels=tuple(map(partial(features, tensors), layers, (6, 16, 120))),
-        hidden=features(tensors, f"{names['fc_logits']}.0", 84),
+        channels=tuple(map(partial(out_features, tensors), layers, (6, 16, 120))),
+        hidden=out_features(tensors, f"{names['fc_logits']}.0", 84),
     )
     return _plan(tensors, override(module, config), names, layout, frozenset())
 
 
 def _names(
-    tensors: Tensors, names: Mapping[str, str], sign: str
+    tensors: Tensors, names: Mapping[str, str], signature: str
 ) -> tuple[Mapping[str, str], str]:
-    warped = any(name.startswith(f"{sign}.") for name in tensors)
+    warped = any(name.startswith(f"{signature}.") for name in tensors)
     return (names, WARPED) if warped else ({name: name for name in names}, DISCOVERY)
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     Tensors,
-    entrance,
+    image_network_plan,
+    image_network_shapes,
+    input_settings,
     numbers,
     outputs,
-    picture_plan,
-    picture_shapes,
     sources,
-    state,
+    state_dict,
     width,
 )
 from converters.plans import Plan, override
@@ -25,18 +26,19 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a ResNet's file converts; None if it is none.
 
     The last layer may be called `fc`, or `last_linear`.
 
     Args:
-        checkpoint: tensors by dotted name, or an entry `state_dict` or `model` of them.
+        checkpoint: a file of tensors by dotted name, or an entry `state_dict` or
+            `model` of them.
         part: "network".
         config: changes of `ResNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     if part != "network" or not recognised(tensors):
         return None
     last = "last_linear" if "last_linear.weight" in tensors else "fc"
@@ -44,11 +46,11 @@ def plan(
         **architecture(tensors),
         bottleneck=bottlenecks(tensors),
         outputs=outputs(tensors, last),
-        **entrance(tensors, "conv1"),
+        **input_settings(tensors, "conv1"),
     )
     module = override(module, config)
-    tree = picture_shapes(module)
-    return picture_plan(
+    tree = image_network_shapes(module)
+    return image_network_plan(
         module,
         tree,
         family="resnet",

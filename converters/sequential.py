@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, compare, dense, kernel, override
 from jaxlatent.generators import sequential
 from jaxlatent.generators.sequential import Config, DiscriminatorConfig
@@ -141,12 +142,12 @@ RELEASES = (
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """Plan the conversion of a flat state dict to a chain of layers.
 
     Args:
-        checkpoint: tensors by dotted name.
+        checkpoint: a file of tensors by dotted name.
         part: "generator" or "discriminator".
         config: a whole description, which has "layers"; or values that replace those
             of a released network; or None.
@@ -158,25 +159,26 @@ def plan(
     Raises:
         ValueError: for a config that describes no chain.
     """
-    if part not in _CONFIGS or not is_state_dict(checkpoint):
+    tensors = checkpoint.tensors
+    if part not in _CONFIGS or not is_state_dict(tensors):
         return None
     chain, changes = _CONFIGS[part], config or {}
     given = frozenset(changes)
     if "layers" in changes:
         described = Release(FORMAT, chain.from_json(changes), licence="")
-        return release_plan(described, checkpoint, given)
+        return release_plan(described, tensors, given)
     for release in RELEASES:
-        if isinstance(release.config, chain) and _fits(release, checkpoint):
+        if isinstance(release.config, chain) and _fits(release, tensors):
             changed = replace(release, config=override(release.config, changes))
-            return release_plan(changed, checkpoint, given)
+            return release_plan(changed, tensors, given)
     return None
 
 
-def is_state_dict(checkpoint: Mapping[str, Any]) -> bool:
+def is_state_dict(content: Mapping[str, Any]) -> bool:
     """Whether a file holds tensors by name and nothing else."""
-    return bool(checkpoint) and all(
+    return bool(content) and all(
         isinstance(name, str) and isinstance(tensor, np.ndarray)
-        for name, tensor in checkpoint.items()
+        for name, tensor in content.items()
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import channels_last
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import sngan
@@ -20,27 +21,27 @@ from jaxlatent.types import CheckpointError
 ASSUMES = ("bn_eps",)
 
 FORMAT = "GANLatentDiscovery"
-SIGN = "model.2.model.0.running_mean"
+SIGNATURE = "model.2.model.0.running_mean"
 
 _TWINS = {"conv1": "model.3", "conv2": "model.6"}
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another.
 
     Raises:
         CheckpointError: if a convolution differs from its double.
     """
-    if part != "generator" or SIGN not in checkpoint:
+    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    if part != "generator" or SIGNATURE not in tensors:
         return None
-    tensors: Mapping[str, np.ndarray] = checkpoint
     blocks = count(tensors, "model.{}.model.3.weight", start=2)
     chosen = override(
         sngan.Config(
             channels=(
-                size(tensors, SIGN, 0),
+                size(tensors, SIGNATURE, 0),
                 *(
                     size(tensors, f"model.{block}.model.3.weight", 0)
                     for block in range(2, blocks + 2)

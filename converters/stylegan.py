@@ -13,10 +13,10 @@ from converters.progressive import (
     blocks,
     common_size,
     filters,
-    idle,
     numbers,
     read_filter,
     read_lod,
+    unused_levels,
 )
 from jaxlatent.generators import stylegan
 
@@ -85,7 +85,7 @@ def generator(
         tensors=tensors,
         sources=sources,
         shapes=shapes,
-        ignored=filters(tensors) | idle(tensors, config, LAYER, IMAGE),
+        ignored=filters(tensors) | unused_levels(tensors, config, LAYER, IMAGE),
         read=read,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters import genforce
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     count,
@@ -26,19 +27,20 @@ from jaxlatent.generators import stylegan2, stylegan2_discriminator
 ASSUMES = ("mapping_rate", "final_tanh", "deviation_group")
 
 FORMAT = "genforce"
-SIGN = "synthesis.early_layer.const"
+SIGNATURE = "synthesis.early_layer.const"
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    generator = genforce.generator_state(checkpoint, SIGN)
+    tensors = checkpoint.tensors
+    generator = genforce.generator_state(tensors, SIGNATURE)
     if generator is None:
         return None
     if part == "generator":
         return _generator(generator, config)
-    discriminator = genforce.discriminator_state(checkpoint)
+    discriminator = genforce.discriminator_state(tensors)
     if part == "discriminator" and discriminator is not None:
         labels = _label_dim(generator)
         return _discriminator(discriminator, labels, config)
@@ -106,7 +108,7 @@ def _generator(
         sources=generator_sources(
             config,
             _layer_source,
-            const=Source(SIGN, axes=(1, 2, 0), leading=1),
+            const=Source(SIGNATURE, axes=(1, 2, 0), leading=1),
             mean=Source("truncation.w_avg"),
             mapping=lambda index: f"mapping.dense{index}",
             embedding=label_embedding,

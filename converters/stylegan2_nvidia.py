@@ -8,6 +8,7 @@ rate cannot be read.
 from collections.abc import Mapping
 from typing import Any
 
+from converters.checkpoints import Checkpoint
 from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
@@ -25,20 +26,21 @@ ASSUMES = ("mapping_rate", "clamp", "filter", "activation", "deviation_group")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
+    tensors = checkpoint.tensors
     if part == "generator":
-        return _generator(checkpoint, config)
+        return _generator(tensors, config)
     if part == "discriminator":
-        return _discriminator(checkpoint, config)
+        return _discriminator(tensors, config)
     return None
 
 
 def _generator(
-    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+    content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = find_network(checkpoint, ("G_ema", "G"), "synthesis.b4.const")
+    network = find_network(content, ("G_ema", "G"), "synthesis.b4.const")
     if network is None:
         return None
     tensors = network.tensors
@@ -110,9 +112,9 @@ def _generator(
 
 
 def _discriminator(
-    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+    content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = find_network(checkpoint, ("D",), "b4.out.weight")
+    network = find_network(content, ("D",), "b4.out.weight")
     if network is None:
         return None
     tensors = network.tensors

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     add_mean,
@@ -32,20 +33,21 @@ FORMAT = "rosinality"
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
+    tensors = checkpoint.tensors
     if part == "generator":
-        return _generator(checkpoint, config)
+        return _generator(tensors, config)
     if part == "discriminator":
-        return _discriminator(checkpoint, config)
+        return _discriminator(tensors, config)
     return None
 
 
 def _generator(
-    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+    content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    state = checkpoint.get("g_ema", checkpoint.get("g", checkpoint))
+    state = content.get("g_ema", content.get("g", content))
     if not isinstance(state, Mapping) or "conv1.conv.modulation.weight" not in state:
         return None
     tensors: dict[str, np.ndarray] = dict(state)
@@ -53,7 +55,7 @@ def _generator(
         raise CheckpointError(
             "a SWAGAN generator, which draws wavelet coefficients and is not supported"
         )
-    mean = checkpoint.get("latent_avg")
+    mean = content.get("latent_avg")
     if isinstance(mean, np.ndarray):
         tensors["latent_avg"] = mean.reshape(-1)
     blocks = count(tensors, "to_rgbs.{}.conv.weight")
@@ -142,9 +144,9 @@ def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
 
 
 def _discriminator(
-    checkpoint: Mapping[str, Any], changes: Mapping[str, Any] | None
+    content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    tensors = checkpoint.get("d")
+    tensors = content.get("d")
     if not isinstance(tensors, Mapping) or "final_conv.0.weight" not in tensors:
         return None
     channels = [size(tensors, "final_conv.0.weight", 0)]

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from converters import stylegan2_nvidia
+from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
 from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
 from converters.plans import Plan, Source, dense, kernel, override
@@ -37,10 +38,10 @@ NAME = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.")
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    network = find_network(checkpoint, ("G_ema", "G"), "synthesis.input.freqs")
+    network = find_network(checkpoint.tensors, ("G_ema", "G"), "synthesis.input.freqs")
     if network is None:
         return None
     if part == "discriminator":
@@ -83,18 +84,24 @@ def _inferred(network: StoredNetwork) -> stylegan3.Config:
         )
     *hidden, (_, resolution, image_channels) = (found[i] for i in range(len(found)))
     first = f"synthesis.{hidden[0][0]}"
-    told, attribute, option = network.told, network.attribute, network.option
+    stored, attribute, option = (
+        network.attribute_or,
+        network.attribute,
+        network.option,
+    )
     labelled = any(name.startswith("mapping.embed.") for name in tensors)
     embed_dim = label_dim = 0
     if labelled:
         embed = "mapping.embed"
-        embed_dim = told(
+        embed_dim = stored(
             embed, "out_features", lambda: size(tensors, _weight(embed), 0)
         )
-        label_dim = told(embed, "in_features", lambda: size(tensors, _weight(embed), 1))
+        label_dim = stored(
+            embed, "in_features", lambda: size(tensors, _weight(embed), 1)
+        )
     start = "mapping.fc0"
     oversampling = attribute("oversampling", first, "down_factor", 2)
-    taps = told(first, "down_taps", lambda: size(tensors, f"{first}.down_filter", 0))
+    taps = stored(first, "down_taps", lambda: size(tensors, f"{first}.down_filter", 0))
     return stylegan3.Config(
         resolution=resolution,
         channels=tuple(width for _, _, width in hidden),
@@ -110,17 +117,17 @@ def _inferred(network: StoredNetwork) -> stylegan3.Config:
             option("last_stopband", "synthesis", "last_stopband_rel", 2**0.3)
         ),
         margin=attribute("margin", "synthesis", "margin_size", 10),
-        kernel=told(first, "conv_kernel", lambda: size(tensors, _weight(first), 2)),
+        kernel=stored(first, "conv_kernel", lambda: size(tensors, _weight(first), 2)),
         filter_size=taps // oversampling,
         oversampling=oversampling,
-        radial=told(first, "down_radial", lambda: _radial(tensors)),
-        z_dim=told("", "z_dim", lambda: size(tensors, _weight(start), 1) - embed_dim),
-        w_dim=told("", "w_dim", lambda: size(tensors, "mapping.w_avg", 0)),
+        radial=stored(first, "down_radial", lambda: _radial(tensors)),
+        z_dim=stored("", "z_dim", lambda: size(tensors, _weight(start), 1) - embed_dim),
+        w_dim=stored("", "w_dim", lambda: size(tensors, "mapping.w_avg", 0)),
         label_dim=label_dim,
-        mapping_layers=told(
+        mapping_layers=stored(
             "mapping", "num_layers", lambda: count(tensors, "mapping.fc{}.weight")
         ),
-        mapping_width=told(
+        mapping_width=stored(
             start, "out_features", lambda: size(tensors, _weight(start), 0)
         ),
         embed_dim=embed_dim,

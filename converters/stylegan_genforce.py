@@ -8,32 +8,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters import genforce, progressive
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan
 from converters.stylegan import LABELS, Layout, generator
 
 ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group")
 
-SIGN = "synthesis.layer0.const"
+SIGNATURE = "synthesis.layer0.const"
 LAYOUT = Layout(format="genforce", name=lambda ours: ours)
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint, SIGN)
+    tensors = genforce.generator_state(checkpoint.tensors, SIGNATURE)
     if tensors is None:
         return None
     if part == "generator":
         return generator(tensors, config, LAYOUT)
-    judge = genforce.discriminator_state(checkpoint)
-    if part == "discriminator" and judge is not None:
+    discriminator = genforce.discriminator_state(checkpoint.tensors)
+    if part == "discriminator" and discriminator is not None:
         return progressive.discriminator(
-            judge,
+            discriminator,
             config,
             family="stylegan",
             label_dim=progressive.common_size(tensors, (LABELS, 0), default=0),
-            filter=progressive.read_filter(judge),
+            filter=progressive.read_filter(discriminator),
             average_first=True,
         )
     return None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source
 from converters.stylegan import Layout, generator
 
@@ -31,10 +32,11 @@ _NAMES = (
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    if part != "generator" or "synthesis.layer0.first_layer" not in checkpoint:
+    tensors = checkpoint.tensors
+    if part != "generator" or "synthesis.layer0.first_layer" not in tensors:
         return None
     layout = Layout(
         format="InterFaceGAN",
@@ -43,8 +45,8 @@ def plan(
         fused_kernel=lambda layer: Source(f"synthesis.{layer}.weight"),
         fades=False,
     )
-    found = generator(checkpoint, config, layout)
-    constants = {"truncation.truncation"} & checkpoint.keys()
+    found = generator(tensors, config, layout)
+    constants = {"truncation.truncation"} & tensors.keys()
     return replace(found, ignored=found.ignored | constants)
 
 

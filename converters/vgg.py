@@ -5,17 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.network_layouts import (
     Tensors,
     closest,
-    entrance,
-    features,
+    image_network_plan,
+    image_network_shapes,
+    input_settings,
     numbers,
+    out_features,
     outputs,
-    picture_plan,
-    picture_shapes,
     sources,
-    state,
+    state_dict,
     width,
 )
 from converters.plans import Plan, kernel, override
@@ -46,16 +47,17 @@ PLACES: dict[int | str, set[int]] = {
 
 
 def plan(
-    checkpoint: Mapping[str, Any], *, part: str, config: Mapping[str, Any] | None
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a VGG's file converts, with dense layers or without; None if it is none.
 
     Args:
-        checkpoint: tensors by dotted name; genforce's are `layer0.weight` and so on.
+        checkpoint: a file of tensors by dotted name; genforce's are `layer0.weight`
+            and so on.
         part: "network".
         config: changes of `VGG`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state(checkpoint)
+    tensors = state_dict(checkpoint.tensors)
     if part != "network":
         return None
     known = PLACES | {"alexnet": set(CONVOLUTIONS)}
@@ -75,16 +77,16 @@ def _torchvision(
         blocks=blocks,
         channels=_channels(tensors, blocks, "features."),
         hidden=tuple(
-            features(tensors, f"classifier.{index}", default)
+            out_features(tensors, f"classifier.{index}", default)
             for index, default in zip((0, 3), plain.hidden, strict=True)
         ),
         outputs=last,
-        **entrance(tensors, "features.0"),
+        **input_settings(tensors, "features.0"),
     )
     module = override(module, config)
     image = (module.channels[-1], SIDE, SIDE)
-    tree = picture_shapes(module)
-    return picture_plan(
+    tree = image_network_shapes(module)
+    return image_network_plan(
         module,
         tree,
         family="vgg",
@@ -97,10 +99,10 @@ def _genforce(tensors: Tensors, config: Mapping[str, Any] | None) -> Plan:
     blocks = DEPTHS[16]
     module = VGG(channels=_channels(tensors, blocks, "layer"), outputs=None)
     module = override(module.clone(mean=MEAN, std=STD), config)
-    tree = picture_shapes(module)
+    tree = image_network_shapes(module)
     found = sources(tree, rename=lambda name: name.replace("features.", "layer"))
     first = kernel("layer0.weight", change=_red_first)
-    return picture_plan(
+    return image_network_plan(
         module,
         tree,
         family="vgg",

@@ -39,7 +39,6 @@ from jaxlatent.generators.base import (
     family_name,
     fingerprint,
 )
-from jaxlatent.generators.kernels import without_prepared
 from jaxlatent.types import CheckpointError
 
 FORMAT_VERSION = 1
@@ -63,14 +62,15 @@ def save_generator(
 
     Args:
         path: the folder to make.
-        generator: what to write; prepared arrays are left out.
+        generator: what to write, not prepared.
         origin: JSON values to keep beside it: source file, assumptions, licence.
         overwrite: replace an earlier generator at `path`.
 
     Raises:
         FileExistsError: if `path` exists and `overwrite` is false, or if what is there
             is no generator.
-        ValueError: for a generator of a family that cannot be kept on disk.
+        ValueError: for a generator of a family that cannot be kept on disk, or one that
+            is prepared, whose weights are not those that a file holds.
     """
     from orbax.checkpoint import v1 as ocp
 
@@ -79,7 +79,9 @@ def save_generator(
         raise ValueError(
             f"generator: {type(generator.config)} is no config of {family}"
         )
-    flat = flatten_dict(without_prepared(generator.params), sep=".")
+    if generator.is_prepared:
+        raise ValueError("generator: prepared; save the one it was prepared from")
+    flat = flatten_dict(generator.params, sep=".")
     arrays = {name: jnp.asarray(leaf) for name, leaf in flat.items()}
     header = {
         "format": FORMAT_VERSION,
@@ -311,10 +313,12 @@ def _put_together(values: Mapping[str, Any], tree: Mapping[str, Any]) -> Any:
         static = not field.metadata.get("pytree_node", True)
         if name in values and static:
             found[name] = _hashable(values[name])
+        elif values.get(name):
+            found[name] = _put_together(values[name], tree.get(name, {}))
         elif name in values:
-            nested = isinstance(values[name], dict) and "kind" in values[name]
-            inner = tree.get(name, {})
-            found[name] = _put_together(values[name], inner) if nested else values[name]
+            if values[name] not in (None, {}) or name in tree:
+                raise ValueError(f"{name}: a value where arrays are accepted")
+            found[name] = values[name]
         elif name in tree:
             found[name] = tree[name]
     nothing = {dataclasses.MISSING}

@@ -21,7 +21,6 @@ from jaxlatent.latents import (
     WHEN,
     Latents,
     Truncation,
-    code_spaces,
     last_space,
     to_space,
 )
@@ -268,7 +267,7 @@ def stages(
 ) -> tuple[tuple[Edit, ...], tuple[Edit, ...], tuple[Edit, ...]]:
     """Edits by where they act: inside the network, before the mapping, behind it."""
     inside = tuple(one for one in edits if feature_of(one) is not None)
-    mapped = "w" in code_spaces(generator)
+    mapped = "w" in generator.code_spaces
     early = tuple(one for one in edits if one.space == "z" and mapped)
     return inside, early, tuple(one for one in edits if one not in (*inside, *early))
 
@@ -281,7 +280,7 @@ def feature_of(edit: Edit) -> str | None:
 
 def has_rows(generator: Generator, edit: Edit) -> bool:
     """Whether an edit moves w+: behind the mapping network, if there is one."""
-    spaces = code_spaces(generator)
+    spaces = generator.code_spaces
     behind = edit.space in ("w", "w+") or "w" not in spaces
     return "w+" in spaces and behind and feature_of(edit) is None
 
@@ -292,7 +291,7 @@ def check_edit(generator: Generator, edit: Edit) -> None:
     Raises:
         ValueError: for a space, a dimension or rows that the generator does not have.
     """
-    config, accepted = generator.config, code_spaces(generator)
+    config, accepted = generator.config, generator.code_spaces
     feature = feature_of(edit)
     if feature is not None:
         check_names("edit", [feature], generator.feature_names)
@@ -372,7 +371,7 @@ def where_edited(
 ) -> str:
     """Where on the way from z to a picture an edit acts, in words."""
     if edit.space == "z":
-        mapped = "w" in code_spaces(generator)
+        mapped = "w" in generator.code_spaces
         return "before the mapping network" if mapped else "at the network's input"
     bent = truncation is not None and not generator.truncates_prior
     if not bent or edit.space not in ("w", "w+"):

@@ -31,7 +31,7 @@ from jax.sharding import Mesh
 from jaxlatent.collectives import gather
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.steps import check_names
-from jaxlatent.latents import Latents, Truncation, code_spaces, to_space
+from jaxlatent.latents import Latents, Truncation, to_space
 from jaxlatent.numerics.jacobian import gram, jacobian, tied
 from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
@@ -123,7 +123,7 @@ class Picture:
     def _draw(self, latent: jax.Array) -> jax.Array:
         """What one latent makes."""
         generator, codes = self.generator, latent[None]
-        if self.space == "z" and "w" in generator.config.spaces:
+        if self.space == "z" and "w" in generator.code_spaces:
             codes = generator.map(codes, self.label)
         if self.feature is not None:
             found = generator.features(codes, self.label, names=(self.feature,))
@@ -158,7 +158,7 @@ def picture(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    config, accepted = generator.config, code_spaces(generator)
+    config, accepted = generator.config, generator.code_spaces
     if space not in accepted:
         raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
     latent = jnp.asarray(latent)
@@ -232,7 +232,7 @@ def pictures_at(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    accepted = code_spaces(generator)
+    accepted = generator.code_spaces
     bent = truncation is not None and not generator.truncates_prior
     if latents.space == "z" and "w" in accepted:
         latents = to_space(generator, latents, "w+" if bent else "w", truncation)

@@ -60,12 +60,7 @@ class Truncation:
 
 def last_space(generator: Generator) -> str:
     """The space of codes just before the synthesis network."""
-    return code_spaces(generator)[-1]
-
-
-def code_spaces(generator: Generator) -> tuple[str, ...]:
-    """Those of z, w and w+ that a generator has."""
-    return tuple(space for space in CODE_SPACES if space in generator.config.spaces)
+    return generator.code_spaces[-1]
 
 
 def to_space(
@@ -86,7 +81,7 @@ def to_space(
     Raises:
         ValueError: if the generator lacks a space, or the way leads backwards.
     """
-    accepted = code_spaces(generator)
+    accepted = generator.code_spaces
     for name, space in (("latents", latents.space), ("target", target)):
         if space not in accepted:
             raise ValueError(
@@ -242,7 +237,7 @@ def prior(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    accepted = code_spaces(generator)
+    accepted = generator.code_spaces
     if space not in accepted:
         raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
     if truncation is not None and space != "w+" and not generator.truncates_prior:

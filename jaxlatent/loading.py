@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import jax.numpy as jnp
+import numpy as np
+
 from jaxlatent import checkpoint
+from jaxlatent.files import read_arrays
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Discriminator, Generator
+from jaxlatent.latents import CODE_SPACES, Latents
 from jaxlatent.networks.base import Network
 
 EMBEDDED = {"faces": rendered.embedded}
@@ -124,6 +129,99 @@ def import_name(text: str, argument: str = "source") -> Any:
         raise ValueError(f"{argument}: {text}: {error}") from error
     finally:
         sys.path.pop(0)
+
+
+def load_latents(
+    path: str | os.PathLike[str],
+    generator: Generator,
+    *,
+    space: str | None = None,
+    default: str | None = None,
+) -> Latents:
+    """The codes of a file, in their space.
+
+    Args:
+        path: the file.
+        generator: whose codes they are.
+        space: their space, None for what the file tells.
+        default: the space where neither tells.
+
+    Raises:
+        ValueError: if the space is not known, or the codes do not fit it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"codes: {path} is not a file")
+    codes, space = _load_codes(path, space)
+    accepted = generator.code_spaces
+    if space is None and codes.ndim == 3:
+        space = "w+"
+    if space is None:
+        space = accepted[0] if len(accepted) == 1 else default
+    if space is None or space not in accepted:
+        given = "missing" if space is None else f"{space} given"
+        raise ValueError(
+            f"space: {given} for {path}; one of {', '.join(accepted)} is accepted"
+        )
+    config = generator.config
+    dimension = config.z_dim if space == "z" else config.w_dim
+    shape = (config.num_layers, dimension) if space == "w+" else (dimension,)
+    if codes.shape[1:] != shape or not len(codes) or not np.isfinite(codes).all():
+        wanted = ", ".join(map(str, ("N", *shape)))
+        raise ValueError(
+            f"codes: {list(codes.shape)} found in {path}; finite [{wanted}] is "
+            f"accepted for {space}"
+        )
+    return Latents(jnp.asarray(codes, jnp.float32), space)
+
+
+def _load_codes(path: Path, space: str | None) -> tuple[np.ndarray, str | None]:
+    """The codes of a file, and their space where an `.npz` names it."""
+    from converters import load_codes
+
+    if path.suffix != ".npz":
+        return load_codes(path), space
+    wanted = CODE_SPACES[::-1] if space is None else (space,)
+    try:
+        found = read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"codes: {path}: {error}") from error
+    for name in wanted:
+        if isinstance(found, dict) and name in found:
+            return np.atleast_2d(found[name]), name
+    return load_codes(path), space
+
+
+CODE_FILES = {"z": "z.npy", "w": "w.npy", "w+": "wp.npy"}
+"""What InterFaceGAN's data tool calls the codes beside its pictures."""
+
+
+def codes_beside(folder: Path) -> dict[str, np.ndarray]:
+    """The codes beside the pictures of a folder, by space; none if there are none."""
+    from converters import load_codes
+
+    if (folder / "codes.npz").is_file():
+        found = read_arrays(folder / "codes.npz")
+        assert isinstance(found, dict)
+        return {space: found[space] for space in CODE_FILES if space in found}
+    return {
+        space: load_codes(folder / name)
+        for space, name in CODE_FILES.items()
+        if (folder / name).is_file()
+    }
+
+
+def codes_of_file(path: Path, space: str | None) -> dict[str, np.ndarray]:
+    """The codes of a file by their space, whatever generator they belong to.
+
+    Raises:
+        ValueError: if neither `space` nor the file tells it.
+    """
+    codes, space = _load_codes(path, space)
+    space = space or ("w+" if codes.ndim == 3 else None)
+    if space is None:
+        raise ValueError(f"space: missing for {path}; one of z, w, w+ is accepted")
+    return {space: codes}
 
 
 def short_name(source: str) -> str:

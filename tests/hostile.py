@@ -170,7 +170,7 @@ def run(folder):
 def main(folder):
     import warnings
 
-    from converters.containers.reading import read_object
+    from converters.checkpoints import read
 
     warnings.simplefilter("error")
     _limit()
@@ -184,7 +184,7 @@ def main(folder):
         before, start = _peak(), time.perf_counter()
         kind, message = "nothing", ""
         try:
-            read_object(path)
+            read(path)
         except Exception as error:  # noqa: BLE001 (the type is what is tested)
             kind, message = type(error).__name__, str(error)
         report[path.name] = {

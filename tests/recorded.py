@@ -5,6 +5,7 @@ import functools
 from helpers import golden
 
 from converters import progan_genforce, stylegan2_genforce, stylegan_genforce
+from converters.checkpoints import Checkpoint
 from converters.plans import assemble
 from jaxlatent.generators.base import Generator
 
@@ -25,5 +26,5 @@ def recorded(name, dtype="float32"):
         if key.startswith("param/")
     }
     file = {"generator_smooth": state}
-    plan = LAYOUTS[name].plan(file, part="generator", config=None)
+    plan = LAYOUTS[name].plan(Checkpoint(file), part="generator", config=None)
     return Generator(assemble(plan, dtype=dtype), plan.config), arrays

@@ -7,6 +7,7 @@ import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc, torch_state
 
 import converters
+from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
 from converters.plans import assemble
 from jaxlatent.networks.base import Network
@@ -118,7 +119,7 @@ def test_memnet_by_torch(memnet):
 
 def test_memnet_takes_its_mean_image(memnet):
     state = torch_state(memnet.params)
-    plan = find_plan(state, part="network", config={"clip": False})
+    plan = find_plan(Checkpoint(state), part="network", config={"clip": False})
     assert plan.family == "memnet"
     assert dict(plan.assumed) == {"mean_image": "the mean of each channel"}
     loaded = Network(assemble(plan), plan.config)

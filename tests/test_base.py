@@ -12,144 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
+from families import CONFIGS, D, affine, answer, fresh, halve, labels, normal
 from flax.traverse_util import flatten_dict, unflatten_dict
-from helpers import compilations, drawn, error
+from helpers import compilations, error
 
-from jaxlatent.generators import (
-    base,
-    biggan,
-    biggan_deep,
-    convolutions,
-    functions,
-    inputs,
-    kernels,
-    progan,
-    rendered,
-    sequential,
-    sngan,
-    stylegan,
-    stylegan2,
-    stylegan3,
-)
+from jaxlatent.generators import base, functions, inputs
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.rendering import render
-from jaxlatent.generators.sequential_layers import Activation, Unflatten
-from jaxlatent.generators.sequential_weighted import BatchNorm, Linear
 from jaxlatent.types import Noise
 
-D = 5
-
-
-def normal(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
-
-
 # every family
-
-
-def affine(params, latent):
-    """A generator whose images are A w + b, of 2 x 1 pixels and one channel."""
-    images = latent @ params["matrix"] + params["bias"][None]
-    return images[:, :, None, None]
-
-
-def halve(params, z):
-    return z @ params["map"] / 2
-
-
-CONFIGS = {
-    "biggan": biggan.Config(channels=(4, 3), z_dim=6, label_dim=3, embed_dim=2),
-    "biggan_deep": biggan_deep.Config(
-        channels=(8, 8),
-        upsamples=(True,),
-        z_dim=D,
-        label_dim=3,
-        embed_dim=2,
-        attention=(1,),
-        n_stats=3,
-    ),
-    "progan": progan.Config(
-        resolution=8, channels=(3, 2), z_dim=D, fused_scale=True, lod=0.25
-    ),
-    "rendered": rendered.Config(z_dim=24, size=8, largest_group=26),
-    "sequential": sequential.Config(
-        (
-            Linear("net.0", 6),
-            BatchNorm("net.1"),
-            Activation("net.2", "leaky_relu", slope=0.2),
-            Linear("net.3", 12),
-            Activation("net.4", "tanh"),
-            Unflatten("net.5", (2, 2, 3)),
-        ),
-        D,
-        image_range=(0.0, 1.0),
-    ),
-    "stylegan": stylegan.Config(
-        resolution=8,
-        channels=(3, 2),
-        z_dim=D,
-        w_dim=4,
-        mapping_layers=2,
-        mapping_width=6,
-        mapping_rate=0.5,
-        lod=0.25,
-    ),
-    "sngan": sngan.Config(channels=(4, 3), z_dim=D, image_channels=1),
-    "stylegan2": stylegan2.Config(
-        resolution=8,
-        channels=(3, 2),
-        z_dim=D,
-        w_dim=4,
-        mapping_layers=2,
-        mapping_width=6,
-        mapping_rate=0.5,
-        filter=(1.0, 2.0, 1.0),
-        clamp=256.0,
-    ),
-    "stylegan3": stylegan3.Config(
-        resolution=8,
-        channels=(3, 2),
-        critical=1,
-        first_cutoff=1.0,
-        first_stopband=1.5,
-        margin=1,
-        filter_size=2,
-        z_dim=D,
-        w_dim=4,
-        mapping_layers=1,
-        mapping_width=6,
-        mapping_rate=0.5,
-    ),
-    "functions": functions.Config(affine, None, halve, z_dim=D, w_dim=4),
-}
-
-
-def fresh(family, seed=0):
-    """A generator of a family with random parameters."""
-    config = CONFIGS[family]
-    if family == "functions":
-        shapes = {"matrix": (4, 2), "bias": (2,), "map": (D, 4)}
-        params = {name: normal(seed, *shape) for name, shape in shapes.items()}
-        return Generator(params, config)
-    module = base.family_module(family)
-    # behind their tanh or clamp, larger weights draw nothing but black and white
-    bounded = ("biggan", "biggan_deep", "sngan", "stylegan3")
-    scale = None if family in bounded else 1.0
-    params = drawn(lambda key: module.init(key, config), seed, scale=scale)
-    return Generator(params, config)
-
-
-def labels(generator, z):
-    """A little of every class for each code; None without classes."""
-    classes = generator.config.label_dim
-    return jnp.full((len(z), classes), 1 / classes) if classes else None
-
-
-def answer(generator, z):
-    """Images; of the drawn portraits the factors, whose pictures take long to build."""
-    if generator.family is rendered:
-        return generator.features(z, names=("factors",))["factors"]
-    return generator.synthesize(generator.map(z), labels(generator, z))
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -229,25 +101,6 @@ def test_every_parameter_is_needed(case):
             jax.eval_shape(answer, lacking, case.codes)
 
 
-@pytest.mark.parametrize("least", [1, convolutions.LEAST_CHANNELS])
-def test_prepared_weights_change_nothing(case, least, monkeypatch):
-    """With and without kernels for fast convolutions."""
-    monkeypatch.setattr(convolutions, "LEAST_CHANNELS", least)
-    monkeypatch.setattr(convolutions, "LEAST_PIXELS_READY", 1)
-    prepared = case.generator.prepare()
-    found = jax.jit(lambda *given: answer(*given))(prepared, case.codes)
-    assert error(found, np.asarray(case.answers)) <= 1e-5
-    again = jax.tree.structure(prepared.prepare().params)
-    assert again == jax.tree.structure(prepared.params)
-    assert fingerprint(prepared) == fingerprint(case.generator)
-    family = case.generator.family
-    if family not in (functions, rendered, sequential):
-        mask = family.trainable(prepared.params)
-        assert not any(jax.tree.leaves(mask["prepared"]))
-        names = {path[-1] for path in flatten_dict(prepared.params["prepared"])}
-        assert ("spread" in names) == (least == 1)
-
-
 def test_samples_do_not_depend_on_their_number(case):
     key = jax.random.key(3)
     few, many = (case.generator.sample(key, num) for num in (2, 3))
@@ -265,6 +118,13 @@ def test_configs_tell_what_every_family_tells(case):
     assert config.label_dim == classes.get(case.name, 0)
     assert ("w+" in config.spaces) == (config.num_layers > 0)
     assert hash(config) == hash(dataclasses.replace(config))
+    sides = {"functions": 0, "sequential": 2}
+    assert config.resolution == sides.get(case.name, 8)
+    assert case.generator.truncates_prior is config.truncated_prior
+    assert config.truncated_prior == (case.name in classes)
+    spaces = case.generator.code_spaces
+    assert set(spaces) == set(config.spaces) - {"s"}
+    assert spaces == tuple(name for name in ("z", "w", "w+") if name in spaces)
 
 
 def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
@@ -283,6 +143,23 @@ def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
     found, _ = jax.eval_shape(run, case.generator, case.codes)
     assert set(found) == set(seen)  # jax sorts what it returns
     assert tuple(seen) == case.generator.feature_names
+
+
+def test_the_image_is_the_last_activation(case):
+    assert case.generator.feature_names[-1] == "image"
+    if case.name == "rendered":
+        pytest.skip("test_rendered draws its pictures")
+
+    @jax.jit
+    def run(generator, z):
+        latent, label = generator.map(z), labels(generator, z)
+        hooks = {"image": lambda image: 2 * image}
+        found = generator.features(latent, label, names=("image",))
+        return found["image"], generator(latent, label, hooks=hooks)
+
+    found, doubled = run(case.generator, case.codes)
+    assert error(found, np.asarray(case.answers)) <= 1e-6
+    assert error(doubled, 2 * np.asarray(case.answers)) <= 1e-6
 
 
 def test_hooks_change_what_follows(case):
@@ -380,20 +257,12 @@ def test_a_fingerprint_tells_names_and_shapes_apart():
     assert len({fingerprint(Generator(tree, config)) for tree in trees}) == len(trees)
 
 
-def test_preparing_leaves_the_fingerprint():
-    generator = fresh("stylegan2")
-    prepared = dataclasses.replace(
-        generator, params={**generator.params, "prepared": {"x": jnp.ones(1)}}
-    )
-    assert fingerprint(prepared) == fingerprint(generator)
-
-
 def test_the_fingerprint_of_functions_is_that_of_another_process():
     """An edit is saved with it and meets the same functions in a later run."""
     code = (
         "import toy\n"
         "from jaxlatent.generators.base import Generator, fingerprint\n"
-        "g = Generator.from_functions(toy.synthesize, map=toy.map, z_dim=3)\n"
+        "g = Generator.from_functions(toy.run, map=toy.map, z_dim=3)\n"
         "print(fingerprint(g))"
     )
     run = subprocess.run(
@@ -404,7 +273,7 @@ def test_the_fingerprint_of_functions_is_that_of_another_process():
         check=True,
         timeout=100,
     )
-    own = Generator.from_functions(toy.synthesize, map=toy.map, z_dim=3)
+    own = Generator.from_functions(toy.run, map=toy.map, z_dim=3)
     assert run.stdout.strip() == fingerprint(own)
 
 
@@ -642,8 +511,7 @@ def test_normal_codes_are_drawn_one_by_one():
     assert np.abs(many.var(axis=0) - 1).max() < 6 * np.sqrt(2 / 2000)
 
 
-def test_cast_and_without_prepared():
-    params = {"a": {"b": jnp.ones(2)}, "prepared": {"c": jnp.ones(3)}}
-    assert kernels.without_prepared(params) == {"a": params["a"]}
+def test_cast():
+    params = {"a": {"b": jnp.ones(2)}, "c": jnp.ones(3)}
     narrow = base.cast(params, jnp.float16)
     assert {leaf.dtype for leaf in jax.tree.leaves(narrow)} == {jnp.dtype("float16")}

@@ -10,6 +10,7 @@ from helpers import GOLDEN, drawn, error, golden, nhwc
 
 import converters
 from converters.biggan import channels_last, ganalyze_norm
+from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
 from converters.plans import assemble
 from jaxlatent.generators import biggan
@@ -56,11 +57,11 @@ def case(request):
 @pytest.fixture(scope="module")
 def ajbrock():
     """The tensors of ajbrock's file; not to be changed."""
-    return converters.read(AJBROCK)
+    return converters.read(AJBROCK).tensors
 
 
 def built(tensors, **config):
-    plan = find_plan(tensors, part="generator", config=config)
+    plan = find_plan(Checkpoint(tensors), part="generator", config=config)
     return Generator(assemble(plan), plan.config), plan
 
 
@@ -193,7 +194,7 @@ def test_standing_statistics(short):
     norms = [name.rpartition(".")[0] for name in tensors if name.endswith("_mean")]
     for norm in norms:
         tensors[f"{norm}.accumulation_counter"] = np.float32([4])
-    plan = find_plan(tensors, part="generator")
+    plan = find_plan(Checkpoint(tensors), part="generator")
     assert plan.assumed == {"bn_eps": 1e-5, "standing": False}
     np.testing.assert_array_equal(images(tensors), expected)
     sums = {
@@ -208,7 +209,7 @@ def test_cross_replica_norms_add_their_gain(short):
     words = {"stored_mean": "running_mean", "stored_var": "running_var"}
     tensors = renamed(short, lambda norm, leaf: f"{norm}.bn.{words[leaf]}")
     tensors["output_layer.0.bn.num_batches_tracked"] = np.int64(3)
-    plan = find_plan(tensors, part="generator")
+    plan = find_plan(Checkpoint(tensors), part="generator")
     assert plan.assumed == {"bn_eps": 1e-5, "additive_gain": True}
     expected = images(short)
     np.testing.assert_array_equal(images(tensors, additive_gain=False), expected)

@@ -28,9 +28,11 @@ class Counting:
     def init(self, key):
         if self.change == "key":
             return Counter(jnp.zeros(()), key)
-        bounds = jnp.array([-jnp.inf, 0.0]) if self.change.startswith("bound") else None
+        bounds = {"bounded": jnp.array([-jnp.inf, 0.0]), "boundless": jnp.zeros(2)}
         # weakly typed, as numbers are
-        return Counter(0.0 if self.change == "weak" else jnp.zeros(2), bounds)
+        return Counter(
+            0.0 if self.change == "weak" else jnp.zeros(2), bounds.get(self.change)
+        )
 
     def update(self, state, keys, data=None):
         for note in self.traced:

@@ -86,13 +86,6 @@ def test_loaded_arrays_are_committed_to_no_device(folder):
     assert not any(leaf.committed for leaf in jax.tree.leaves(found.params))
 
 
-def test_prepared_arrays_are_not_kept(tmp_path):
-    made = fresh(stylegan2, STYLE)
-    params = {**made.params, "prepared": {"b4.conv1": {"energy": jnp.ones((3, 3))}}}
-    checkpoint.save_generator(tmp_path / "g", dataclasses.replace(made, params=params))
-    assert equal(checkpoint.load_generator(tmp_path / "g").params, made.params)
-
-
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0, 4)])
 def test_empty_arrays_survive(tmp_path, shape):
     empty = jnp.zeros(shape, jnp.float16)
@@ -281,15 +274,23 @@ FULL = directions(
     scale=[0.5, 2.0],
     mean=normal(2, 3),
     bias=[1.0, -1.0],
-    info={
+    report={
         "values": normal(3, 2),
         "a/b": normal(4, 2),
-        "a": np.arange(3),
-        "100%/../x": np.zeros((0, 2)),
-        "größe": np.float32(7),
+        "a": np.float32([np.nan, np.inf]),
+        "100%/../x": np.zeros(2),
+        "größe": np.ones(2),
         "file": normal(5, 2).astype(np.float16),
-        "header": np.ones(2, bool),
+        "header": normal(6, 2),
         "narrow": jnp.asarray([1.0, 2.0], jnp.bfloat16),
+    },
+    facts={
+        "rank": 7,
+        "header": True,
+        "kind": None,
+        "größe/größer": {"a": [1, 2.5, ["x"]], "": {}},
+        "condition": float("inf"),
+        "settings": np.arange(4).reshape(2, 2),
     },
     layers=(0, 3),
     names=["Lächeln", '眼鏡 \N{GRINNING FACE} "/\\'],
@@ -322,12 +323,15 @@ def test_an_edit_file_is_read_without_us(tmp_path):
     with np.load(tmp_path / "e.npz", allow_pickle=False) as file:
         header = json.loads(file["header"].tobytes().decode("utf-8"))
         np.testing.assert_array_equal(file["vectors"], FULL.vectors)
-        np.testing.assert_array_equal(file["info/values"], FULL.info["values"])
+        np.testing.assert_array_equal(file["report/values"], FULL.report["values"])
     assert header["kind"] == "directions"
     assert header["version"] == 1
     assert header["layers"] == [0, 3]
     assert header["names"] == list(FULL.names)
     assert {"space", "method", "generator"} < header.keys()
+    assert header["facts"]["rank"] == 7
+    assert header["facts"]["größe/größer"] == {"a": [1, 2.5, ["x"]], "": {}}
+    assert header["facts"]["settings"] == [[0, 1], [2, 3]]
 
 
 def test_the_same_edit_gives_the_same_bytes(tmp_path):
@@ -461,6 +465,10 @@ HOSTILE = {
     "no vectors": lambda good: archived(
         {name: value for name, value in good.items() if name != "vectors.npy"}
     ),
+    "no array but a value": lambda good: with_header(
+        {name: value for name, value in good.items() if name != "vectors.npy"},
+        vectors=0,
+    ),
     "another array": lambda good: archived(good | {"more.npy": npy(np.ones(1))}),
     "no numpy member": lambda good: archived(good | {"vectors.npy": b"abc"}),
     "a giant shape": lambda good: archived(
@@ -485,6 +493,7 @@ HOSTILE = {
     "no version": lambda good: with_header(good, version=...),
     "no space": lambda good: with_header(good, space=...),
     "another field": lambda good: with_header(good, colour="red"),
+    "a value beside an array": lambda good: with_header(good, vectors=None),
     "an array as a value": lambda good: with_header(good, vectors=[[1.0]]),
     "an unknown dtype": lambda good: with_header(good, dtypes={"vectors": "poem"}),
     "a dtype of nothing": lambda good: with_header(good, dtypes={"none": "bfloat16"}),

@@ -591,7 +591,7 @@ def test_discover_writes_edit_pictures_and_page(tmp_path, capsys):
         "0.7, before the edit",
     ):
         assert fact in text, fact
-    assert f"{float(edit.info['eigenvalues'][1]):.4g}" in text
+    assert f"{float(edit.report['eigenvalues'][1]):.4g}" in text
 
     # once more, to the same bytes; chunks and the other spelling change nothing
     ok(*SEFA, "--out", "b", "--strengths=-3:3:3", "--truncation", "0.7")
@@ -745,7 +745,7 @@ def test_readme_examples_run(tmp_path, monkeypatch):
     exec(compile(sefa, "README.md", "exec"), names)
     assert "<html" in (tmp_path / "sefa.html").read_text()
     exec(compile(regions, "README.md", "exec"), names)
-    assert np.ptp(names["blink"].info["gain"]) > 0
+    assert np.ptp(names["blink"].report["gain"]) > 0
     names = {"__name__": "readme"}
     exec(compile(functions, "README.md", "exec"), names)
     light = names["brightness"]

@@ -47,7 +47,7 @@ def test_condition_projects_on_what_others_leave(capsys):
     found = jaxlatent.load_edit("free.npz")
     np.testing.assert_allclose(VECTORS[1:] @ found.vectors[0], 0, atol=1e-6)
     told = capsys.readouterr().out
-    assert f"age: cosine {float(found.info['cosine'][0]):.4f}" in told
+    assert f"age: cosine {float(found.report['cosine'][0]):.4f}" in told
     ok("condition", "one.npz", "--on", "smile.npz", "faces.npz:2", "--out", "two.npz")
     two = jaxlatent.load_edit("two.npz")
     np.testing.assert_allclose(two.vectors, found.vectors, atol=1e-6)

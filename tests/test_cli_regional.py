@@ -81,8 +81,8 @@ def test_a_direction_of_the_upper_half(workplace, capsys):
        *FEW)  # fmt: skip
     edit = jaxlatent.load_edit(workplace / "found/lowrankgan.npz")
     np.testing.assert_allclose(edit.vectors[0], [1, 0, 0, 0], atol=1e-5)
-    assert edit.info["leak"][0] < 1e-10
-    np.testing.assert_allclose(edit.info["gain"][0], UPPER[0, 0], rtol=1e-5)
+    assert edit.report["leak"][0] < 1e-10
+    np.testing.assert_allclose(edit.report["gain"][0], UPPER[0, 0], rtol=1e-5)
     lines = (workplace / "found/locality.csv").read_text().splitlines()
     assert lines[0] == "direction,gain,leak,residual,leak over gain"
     assert lines[-1].startswith("random,,,,")

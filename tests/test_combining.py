@@ -29,7 +29,7 @@ def edit(vectors=VECTORS, **changes):
 
 
 def test_concatenating_the_pieces_gives_the_whole():
-    whole = edit(info={"value": np.arange(3.0), "map": normal(5, 3, 2)}, method="m")
+    whole = edit(report={"value": np.arange(3.0)}, facts={"rank": 3}, method="m")
     joined = concatenate([whole.select([0]), whole.select([1, 2])])
     for ours, theirs in zip(
         jax.tree.leaves(joined), jax.tree.leaves(whole), strict=True
@@ -39,16 +39,25 @@ def test_concatenating_the_pieces_gives_the_whole():
 
 
 def test_concatenate_joins_what_all_parts_have():
-    first = edit(info={"value": np.arange(3.0), "own": np.ones(3)}, method="sefa")
-    second = edit(bias=None, info={"value": np.ones(3)}, method="ganspace")
+    first = edit(
+        report={"value": np.arange(3.0), "own": np.ones(3)},
+        facts={"rank": 3},
+        method="sefa",
+    )
+    second = edit(
+        bias=None,
+        report={"value": np.ones(3)},
+        facts={"rank": 4},
+        method="ganspace",
+    )
     joined = concatenate([first, second])
     assert joined.method == ""
-    assert list(joined.info) == ["value"]
+    assert list(joined.report) == ["value"]
+    np.testing.assert_array_equal(joined.report["value"], [0, 1, 2, 1, 1, 1])
+    assert dict(joined.facts) == {}
+    assert dict(concatenate([second, second]).facts) == {"rank": 4}
     np.testing.assert_array_equal(joined.bias, [*BIAS, 0, 0, 0])
     assert concatenate([second, second]).bias is None
-    # one value per direction, but of another size: not to be joined
-    wide, narrow = (edit(info={"map": np.ones((3, n))}) for n in (2, 4))
-    assert concatenate([wide, narrow]).info == {}
 
 
 @pytest.mark.parametrize(

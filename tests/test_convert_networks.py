@@ -11,6 +11,7 @@ from helpers import GOLDEN, drawn, ok, torch_state
 from writer import torch_zip
 
 import converters
+from converters.checkpoints import Checkpoint
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble
 from jaxlatent.generators.base import Generator
@@ -73,7 +74,7 @@ def state(name):
 
 @each
 def test_networks_are_told_apart(name):
-    plan = find_plan(state(name), part="network")
+    plan = find_plan(Checkpoint(state(name)), part="network")
     assert plan.family == name.split()[0].rstrip(",")
     assert plan.config == MODULES[name]
     params = assemble(plan)
@@ -91,7 +92,10 @@ def test_networks_are_told_apart(name):
 def takers(checkpoint, part):
     """The modules that take a file for one of theirs."""
     modules = [module for group in LAYOUTS.values() for module in group]
-    plans = [module.plan(checkpoint, part=part, config=None) for module in modules]
+    plans = [
+        module.plan(Checkpoint(checkpoint), part=part, config=None)
+        for module in modules
+    ]
     return [plan.family for plan in plans if plan is not None]
 
 
@@ -108,7 +112,7 @@ def test_no_generator_is_a_network(path):
         "torchvision_squeezenet1_1_a.pth": ["squeezenet"],
         "ganalyze_emonet_a.pth.tar": ["emonet"],
     }
-    assert takers(converters.read(path), "network") == known.get(path.name, [])
+    assert takers(converters.read(path).tensors, "network") == known.get(path.name, [])
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -120,7 +124,7 @@ def test_one_error_names_what_is_missing_extra_and_misshapen(name):
     tensors[bent] = np.ones((shape[0] + 1, *shape[1:]), np.float32)
     tensors["odd.weight"] = np.ones(2, np.float32)
     with pytest.raises(CheckpointError) as caught:
-        assemble(find_plan(tensors, part="network"))
+        assemble(find_plan(Checkpoint(tensors), part="network"))
     told = str(caught.value)
     assert f"missing (1): {missing}; extra (1): odd.weight; misshapen (1): " in told
     assert f"{bent} is {(shape[0] + 1, *shape[1:])}, not {shape}" in told
@@ -128,33 +132,34 @@ def test_one_error_names_what_is_missing_extra_and_misshapen(name):
 
 @pytest.mark.parametrize("wrapping", ["state_dict", "model"])
 def test_wrapped_files_and_prefixes(wrapping):
-    plain = find_plan(state("resnet"), part="network")
+    plain = find_plan(Checkpoint(state("resnet")), part="network")
     prefixed = {f"module.{k}": v for k, v in state("resnet").items()}
-    found = find_plan({wrapping: prefixed, "epoch": 3}, part="network")
+    found = find_plan(Checkpoint({wrapping: prefixed, "epoch": 3}), part="network")
     assert found.config == plain.config
     jax.tree.map(np.testing.assert_array_equal, assemble(found), assemble(plain))
 
 
 def test_a_last_layer_may_be_called_otherwise():
     renamed = {k.replace("fc.", "last_linear."): v for k, v in state("resnet").items()}
-    found = assemble(find_plan(renamed, part="network"))
-    plain = assemble(find_plan(state("resnet"), part="network"))
+    found = assemble(find_plan(Checkpoint(renamed), part="network"))
+    plain = assemble(find_plan(Checkpoint(state("resnet")), part="network"))
     jax.tree.map(np.testing.assert_array_equal, found, plain)
 
 
 def test_what_a_file_does_not_tell_is_assumed_and_overridden():
-    plan = find_plan(state("vgg"), part="network")
+    plan = find_plan(Checkpoint(state("vgg")), part="network")
     assert set(plan.assumed) == {"mean", "std", "resize"}
     assert not any("num_batches" in name for name in plan.sources)
     changes = {"mean": [0.5, 0.5, 0.5], "resize": 32}
-    plan = find_plan(state("vgg"), part="network", config=changes)
+    plan = find_plan(Checkpoint(state("vgg")), part="network", config=changes)
     assert set(plan.assumed) == {"std"}
     assert (plan.config.mean, plan.config.resize) == ((0.5,) * 3, 32)
 
 
 def test_emonet_is_not_taken_for_a_resnet():
     plan = find_plan(
-        converters.read(GOLDEN / "ganalyze_emonet_a.pth.tar"), part="network"
+        converters.read(GOLDEN / "ganalyze_emonet_a.pth.tar"),
+        part="network",
     )
     assert (plan.family, type(plan.config)) == ("emonet", EmoNet)
 

@@ -9,6 +9,7 @@ from helpers import GOLDEN, error
 from writer import torch_zip
 
 import converters
+from converters.checkpoints import Checkpoint
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble, compare
 from jaxlatent.generators import stylegan
@@ -39,7 +40,7 @@ SIGNS = {
 @pytest.fixture(scope="module")
 def contents():
     """What `read` returns of each file; not to be changed."""
-    return {name: converters.read(GOLDEN / f"{name}.pth") for name in FILES}
+    return {name: converters.read(GOLDEN / f"{name}.pth").tensors for name in FILES}
 
 
 def state_of(content):
@@ -53,7 +54,7 @@ def state_of(content):
 
 
 def built(file, **options):
-    plan = find_plan(file, part="generator", **options)
+    plan = find_plan(Checkpoint(file), part="generator", **options)
     return Generator(assemble(plan), plan.config)
 
 
@@ -67,41 +68,45 @@ def test_files_are_told_apart(contents, name):
         family: [
             plan.format
             for module in modules
-            if (plan := module.plan(contents[name], part="generator", config=None))
+            if (
+                plan := module.plan(
+                    Checkpoint(contents[name]), part="generator", config=None
+                )
+            )
         ]
         for family, modules in LAYOUTS.items()
     }
     family, layout = FILES[name]
     assert {family: [layout]} == {key: value for key, value in claims.items() if value}
     with pytest.raises(CheckpointError, match="no layout of stylegan2 has these"):
-        find_plan(contents[name], part="generator", family="stylegan2")
+        find_plan(Checkpoint(contents[name]), part="generator", family="stylegan2")
 
 
 @pytest.mark.parametrize("name", ["genforce_stylegan2_a.pth", "stylegan2_ada_a.pkl"])
 def test_files_of_stylegan2_are_of_no_other_family(name):
-    content = converters.read(GOLDEN / name)
+    content = converters.read(GOLDEN / name).tensors
     for family in ("progan", "stylegan"):
         for part in ("generator", "discriminator", "network"):
             with pytest.raises(CheckpointError, match=f"no layout of {family}|holds a"):
-                find_plan(content, part=part, family=family)
+                find_plan(Checkpoint(content), part=part, family=family)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_any_tensor_may_be_the_missing_one(contents, name):
     """The sizes are then read off others, so that nothing else looks wrong."""
-    plan = find_plan(contents[name], part="generator")
+    plan = find_plan(Checkpoint(contents[name]), part="generator")
     needed = {source.name for source in plan.sources.values()} | set(plan.read)
     for lost in sorted(needed - SIGNS):
         state, file = state_of(contents[name])
         del state[lost]
-        found = find_plan(file, part="generator")
+        found = find_plan(Checkpoint(file), part="generator")
         assert found.config == plan.config, lost
         assert str(compare(found)) == f"missing (1): {lost}"
 
 
 def test_what_files_do_not_tell(contents):
     def assumed(name, part="generator"):
-        return find_plan(contents[name], part=part).assumed
+        return find_plan(Checkpoint(contents[name]), part=part).assumed
 
     mapping = {"mapping_rate": 0.01, "final_tanh": False}
     assert assumed("genforce_pggan_a") == {"final_tanh": False}
@@ -113,10 +118,10 @@ def test_what_files_do_not_tell(contents):
     assert assumed("genforce_pggan_a", "discriminator") == judges
     assert assumed("genforce_stylegan_a", "discriminator") == {"deviation_group": 4}
     alone = {"generator": contents["genforce_pggan_a"]["generator"]}
-    plan = find_plan(alone, part="generator")
+    plan = find_plan(Checkpoint(alone), part="generator")
     assert plan.assumed == {"final_tanh": False, "label_dim": 0}
     with pytest.raises(CheckpointError, match=r"holds a generator \(progan\)"):
-        find_plan(alone, part="discriminator")
+        find_plan(Checkpoint(alone), part="discriminator")
 
 
 @pytest.mark.parametrize("name", ["genforce_pggan_a", "genforce_stylegan_a"])
@@ -175,10 +180,10 @@ def test_square_kernels_leave_it_open_whether_they_are_fused(contents):
         for name, tensor in state.items()
         if not name.startswith(("layer6", "layer7", "output3"))
     }
-    plan = find_plan({"generator": kept}, part="generator")
+    plan = find_plan(Checkpoint({"generator": kept}), part="generator")
     assert plan.config.resolution == 16
     assert plan.assumed["fused_scale"] is False
-    assert "fused_scale" not in find_plan(file, part="generator").assumed
+    assert "fused_scale" not in find_plan(Checkpoint(file), part="generator").assumed
 
 
 # labels
@@ -190,11 +195,11 @@ def test_a_discriminator_tells_labels_from_codes(contents):
     judge["layer8.weight"] = np.ones((5, 16), np.float32)
     judge["layer8.bias"] = np.ones(5, np.float32)
     conditional = file | {"discriminator": judge}
-    plan = find_plan(conditional, part="generator")
+    plan = find_plan(Checkpoint(conditional), part="generator")
     assert (plan.config.z_dim, plan.config.label_dim) == (20, 4)
     assert "label_dim" not in plan.assumed
     assemble(plan)
-    found = find_plan(conditional, part="discriminator")
+    found = find_plan(Checkpoint(conditional), part="discriminator")
     assert (found.config.label_dim, found.config.outputs) == (4, 5)
     assemble(found)
     told = built({"generator": file["generator"]}, config={"label_dim": 3})
@@ -221,7 +226,7 @@ def test_labels_and_rows_of_stylegan(contents):
     file = {"generator": state, "discriminator": judge}
     config = built(file).config
     assert (config.z_dim, config.label_dim, config.repeat_w) == (24, 3, False)
-    found = find_plan(file, part="discriminator")
+    found = find_plan(Checkpoint(file), part="discriminator")
     assemble(found)
     assert (found.config.label_dim, found.config.outputs) == (3, 3)
 

@@ -12,11 +12,12 @@ from jaxlatent.generators.convolutions import (
     SAME,
     VALID,
     convolve,
-    enlarging_convolve,
-    enlarging_kernel,
+    invert_winograd_kernel,
     repeat_pixels,
     transposed_convolve,
     transposed_phases,
+    upsample_convolve_nearest,
+    upsample_kernel,
     winograd_convolve,
     winograd_kernel,
 )
@@ -56,7 +57,7 @@ def test_sums_lose_nothing_in_double_precision():
         expected = np.asarray(plain(x, kernel))
         found = winograd_convolve(jnp.asarray(x), winograd_kernel(kernel))
         assert error(found, expected) <= 1e-14
-        small = enlarging_convolve(jnp.asarray(x), enlarging_kernel(kernel))
+        small = upsample_convolve_nearest(jnp.asarray(x), upsample_kernel(kernel))
         expected = np.asarray(plain(repeat_pixels(jnp.asarray(x)), kernel))
         assert error(small, expected) <= 1e-14
 
@@ -74,22 +75,50 @@ def test_large_convolutions_are_products_of_matrices_on_a_cpu():
     assert "convolution(" in few
 
 
-def test_a_kernel_that_is_ready_serves_smaller_images_too():
-    side = int(convolutions.LEAST_PIXELS_READY**0.5)
+def test_a_transformed_kernel_serves_images_of_any_size():
     width = convolutions.LEAST_CHANNELS
-    x, kernel = normal(1, side, side, width), normal(3, 3, width, width)
-    spread = winograd_kernel(kernel)
-    call = jax.jit(lambda *given: convolve(given[0], given[1], spread=given[2]))
-    assert error(call(x, kernel, spread), np.asarray(plain(x, kernel, VALID))) <= 1e-5
-    assert "convolution(" not in call.lower(x, kernel, spread).compile().as_text()
-    few = call.lower(x[:, :-1], kernel, spread).compile().as_text()
-    assert "convolution(" in few
-    # the other way around: without the kernel itself
-    assert error(call(x, 0 * kernel, spread), call(x, kernel, spread)) == 0
-    narrow = (3, 3, width, width - 1)
-    assert convolutions.is_spread(kernel.shape)
-    assert not convolutions.is_spread(narrow)
-    assert not convolutions.is_spread((1, 1, width, width))
+    x, kernel = normal(1, 6, 5, width), normal(3, 3, width, width)
+    transformed = winograd_kernel(kernel)
+    call = jax.jit(lambda x, kernel: winograd_convolve(x, kernel, padding=VALID))
+    assert error(call(x, transformed), np.asarray(plain(x, kernel, VALID))) <= 1e-5
+    text = call.lower(x, transformed).compile().as_text()
+    assert "convolution(" not in text
+
+
+def test_other_platforms_convolve_by_the_kernel_that_was_transformed():
+    x, transformed = jnp.ones((1, 6, 5, 3)), jnp.ones((4, 4, 3, 2))
+    traced = jax.jit(winograd_convolve).trace(x, transformed)
+    for platform, count in (("tpu", 1), ("cuda", 1), ("cpu", 0)):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.convolution") == count
+        assert text.count("stablehlo.dot_general") == 16 * (1 - count)
+
+
+def test_a_transformed_kernel_can_be_turned_back():
+    """By hand: along an axis (a, b, c) is kept as a, (a+b+c)/2, (a-b+c)/2, c."""
+    along = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+    kernel = RNG.normal(size=(3, 3, 4, 5))
+    expected = np.einsum("ai,bj,ijxy->abxy", along, along, kernel)
+    with jax.enable_x64(True):
+        found = winograd_kernel(jnp.asarray(kernel))
+        assert error(found, expected) <= 1e-15
+        assert error(invert_winograd_kernel(found), kernel) <= 1e-15
+    single = winograd_kernel(jnp.asarray(kernel, jnp.float32))
+    assert error(invert_winograd_kernel(single), kernel) <= 1e-6
+    integers = jnp.asarray(RNG.integers(-8, 8, (3, 3, 2, 2)), jnp.float32)
+    back = invert_winograd_kernel(winograd_kernel(integers))
+    np.testing.assert_array_equal(back, integers)
+
+
+def test_gradients_and_tangents_pass_through_a_transformed_kernel():
+    with jax.enable_x64(True):
+        x, kernel = RNG.normal(size=(1, 5, 6, 3)), RNG.normal(size=(3, 3, 3, 4))
+        value = lambda kernel: jnp.sum(jnp.sin(plain(x, kernel)))  # noqa: E731
+        kept = lambda kernel: jnp.sum(  # noqa: E731
+            jnp.sin(winograd_convolve(jnp.asarray(x), winograd_kernel(kernel)))
+        )
+        expected = np.asarray(jax.grad(value)(kernel))
+        assert error(jax.grad(kept)(jnp.asarray(kernel)), expected) <= 1e-13
 
 
 def test_a_large_convolution_can_be_transformed():
@@ -116,7 +145,7 @@ def test_a_large_convolution_can_be_transformed():
 
 def test_nine_products_make_a_convolution_of_repeated_pixels():
     x, kernel = normal(2, 3, 5, 4), normal(3, 3, 4, 6)
-    found = enlarging_convolve(x, enlarging_kernel(kernel))
+    found = upsample_convolve_nearest(x, upsample_kernel(kernel))
     assert error(found, np.asarray(plain(repeat_pixels(x), kernel))) <= 1e-6
 
 

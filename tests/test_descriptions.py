@@ -8,6 +8,7 @@ from helpers import error, nhwc
 from writer import torch_zip
 
 import converters
+from converters.checkpoints import Checkpoint
 from converters.dcgan import CSINVA
 from converters.loading import find_plan
 from converters.plans import assemble
@@ -87,13 +88,15 @@ def state(name="main", *, z_dim=5, width=2, channels=3, last=4):
     ids=["examples", "cifar", "mnist", "glo"],
 )
 def test_files_are_recognised_by_their_tensors(tensors, layout, shape):
-    plan = find_plan(tensors, part="generator")
+    plan = find_plan(Checkpoint(tensors), part="generator")
     assert (plan.family, plan.format) == ("sequential", layout)
     assert (plan.config.z_dim, item_shapes(plan.config)[-1]) == (5, shape)
     assert set(plan.assumed) == {"layers", "image_range"}
     fresh = jax.eval_shape(lambda: sequential.init(jax.random.key(0), plan.config))
     assert jax.tree.map(jnp.shape, assemble(plan)) == jax.tree.map(jnp.shape, fresh)
-    changed = find_plan(tensors, part="generator", config={"image_range": (0, 1)})
+    changed = find_plan(
+        Checkpoint(tensors), part="generator", config={"image_range": (0, 1)}
+    )
     assert set(changed.assumed) == {"layers"}
 
 

@@ -11,22 +11,23 @@ from artefact_files import cache, named_direction, normal, same, unit, write
 
 from converters import import_edit
 from converters.artefacts.exporting import LAYOUTS, export_edit
-from jaxlatent.edits.base import register_edit
+from jaxlatent.edits.base import as_facts
 from jaxlatent.edits.directions import directions
+from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.types import CheckpointError
 
 K, L, D = 4, 3, 6
 VECTORS = unit(normal(0, K, D)).astype(np.float32)
 SCALE = np.linspace(2, 0.5, K, dtype=np.float32)
 MEAN = normal(1, D).astype(np.float32)
-INFO = {
+REPORT = {
     "stdev": SCALE * 1.01,
     "variance_ratio": SCALE**2 / 10,
     "random_stdev": np.full(K, 0.3, np.float32),
 }
 PLAIN = directions(VECTORS, space="w")
 COMPONENTS = directions(
-    VECTORS, space="w", scale=SCALE, mean=MEAN, info=INFO, method="ganspace"
+    VECTORS, space="w", scale=SCALE, mean=MEAN, report=REPORT, method="ganspace"
 )
 LAYERED = directions(unit(normal(2, 2, L, D)).astype(np.float32), space="w+")
 FEATURE = directions(VECTORS, space="feature:b8", scale=SCALE, mean=MEAN)
@@ -38,7 +39,7 @@ def equal(ours, theirs, *, without=()):
         left, right = getattr(ours, field.name), getattr(theirs, field.name)
         if field.name in without:
             continue
-        if field.name == "info":
+        if field.name == "report":
             assert left.keys() == right.keys()
             pairs = [(left[name], right[name]) for name in right]
         elif field.metadata.get("pytree_node", True):
@@ -120,7 +121,7 @@ def test_component_caches_of_w(tmp_path):
         "random_stdevs": ((K,), "float32"),
     }
     np.testing.assert_array_equal(found["act_comp"], found["lat_comp"])
-    np.testing.assert_array_equal(found["act_stdev"], INFO["stdev"])
+    np.testing.assert_array_equal(found["act_stdev"], REPORT["stdev"])
     again = import_edit(path)
     same(again.vectors, VECTORS)
     same(again.scale, SCALE)
@@ -151,7 +152,9 @@ def test_component_caches_of_layers_go_round(tmp_path, of_z, feature):
 
 def test_one_spread_for_all_is_repeated(tmp_path):
     edit = dataclasses.replace(
-        COMPONENTS, info=COMPONENTS.info | {"random_stdev": jnp.float32(0.25)}
+        COMPONENTS,
+        report={k: v for k, v in COMPONENTS.report.items() if k != "random_stdev"},
+        facts=as_facts({"random_stdev": 0.25}),
     )
     export_edit(edit, tmp_path / "a.npz", layout="ganspace", index=1)
     with np.load(tmp_path / "a.npz") as found:
@@ -194,7 +197,7 @@ def test_named_directions(tmp_path):
         assert array.dtype == np.float32
         same(array, VECTORS[1:2])
     assert found.pop("lat_stdev") == pytest.approx(SCALE[1], rel=1e-6)
-    assert found.pop("act_stdev") == pytest.approx(INFO["stdev"][1], rel=1e-6)
+    assert found.pop("act_stdev") == pytest.approx(REPORT["stdev"][1], rel=1e-6)
     assert found.pop("decomposition").keys() >= {"name", "components", "layer"}
     assert found == {
         "name": "light",
@@ -242,7 +245,7 @@ def test_pca_files(tmp_path):
     export_edit(COMPONENTS, tmp_path / "ffhq_pca.pt", layout="pca-pt")
     again = import_edit(tmp_path / "ffhq_pca.pt")
     same(again.vectors, VECTORS)
-    equal(again, COMPONENTS, without=("vectors", "info"))
+    equal(again, COMPONENTS, without=("vectors", "report"))
 
 
 @pytest.mark.torch
@@ -265,12 +268,18 @@ EVERYTHING = directions(
     scale=SCALE,
     mean=MEAN,
     bias=SCALE - 1,
-    info={
+    report={
         "gain/of": SCALE,
-        "__metadata__": np.int32(3),
-        "": np.ones((2, 0, 3), np.float16),
-        "short": jnp.ones(3, jnp.bfloat16),
-        "flag": np.array([True, False]),
+        "__metadata__": SCALE + 1,
+        "": np.ones(K, np.float16),
+        "short": jnp.ones(K, jnp.bfloat16),
+    },
+    facts={
+        "gain/of": 1.5,
+        "__metadata__": 3,
+        "": [None, [True, "ü"], {"a": {"b": []}}],
+        "condition": np.inf,
+        "array": np.arange(4).reshape(2, 2),
     },
     layers=[1, 4],
     names=["a", "b | c", 'ü "x"', ""],
@@ -291,15 +300,15 @@ def test_safetensors_hold_the_chosen_direction(tmp_path):
     export_edit(EVERYTHING, tmp_path / "a", layout="safetensors", index=2)
     equal(import_edit(tmp_path / "a"), EVERYTHING.select([2]))
     assert import_edit(tmp_path / "a", layers="all").layers is None
-    assert import_edit(tmp_path / "a", generator="b").generator == "b"
 
 
 TENSORS = {"vectors": VECTORS, "scale": SCALE}
 TEXTS = {
-    "format": "jaxlatent directions 1",
+    "format": "jaxlatent directions 2",
     "space": "w",
     "layers": "null",
     "names": '["a", "b", "c", "d"]',
+    "facts": "{}",
     "method": "",
     "generator": "",
 }
@@ -329,6 +338,12 @@ TEXTS = {
         ({}, {"layers": "[true]"}, "layers: .* a list of int"),
         ({}, {"layers": "[" * 10**5}, "layers: .* a list of int"),
         ({}, {"method": None}, "'method' is missing"),
+        ({}, {"facts": None}, "'facts' is missing"),
+        ({}, {"facts": "[1]"}, r"facts: '\[1\]' found; an object is needed"),
+        ({}, {"facts": "{"}, "facts: '{' found; an object"),
+        ({}, {"facts": '{"a":' * 10**5}, "facts: .* an object"),
+        ({"report.a": SCALE[:2]}, {}, r"report: a is float32 \(2,\)"),
+        ({"report.a": np.arange(4)}, {}, r"report: a is int32 \(4,\)"),
     ],
 )
 def test_safetensors_that_do_not_fit_are_refused(tmp_path, tensors, texts, message):
@@ -346,14 +361,12 @@ def test_safetensors_that_do_not_fit_are_refused(tmp_path, tensors, texts, messa
 # what a layout cannot hold
 
 
-@register_edit("for a test of export")
-class Walk:
-    pass
-
-
+FIELD = rbf_field(normal(3, K, 2, D), np.ones((K, 2)), np.ones(K), space="w")
 GAPS = dataclasses.replace(COMPONENTS, layers=(1, 3)).select([0])
-OF_Z = dataclasses.replace(PLAIN, space="z", mean=jnp.asarray(MEAN), info=dict(INFO))
-REGRESSED = dataclasses.replace(COMPONENTS, info={"latent_stdev": SCALE})
+OF_Z = dataclasses.replace(
+    PLAIN, space="z", mean=jnp.asarray(MEAN), report=dict(REPORT)
+)
+REGRESSED = dataclasses.replace(COMPONENTS, report={"latent_stdev": jnp.asarray(SCALE)})
 ZERO = directions(VECTORS * 0, space="w", mean=MEAN)
 STRENGTH = {"strength": 1.0, "index": 0}
 
@@ -362,7 +375,6 @@ STRENGTH = {"strength": 1.0, "index": 0}
     ("edit", "layout", "options", "message"),
     [
         (PLAIN, "poem", {}, "layout: 'poem' given; .'npy', 'interfacegan'"),
-        (Walk(), "npy", {}, "edit: a Walk given; Directions is accepted"),
         (PLAIN, "interfacegan", {}, "index: missing; 4 directions given"),
         (PLAIN, "lowrankgan", {}, "index: missing"),
         (PLAIN, "resefa", {}, "index: missing"),
@@ -378,10 +390,10 @@ STRENGTH = {"strength": 1.0, "index": 0}
         (PLAIN, "pca-pt", {}, "edit: without a mean, which the layout 'pca-pt' needs"),
         (PLAIN, "ganspace", {}, "edit: without a mean"),
         (
-            dataclasses.replace(COMPONENTS, info={}),
+            dataclasses.replace(COMPONENTS, report={}),
             "ganspace",
             {},
-            "edit: its info has no 'variance_ratio'",
+            "edit: its report has no 'variance_ratio'",
         ),
         (REGRESSED, "ganspace", {}, "activations: missing; these directions belong to"),
         (OF_Z, "ganspace", {}, "activations: missing"),
@@ -419,9 +431,9 @@ STRENGTH = {"strength": 1.0, "index": 0}
         (PLAIN, "npy", {"strength": 1.0}, "strength: given, but the layout 'npy' has"),
         (PLAIN, "pca-pt", {"facts": {}}, "facts: given, but the layout 'pca-pt' has"),
         (
-            directions(VECTORS, space="w", info={"wave": np.ones(2, complex)}),
+            dataclasses.replace(PLAIN, report={"wave": np.ones(2, complex)}),
             *("safetensors", {}),
-            "edit: info.wave: arrays of complex64 cannot be written",
+            "edit: report.wave: arrays of complex128 cannot be written",
         ),
     ],
 )
@@ -431,6 +443,16 @@ def test_what_a_layout_cannot_hold_is_refused(tmp_path, edit, layout, options, m
     with pytest.raises(ValueError, match=message):
         export_edit(edit, path, layout=layout, **options)
     assert path.read_text() == "older"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_edits_that_are_not_linear_are_refused(tmp_path, layout):
+    with pytest.raises(TypeError, match=r"^edit: a RBFField given; linear directions"):
+        export_edit(FIELD, tmp_path / "a", layout=layout)
+    if layout.startswith("ganspace"):
+        with pytest.raises(TypeError, match=r"^activations: a RBFField given; linear"):
+            export_edit(COMPONENTS, tmp_path / "a", layout=layout, activations=FIELD)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_index_out_of_range_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from jaxlatent.edits.random import random_basis, random_directions
 from jaxlatent.generators import stylegan2
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.methods import ganspace as method
+from jaxlatent.numerics.decomposition import Estimation, decompose
 from jaxlatent.numerics.stream import draw_codes
 from jaxlatent.parallel import mesh
 
@@ -49,17 +50,31 @@ def codes(num, features=linear, seed=0):
     return (np.asarray(part, np.float64) for part in parts)
 
 
-def run(features=linear, num=1500, **options):
+def settings(options):
+    """Options of a decomposition, those of its estimation gathered."""
     # one size of chunk: what is compiled serves many tests
-    options = {"k": 4, "key": jax.random.key(0), "space": "z", "chunk": 500} | options
-    return method.ganspace(features, uniform, num=num, **options)
+    options = {"k": 4, "key": jax.random.key(0), "chunk": 500} | options
+    names = [field.name for field in dataclasses.fields(Estimation)]
+    own = {name: options.pop(name) for name in names if name in options}
+    return options | {"estimation": Estimation(**own)}
+
+
+def run(features=linear, num=1500, *, space="z", regressed=False, **options):
+    return method.ganspace(
+        *(features, uniform),
+        **{"num": num, "space": space, "regressed": regressed},
+        **settings(options),
+    )
+
+
+def decomposed(features=linear, num=1500, **options):
+    source = method.function_source(features, uniform)
+    return decompose(source, num=num, regressed=True, **settings(options))
 
 
 def both(features=linear, num=1500, space="z", **options):
     """Directions of the features and of the latents, from one decomposition."""
-    options = {"k": 4, "key": jax.random.key(0), "chunk": 500} | options
-    source = method.function_source(features, uniform)
-    found = method.decompose(source, num=num, regressed=True, **options)
+    found = decomposed(features, num, **options)
     return (
         method.feature_directions(found, space="feature:rows"),
         method.latent_directions(found, space=space),
@@ -85,7 +100,7 @@ def test_linear_features():
     # behind a linear map, the regression is its pseudo-inverse
     expected = np.asarray(plain.vectors * plain.scale[:, None]) @ np.linalg.pinv(MATRIX)
     norms = np.linalg.norm(expected, axis=1)
-    assert error(found.info["regression_norm"], norms) < 1e-4
+    assert error(found.report["regression_norm"], norms) < 1e-4
     assert error(found.vectors, expected / norms[:, None]) < 1e-4
     assert np.array_equal(found.scale, np.ones(4))
 
@@ -93,12 +108,12 @@ def test_linear_features():
 def test_white_codes_give_the_singular_values():
     found = run(num=20_000, regressed=True)
     _, values, right = np.linalg.svd(MATRIX.T, full_matrices=False)
-    assert np.allclose(found.info["stdev"], values, rtol=0.03)
-    assert np.allclose(found.info["regression_norm"], 1, rtol=0.03)
+    assert np.allclose(found.report["stdev"], values, rtol=0.03)
+    assert np.allclose(found.report["regression_norm"], 1, rtol=0.03)
     assert np.abs(np.sum(right * np.asarray(found.vectors), axis=1)).min() > 0.99
     expected = np.sqrt(np.sum(values**2) / 7)
-    assert np.isclose(found.info["random_stdev"], expected, rtol=0.03)
-    assert np.isclose(found.info["variance_ratio"].sum(), 1, rtol=1e-5)
+    assert np.isclose(found.facts["random_stdev"], expected, rtol=0.03)
+    assert np.isclose(found.report["variance_ratio"].sum(), 1, rtol=1e-5)
 
 
 def test_closed_form_is_least_squares():
@@ -109,7 +124,7 @@ def test_closed_form_is_least_squares():
     expected = np.linalg.lstsq(coordinates, latents - latents.mean(axis=0))[0]
     norms = np.linalg.norm(expected, axis=1)
     assert error(found.vectors, expected / norms[:, None]) < 1e-5
-    assert error(found.info["regression_norm"], norms) < 1e-5
+    assert error(found.report["regression_norm"], norms) < 1e-5
     spread = np.std(latents @ np.asarray(found.vectors).T, axis=0, ddof=1)
     assert error(found.scale, spread) < 1e-5
     assert error(found.mean, latents.mean(axis=0)) < 1e-4
@@ -120,7 +135,7 @@ def test_second_pass_of_the_original_agrees():
     fresh = run(bent, num=10_000, regressed=True, resample=True)
     along = np.sum(np.asarray(closed.vectors) * np.asarray(fresh.vectors), axis=1)
     assert along.min() > 0.99
-    assert np.allclose(closed.info["stdev"], fresh.info["stdev"])
+    assert np.allclose(closed.report["stdev"], fresh.report["stdev"])
     assert not np.allclose(closed.mean, fresh.mean)
 
 
@@ -149,14 +164,16 @@ def test_estimators_find_the_same_space(estimator):
     basis = np.asarray(exact.vectors)
     inside = np.linalg.norm(np.asarray(found.vectors) @ basis.T, axis=1)
     assert inside.min() > 1 - 1e-3
-    total = np.asarray(exact.info["total_variance"])
-    assert np.isclose(found.info["total_variance"], total, rtol=1e-3)
+    total = np.asarray(exact.facts["total_variance"])
+    assert np.isclose(found.facts["total_variance"], total, rtol=1e-3)
     assert latent.vectors.shape == (4, 4)
     if estimator in ("incremental", "randomized"):
         assert np.allclose(found.scale, exact.scale, rtol=1e-4)
         assert np.sum(np.asarray(found.vectors) * basis, axis=1).min() > 1 - 1e-4
     if estimator == "ica":
-        assert found.info["mixing"].shape == (4, 7)
+        mixing = decomposed(estimator=estimator).components.mixing
+        assert mixing is not None
+        assert mixing.shape == (4, 7)
 
 
 def test_without_k_as_many_as_there_are():
@@ -204,12 +221,8 @@ def test_wide_features_get_the_randomized_estimator():
 
 
 def test_latents_that_were_not_kept():
-    found = method.decompose(
-        method.function_source(linear, uniform),
-        num=1500,
-        k=4,
-        key=jax.random.key(0),
-    )
+    source = method.function_source(linear, uniform)
+    found = decompose(source, num=1500, **settings({}))
     with pytest.raises(ValueError, match="regressed=True"):
         method.latent_directions(found, space="z")
 
@@ -218,7 +231,7 @@ def test_latents_that_were_not_kept():
 
 
 def test_components_of_w(small):
-    found = method.discover(small, num=600, layers="0-1", key=jax.random.key(1))
+    (found,) = method.discover(small, num=600, layers="0-1", key=jax.random.key(1))
     source = method.generator_source(small)
     _, rows = draw(source, jax.random.key(1), np.arange(600))
     rows = np.asarray(rows)
@@ -237,24 +250,32 @@ def test_components_of_w(small):
 
 
 def test_components_of_activations(small):
-    options = dict(layer="b4", num=200, k=3, key=jax.random.key(2))
-    found = method.discover(small, **options)
+    three = Estimation(k=3)
+    options = dict(layer="b4", num=200, estimation=three, key=jax.random.key(2))
+    (found,) = method.discover(small, edit="activation", **options)
     assert found.space == "feature:b4"
     assert found.vectors.shape == (3, 4 * 4 * 4)
     source = method.generator_source(small, layer="b4", regress="w")
-    both = method.decompose(source, num=200, k=3, key=jax.random.key(2), regressed=True)
+    both = decompose(
+        source, num=200, estimation=three, key=jax.random.key(2), regressed=True
+    )
     activations = method.feature_directions(both, space="feature:b4")
     assert np.allclose(activations.scale, found.scale, rtol=1e-4)
-    latent = method.discover(small, regress="z", **options)
+    (latent,) = method.discover(small, regress="z", **options)
     assert (latent.space, latent.vectors.shape) == ("z", (3, 6))
     twin = method.latent_directions(both, space="w")
     assert twin.vectors.shape == (3, 5)
+    # both of one decomposition, w being what is carried to unless told
+    pair = method.discover(small, edit="both", **options)
+    assert [one.space for one in pair] == ["w", "feature:b4"]
+    for ours, theirs in zip(pair, (twin, activations), strict=True):
+        np.testing.assert_array_equal(ours.vectors, theirs.vectors)
 
 
 def test_moving_w_moves_the_activations(small):
-    options = dict(layer="b4", num=200, k=1, key=jax.random.key(2))
-    layer = method.discover(small, **options)
-    edit = method.discover(small, regress="w", **options)
+    one = Estimation(k=1)
+    options = dict(layer="b4", num=200, estimation=one, key=jax.random.key(2))
+    edit, layer = method.discover(small, edit="both", **options)
 
     @jax.jit
     def coordinate(w, strength):
@@ -274,9 +295,16 @@ def test_generator_errors(small):
         method.discover(plain, key=key)
     with pytest.raises(ValueError, match=r"regress: 'w' given; one of \['z'\]"):
         method.discover(plain, layer="image", regress="w", key=key)
-    with pytest.raises(ValueError, match=r"layers: '0' given for directions in 'z'"):
-        method.discover(small, regress="z", layers="0", key=key)
-    with pytest.raises(ValueError, match=r"names: \['b16'\] given"):
+    with pytest.raises(ValueError, match="regress: 'z' given for components of w"):
+        method.discover(small, regress="z", key=key)
+    with pytest.raises(ValueError, match="edit: 'both' given for components of w"):
+        method.discover(small, edit="both", key=key)
+    with pytest.raises(ValueError, match="edit: 'all' given; one of"):
+        method.discover(small, layer="b4", edit="all", key=key)
+    for options in ({"regress": "z"}, {"edit": "activation"}):
+        with pytest.raises(ValueError, match="layers: '0' given for directions of "):
+            method.discover(small, layer="b4", layers="0", key=key, **options)
+    with pytest.raises(ValueError, match=r"layer: \['b16'\] given"):
         method.discover(small, layer="b16", key=key)
 
 
@@ -287,20 +315,19 @@ def test_any_functions_are_a_generator():
         params=jnp.asarray(MATRIX),
         sample=lambda key: uniform(key, 1)[0],
     )
-    found = method.discover(
-        plain, layer="image", regress="z", num=500, key=jax.random.key(0)
-    )
+    (found,) = method.discover(plain, layer="image", num=500, key=jax.random.key(0))
+    assert found.space == "z"
     values = np.linalg.svd(MATRIX, compute_uv=False)
-    assert np.allclose(found.info["stdev"], values, rtol=0.2)
+    assert np.allclose(found.report["stdev"], values, rtol=0.2)
 
 
 def test_labels():
     config = dataclasses.replace(SMALL, label_dim=3, embed_dim=4)
     generator = Generator(drawn(lambda key: stylegan2.init(key, config), 0), config)
-    options = dict(num=50, k=2, key=jax.random.key(0))
-    index = method.discover(generator, label=1, **options)
-    weights = method.discover(generator, label=[0.0, 1.0, 0.0], **options)
-    other = method.discover(generator, label=2, **options)
+    options = dict(num=50, estimation=Estimation(k=2), key=jax.random.key(0))
+    (index,) = method.discover(generator, label=1, **options)
+    (weights,) = method.discover(generator, label=[0.0, 1.0, 0.0], **options)
+    (other,) = method.discover(generator, label=2, **options)
     assert np.array_equal(index.vectors, weights.vectors)
     assert not np.allclose(index.mean, other.mean)
     with pytest.raises(ValueError, match="label: missing"):
@@ -380,4 +407,4 @@ def test_random_basis():
     vectors = np.asarray(found.vectors, np.float64)
     assert np.allclose(vectors @ vectors.T, np.eye(7), atol=1e-6)
     assert np.linalg.det(vectors) > 0
-    assert np.allclose(found.scale, run().info["random_stdev"])
+    assert np.allclose(found.scale, run().facts["random_stdev"])

@@ -9,8 +9,9 @@ import hostile_pickles
 import numpy as np
 import pytest
 import writer
+from artefact_files import npy_bytes, npz_bytes
 
-from converters.containers.reading import read_object
+from converters.checkpoints import read
 from jaxlatent.types import CheckpointError
 
 UNFORESEEN = "in a way that no reader foresees"
@@ -106,7 +107,7 @@ def test_the_name_of_a_file_changes_nothing(tmp_path):
         path = tmp_path / f"model.{suffix}"
         path.write_bytes(data)
         with pytest.raises(CheckpointError, match=rf"model\.{suffix}: global posix"):
-            read_object(path)
+            read(path)
 
 
 SMALL = {"x": np.arange(5, dtype=np.float32), "n": 3}
@@ -116,12 +117,14 @@ SOUND = {
     "pickle": writer.plain_pickle(SMALL),
     "nvidia": writer.plain_pickle({"G": writer.module("G", {"w": SMALL["x"]})}, 4),
     "safetensors": writer.safetensors({"x": SMALL["x"]}),
+    "npy": npy_bytes(SMALL["x"]),
+    "npz": npz_bytes(x=SMALL["x"], n=np.arange(3)),
 }
 
 
 def refusal(path):
     try:
-        read_object(path)
+        read(path, numpy_files=True)
     except CheckpointError as error:
         return str(error)
     return ""
@@ -158,6 +161,6 @@ def test_random_damage_raises_nothing_but_our_error(name, tmp_path):
 def test_a_reader_leaves_the_stock_unpickler_alone(tmp_path):
     path = tmp_path / "sound"
     path.write_bytes(SOUND["torch-legacy"])
-    read_object(path)
+    read(path)
     assert pickle.loads(pickle.dumps({"x": {1, 2}})) == {"x": {1, 2}}
     assert "torch_utils" not in sys.modules

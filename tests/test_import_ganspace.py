@@ -12,35 +12,35 @@ from jaxlatent.edits.directions import directions
 from jaxlatent.types import CheckpointError
 
 
-def latent_part(found, *, space, **info):
+def latent_part(found, *, space, **report):
     return directions(
         found["lat_comp"][:, 0],
         space=space,
         scale=found["lat_stdev"],
         mean=found["lat_mean"][0],
-        info={
+        report={
             "stdev": found["act_stdev"],
             "variance_ratio": found["var_ratio"],
             "random_stdev": found["random_stdevs"],
-            **info,
+            **report,
         },
         method="ganspace",
     )
 
 
 def equal(ours, theirs):
-    assert ours.info.keys() == theirs.info.keys()
+    assert ours.report.keys() == theirs.report.keys()
     for field in dataclasses.fields(theirs):
         left, right = getattr(ours, field.name), getattr(theirs, field.name)
-        if field.metadata.get("pytree_node", True) and field.name != "info":
+        if field.metadata.get("pytree_node", True) and field.name != "report":
             assert (left is None) == (right is None), field.name
             if right is not None:
                 same(left, right)
-        elif field.name != "info":
+        elif field.name != "report":
             assert left == right, field.name
-    for name, value in theirs.info.items():
-        same(ours.info[name], value)
-        assert ours.info[name].dtype == value.dtype
+    for name, value in theirs.report.items():
+        same(ours.report[name], value)
+        assert ours.report[name].dtype == value.dtype
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_named_directions(tmp_path):
     same(edit.scale, [1.0335])
     assert (edit.space, edit.layers, edit.names) == ("w", (2, 3, 4), ("light",))
     assert (edit.method, edit.mean) == ("ganspace", None)
-    info = {name: value.tolist() for name, value in edit.info.items()}
-    assert info == {
-        "sigma_range": [np.float32(-2.8)],
-        "component_index": [15],
-        "truncation": [np.float32(0.9)],
-        "example_seed": [123],
-        "stdev": [np.float32(1.044)],
+    assert dict(edit.facts) == {
+        "sigma_range": -2.8,
+        "component_index": 15,
+        "truncation": 0.9,
+        "example_seed": 123,
     }
+    report = {name: value.tolist() for name, value in edit.report.items()}
+    assert report == {"stdev": [np.float32(1.044)]}
 
 
 def test_the_named_direction_of_the_original():
@@ -115,10 +115,10 @@ def test_the_named_direction_of_the_original():
     assert edit.layers == tuple(range(start, end))
     for ours, theirs in (
         (edit.scale, "lat_stdev"),
-        (edit.info["stdev"], "act_stdev"),
-        (edit.info["sigma_range"], "sigma_range"),
+        (edit.report["stdev"], "act_stdev"),
     ):
         np.testing.assert_array_equal(ours, [np.float32(recorded[theirs])])
+    assert edit.facts["sigma_range"] == recorded["sigma_range"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_pca_files_of_inversion_projects(tmp_path):
     kept = {"mean": "lat_mean", "comp": "lat_comp", "std": "lat_stdev"}
     value = {name: found[theirs] for name, theirs in kept.items()}
     edit = import_edit(write(tmp_path, "ffhq_pca.pt", value))
-    expected = dataclasses.replace(latent_part(found, space="w"), info={})
+    expected = dataclasses.replace(latent_part(found, space="w"), report={})
     equal(edit, expected)
 
 
@@ -299,6 +299,6 @@ def test_activations_that_do_not_fit_are_refused(tmp_path, changes, message):
 def test_a_cache_without_activations_is_one_of_the_latent(tmp_path):
     kept = {name: CACHE[name] for name in ("lat_comp", "lat_mean", "lat_stdev")}
     edit = import_edit(write(tmp_path, "a.npz", kept))
-    assert (edit.space, edit.info) == ("w", {})
+    assert (edit.space, edit.report) == ("w", {})
     with pytest.raises(CheckpointError, match=r"a\.npz: act_comp: missing"):
         import_edit(tmp_path / "a.npz", part="activation", layer="b8")

@@ -8,6 +8,7 @@ from helpers import golden
 
 from jaxlatent.edits.directions import directions
 from jaxlatent.methods.interfacegan import (
+    Boundary,
     condition,
     fit_boundary,
     interfacegan,
@@ -33,11 +34,15 @@ def recorded_order(count):
 def recorded_fit(case, **options):
     number = TRAINING["case_names"].tolist().index(case)
     scores = TRAINING["scores"][:, 0]
-    extremes = select_extremes(scores, chosen=float(TRAINING["case_chosen"][number]))
+    extremes = select_extremes(
+        scores, top_fraction=float(TRAINING["case_chosen"][number])
+    )
     split = float(TRAINING["case_split"][number])
     order = recorded_order(len(extremes.positive))
     codes = TRAINING["latent_codes"]
-    fit = fit_boundary(codes, scores, extremes, order, split=split, **options)
+    fit = fit_boundary(
+        codes, scores, extremes, order, Boundary(train_fraction=split, **options)
+    )
     train = int(len(extremes.positive) * split)
     rows = np.concatenate(
         [extremes.positive[order[0]][:train], extremes.negative[order[1]][:train]]
@@ -86,30 +91,34 @@ def test_a_planted_normal_and_bias_are_recovered():
     normal /= np.linalg.norm(normal)
     codes = rng.normal(size=(4000, 8)) + 0.5 * normal
     scores = codes @ normal - 0.5
-    found = interfacegan(codes, scores, key=KEY, chosen=0.1, names=["smile"])
+    found = interfacegan(
+        codes, scores, Boundary(top_fraction=0.1), key=KEY, names=["smile"]
+    )
     assert found.vectors.shape == (1, 8)
     assert float(found.vectors[0] @ normal) > 0.99
     # the boundary lies half way between the extremes
     assert float(found.bias[0]) == pytest.approx(-0.5, abs=0.1)
-    assert float(found.info["accuracy_validation"][0]) == 1
-    assert float(found.info["accuracy_remaining"][0]) > 0.95
+    assert float(found.report["accuracy_validation"][0]) == 1
+    assert float(found.report["accuracy_remaining"][0]) > 0.95
     assert found.names == ("smile",)
 
 
 def test_many_attributes_share_their_codes():
     rng = np.random.default_rng(1)
     codes = rng.normal(size=(600, 5))
-    together = interfacegan(codes, codes[:, :3], key=KEY, chosen=0.2)
+    together = interfacegan(codes, codes[:, :3], Boundary(top_fraction=0.2), key=KEY)
     assert together.vectors.shape == (3, 5)
     assert (np.diag(np.asarray(together.vectors)[:, :3]) > 0.95).all()
-    alone = interfacegan(codes, codes[:, 0], key=KEY, chosen=0.2)
+    alone = interfacegan(codes, codes[:, 0], Boundary(top_fraction=0.2), key=KEY)
     assert np.allclose(alone.vectors[0], together.vectors[0])
 
 
 def test_codes_in_w_plus_give_rows():
     rng = np.random.default_rng(2)
     codes = rng.normal(size=(600, 3, 4))
-    found = interfacegan(codes, codes[:, 1, 2], key=KEY, chosen=0.2, space="w+")
+    found = interfacegan(
+        codes, codes[:, 1, 2], Boundary(top_fraction=0.2), key=KEY, space="w+"
+    )
     assert found.vectors.shape == (1, 3, 4)
     assert float(found.vectors[0, 1, 2]) > 0.9
     assert float(jnp.sum(found.vectors**2)) == pytest.approx(1, abs=1e-5)
@@ -118,16 +127,18 @@ def test_codes_in_w_plus_give_rows():
 def test_the_key_alone_decides_the_split():
     codes = np.random.default_rng(3).normal(size=(300, 4))
     scores = codes @ np.ones(4) + np.random.default_rng(4).normal(size=300)
-    first = interfacegan(codes, scores, key=KEY, chosen=0.3)
-    again = interfacegan(codes, scores, key=KEY, chosen=0.3)
-    other = interfacegan(codes, scores, key=jax.random.key(1), chosen=0.3)
+    first = interfacegan(codes, scores, Boundary(top_fraction=0.3), key=KEY)
+    again = interfacegan(codes, scores, Boundary(top_fraction=0.3), key=KEY)
+    other = interfacegan(
+        codes, scores, Boundary(top_fraction=0.3), key=jax.random.key(1)
+    )
     assert bool(jnp.all(first.vectors == again.vectors))
     assert not bool(jnp.all(first.vectors == other.vectors))
 
 
 def test_invalid_scores_are_left_out():
     scores = np.array([5.0, -999, 1, 3, -999, 2, 4, 0])
-    extremes = select_extremes(scores, chosen=0.5, invalid=-999)
+    extremes = select_extremes(scores, top_fraction=0.5, invalid=-999)
     assert extremes.positive.tolist() == [0, 6, 3]
     assert extremes.negative.tolist() == [5, 2, 7]
     assert extremes.middle.size == 0
@@ -139,8 +150,8 @@ def test_invalid_scores_are_left_out():
         ([1.0, np.nan, 0.0], {}, "scores: hold values that are not finite"),
         ([1.0, np.inf, 0.0], {}, "scores: hold values that are not finite"),
         ([[1.0], [0.0]], {}, r"scores: shape \(2, 1\) given"),
-        ([1.0, 0.0], {"chosen": 0}, "chosen: 0 given"),
-        ([1.0, 0.0, 2.0], {"chosen": 0.2}, "chosen: 0.2 of 3 valid scores"),
+        ([1.0, 0.0], {"top_fraction": 0}, "top_fraction: 0 given"),
+        ([1.0, 0.0, 2.0], {"top_fraction": 0.2}, "top_fraction: 0.2 of 3 valid"),
     ],
 )
 def test_wrong_scores_are_named(scores, options, message):
@@ -150,10 +161,10 @@ def test_wrong_scores_are_named(scores, options, message):
 
 def test_ties_and_small_samples_are_warned_of():
     with pytest.warns(UserWarning, match="cut through a tie"):
-        select_extremes(np.array([1.0, 0, 0, 0]), chosen=0.5)
+        select_extremes(np.array([1.0, 0, 0, 0]), top_fraction=0.5)
     codes = np.arange(8.0)[:, None]
     with pytest.warns(UserWarning, match="only 2 samples on each side"):
-        interfacegan(codes, codes[:, 0], key=KEY, chosen=2)
+        interfacegan(codes, codes[:, 0], Boundary(top_fraction=2), key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +235,7 @@ def test_a_linear_score_along_a_condition_stays_constant():
     found = condition(
         boundary(rng.normal(size=(1, 6))), [boundary(rng.normal(size=(2, 6)))]
     )
-    assert float(found.info["cosine"][0]) < 1
+    assert float(found.report["cosine"][0]) < 1
     other = boundary(rng.normal(size=(2, 6)))
     kept = condition(found, [other])
     codes = jnp.asarray(rng.normal(size=(4, 6)), jnp.float32)

@@ -95,7 +95,7 @@ def test_the_gram_of_an_affine_layer_is_that_of_sefa():
     values, vectors = np.linalg.eigh(gram(given, given.origin))
     expected = sefa.discover(generator, normalize=False)
     np.testing.assert_allclose(
-        values[::-1], expected.info["eigenvalues"], rtol=1e-5, atol=1e-6
+        values[::-1], expected.report["eigenvalues"], rtol=1e-5, atol=1e-6
     )
     cosines = np.abs(np.sum(vectors.T[::-1] * expected.vectors, axis=1))
     np.testing.assert_allclose(cosines, 1, atol=1e-5)

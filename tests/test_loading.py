@@ -13,6 +13,7 @@ from writer import torch_zip
 
 import converters
 from converters import loading
+from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
 from converters.loading import find_plan
 from converters.plans import assemble, compare
@@ -32,7 +33,9 @@ draw = jax.jit(lambda generator, w: generator.synthesize(w))
 @pytest.fixture(scope="module")
 def golden_files():
     """What `read` returns of each, by path; not to be changed."""
-    return {path: converters.read(path) for path in (ROSINALITY, GENFORCE, NVIDIA)}
+    return {
+        path: converters.read(path).tensors for path in (ROSINALITY, GENFORCE, NVIDIA)
+    }
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def genforce(golden_files):
 
 def built(file, **options):
     """The generator that a file's content makes."""
-    plan = find_plan(file, part="generator", **options)
+    plan = find_plan(Checkpoint(file), part="generator", **options)
     return Generator(assemble(plan), plan.config), plan
 
 
@@ -113,10 +116,10 @@ def test_a_missing_part_is_refused_naming_what_is_there(rosinality):
         match=r"no network in this file; it holds a generator \(stylegan2\) and a "
         r"discriminator \(stylegan2\)",
     ):
-        find_plan(rosinality, part="network")
+        find_plan(Checkpoint(rosinality), part="network")
     only = {"d": rosinality["d"]}
     with pytest.raises(CheckpointError, match=r"no generator .* a discriminator \(sty"):
-        find_plan(only, part="generator")
+        find_plan(Checkpoint(only), part="generator")
 
 
 def test_foreign_tensors_are_refused_naming_what_is_known():
@@ -124,9 +127,9 @@ def test_foreign_tensors_are_refused_naming_what_is_known():
     with pytest.raises(
         CheckpointError, match=r"no known layout .* stylegan2, .*sequent"
     ):
-        find_plan(file, part="generator")
+        find_plan(Checkpoint(file), part="generator")
     with pytest.raises(CheckpointError, match="no layout of stylegan2 has these"):
-        find_plan(file, part="generator", family="stylegan2")
+        find_plan(Checkpoint(file), part="generator", family="stylegan2")
 
 
 def test_an_unknown_family_is_named():
@@ -168,7 +171,7 @@ def test_overrides_that_the_tensors_contradict(rosinality, config, message):
 
 
 def test_parameters_that_an_override_takes_away_are_extra(golden_files):
-    ada = converters.read(GOLDEN / "genforce_stylegan2ada_a.pth")
+    ada = converters.read(GOLDEN / "genforce_stylegan2ada_a.pth").tensors
     with pytest.raises(
         CheckpointError, match=r"extra \(1\): mapping\.LabelEmbed\.bias"
     ):
@@ -201,7 +204,7 @@ def test_a_converted_folder_tells_where_it_came_from(converted):
     assert origin == {
         "file": ROSINALITY.name,
         "sha256": hashlib.sha256(ROSINALITY.read_bytes()).hexdigest(),
-        "container": converters.container(ROSINALITY),
+        "container": converters.read(ROSINALITY).container,
         "format": "rosinality",
         "assumed": {"mapping_rate": 0.01},
         "overridden": ["clamp"],
@@ -285,14 +288,14 @@ def test_a_training_snapshot_lacks_the_mean_and_the_noise(rosinality):
 def test_noise_alone_may_be_missing_and_follows_the_dtype(rosinality):
     state = rosinality["g_ema"]
     kept = {k: v for k, v in state.items() if not k.startswith("noises.")}
-    plan = find_plan(rosinality | {"g_ema": kept}, part="generator")
+    plan = find_plan(Checkpoint(rosinality | {"g_ema": kept}), part="generator")
     assert set(plan.assumed) == {"mapping_rate", "noise_const"}
     # where float64 is the default, single weights still get single noise
     with jax.enable_x64(True):
         params = jax.eval_shape(lambda p: add_noise(p, plan.config), plan.shapes)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
     one_missing = {k: v for k, v in state.items() if k != "noises.noise_3"}
-    found = find_plan(rosinality | {"g_ema": one_missing}, part="generator")
+    found = find_plan(Checkpoint(rosinality | {"g_ema": one_missing}), part="generator")
     assert compare(found).missing == ("noises.noise_3",)
 
 
@@ -315,8 +318,10 @@ def test_wrapping_and_prefixes_change_nothing(genforce):
         found, _ = built(file)
         assert found.config == plain.config
         assert same(found.params, plain.params)
-    judge = find_plan({"models": prefixed}, part="discriminator")
-    assert same(assemble(judge), assemble(find_plan(genforce, part="discriminator")))
+    judge = find_plan(Checkpoint({"models": prefixed}), part="discriminator")
+    assert same(
+        assemble(judge), assemble(find_plan(Checkpoint(genforce), part="discriminator"))
+    )
 
 
 def test_the_smoothed_weights_are_preferred(genforce):
@@ -392,10 +397,10 @@ def test_every_layout_tells_what_it_may_assume():
     for file in sorted(GOLDEN.iterdir()):
         if file.suffix not in (".pth", ".pt", ".pkl", ".tar"):
             continue
-        content = converters.read(file)
+        content = converters.read(file).tensors
         for module in itertools.chain(*loading.LAYOUTS.values()):
             for part in loading.PARTS:
-                plan = module.plan(content, part=part, config={})
+                plan = module.plan(Checkpoint(content), part=part, config={})
                 if plan is not None:
                     seen += 1
                     assert set(plan.assumed) <= set(module.ASSUMES), module

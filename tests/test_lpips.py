@@ -9,9 +9,10 @@ from writer import torch_zip
 
 import converters
 from converters import lpips as converter
+from converters.checkpoints import Checkpoint
 from converters.plans import assemble
 from jaxlatent.networks.alexnet import AlexNet
-from jaxlatent.networks.lpips import CHANNELS, TAPS, lpips, lpips_map, unit
+from jaxlatent.networks.lpips import CHANNELS, TAPS, Lpips, unit
 from jaxlatent.types import CheckpointError
 
 NETS = ("alex", "vgg", "squeeze")
@@ -21,8 +22,8 @@ NETS = ("alex", "vgg", "squeeze")
 def everything(params, x, y, version):
     """The distance and its map, by one compiled function."""
     return (
-        lpips(params, x, y, version=version),
-        lpips_map(params, x, y, version=version),
+        Lpips(params, version)(x, y),
+        Lpips(params, version).map(x, y),
     )
 
 
@@ -48,7 +49,8 @@ def drawn_heads(net):
 
 @functools.cache
 def params(net):
-    return assemble(converter.plan(drawn_heads(net), trunk(net)))
+    files = Checkpoint(drawn_heads(net)), Checkpoint(trunk(net))
+    return assemble(converter.plan(*files))
 
 
 def enlarged(values, size):
@@ -124,7 +126,11 @@ def test_a_whole_module_is_one_file(tmp_path):
     path = tmp_path / "whole.pth"
     path.write_bytes(torch_zip(whole))
     found = converters.load_lpips(path)
-    jax.tree.map(np.testing.assert_array_equal, found, params("alex"))
+    jax.tree.map(np.testing.assert_array_equal, found.params, params("alex"))
+    assert (found.version, converters.load_lpips(path, version="0.0").version) == (
+        "0.1",
+        "0.0",
+    )
 
 
 def test_every_misfit_of_both_files_is_in_one_error():
@@ -133,7 +139,7 @@ def test_every_misfit_of_both_files_is_in_one_error():
     del changed["features.3.bias"]
     heads["lin1.model.1.weight"] = heads["lin1.model.1.weight"][:, :4]
     with pytest.raises(CheckpointError) as caught:
-        assemble(converter.plan(heads, changed))
+        assemble(converter.plan(Checkpoint(heads), Checkpoint(changed)))
     for words in (
         "missing (1): features.3.bias",
         "extra (1): odd",
@@ -141,12 +147,12 @@ def test_every_misfit_of_both_files_is_in_one_error():
     ):
         assert words in str(caught.value)
     with pytest.raises(CheckpointError, match="no heads of LPIPS in this file; alex"):
-        converter.plan(trunk("alex"))
+        converter.plan(Checkpoint(trunk("alex")))
 
 
 def test_what_does_not_fit_is_named():
     x, _ = pair("alex")
     with pytest.raises(ValueError, match=r"version: '0.2' given; one of \('0.1', '0"):
-        lpips(params("alex"), x, x, version="0.2")
+        Lpips(params("alex"), "0.2")(x, x)
     with pytest.raises(ValueError, match=r"y: shape \(1, 32, 64, 3\) given; that of x"):
-        lpips(params("alex"), x, x[:, :32])
+        Lpips(params("alex"))(x, x[:, :32])

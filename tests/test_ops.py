@@ -132,7 +132,7 @@ def test_modulated_convolution(demodulate, up):
     weight = jnp.asarray(np.transpose(GOLDEN["w3"], (2, 3, 1, 0)))
     result = ops.modulated_convolve(
         X,
-        weight,
+        {"weight": weight},
         GOLDEN["styles"],
         demodulate=demodulate,
         padding=SAME,

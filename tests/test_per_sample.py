@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 from helpers import drawn, error
 
-from jaxlatent.generators import base, biggan, per_sample, rendering, stylegan2
+from jaxlatent.generators import (
+    base,
+    biggan,
+    per_sample,
+    rendering,
+    sequential,
+    stylegan2,
+)
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.rendering import render
+from jaxlatent.generators.sequential_layers import Activation, Unflatten
+from jaxlatent.generators.sequential_weighted import Linear, TransposedConvolution
 from jaxlatent.parallel import mesh
 from jaxlatent.types import Noise
 
@@ -16,6 +25,15 @@ STYLEGAN2 = stylegan2.Config(
     resolution=16, channels=(8, 6, 4), z_dim=5, w_dim=4, mapping_layers=1
 )
 BIGGAN = biggan.Config(channels=(6, 4, 3), z_dim=6, label_dim=3, embed_dim=2)
+CHAIN = sequential.Config(
+    (
+        Linear("0", 8 * 8 * 4),
+        Unflatten("1", (8, 8, 4)),
+        TransposedConvolution("2", 3, 4, 2, 1),
+        Activation("3", "tanh"),
+    ),
+    6,
+)
 
 MAPS = {
     layer.name: jnp.asarray(
@@ -110,6 +128,12 @@ def test_labels_and_embeddings_stay_with_their_images(large):
     expected = jax.jit(lambda g, z, y: g.synthesize(z, y))(generator, z, label)
     found = draw(generator, z, generator.embed(label))
     assert error(found, np.asarray(expected)) <= 1e-6
+
+
+def test_chains_of_layers_are_split_too(large):
+    z = jnp.asarray(np.random.default_rng(1).normal(size=(5, 6)), jnp.float32)
+    program = check(fresh(CHAIN), z)
+    assert ("scan[" in program) == (large < 2**30)
 
 
 def test_small_images_and_hooked_networks_stay_one_batch(monkeypatch):

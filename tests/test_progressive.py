@@ -14,9 +14,9 @@ from jaxlatent.generators.base import Discriminator
 from jaxlatent.generators.convolutions import (
     SAME,
     convolve,
-    enlarging_convolve,
-    enlarging_kernel,
     repeat_pixels,
+    upsample_convolve_nearest,
+    upsample_kernel,
 )
 
 judge = jax.jit(lambda discriminator, images, label=None: discriminator(images, label))
@@ -49,10 +49,10 @@ def test_a_fused_layer_scatters_every_pixel_through_a_box_of_kernels():
         patch = np.einsum("ni,hwio->nhwo", x[:, row, column], box)
         whole[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += patch
     fused = progressive.run_time_kernel(jnp.asarray(kernel), fused=True)
-    found = enlarging_convolve(jnp.asarray(x), enlarging_kernel(fused))
+    found = upsample_convolve_nearest(jnp.asarray(x), upsample_kernel(fused))
     assert error(found, whole[:, 1:-1, 1:-1]) <= 1e-6
     plain = progressive.run_time_kernel(jnp.asarray(kernel), fused=False)
-    other = enlarging_convolve(jnp.asarray(x), enlarging_kernel(plain))
+    other = upsample_convolve_nearest(jnp.asarray(x), upsample_kernel(plain))
     assert not np.allclose(found, other, atol=1e-2)
 
 

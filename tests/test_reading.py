@@ -6,8 +6,9 @@ import pytest
 import writer
 from writer import View, call, ordered
 
+from converters import inspect, load
+from converters.checkpoints import read
 from converters.containers import nvidia
-from converters.containers.reading import container, read, read_object
 from jaxlatent.types import CheckpointError
 
 STATE_DICT_CONTAINERS = {
@@ -56,8 +57,9 @@ def test_every_dtype_in_every_container(name, dtype, save):
         "odd": numbers(dtype, (3,)),
     }
     path = save(ALL_CONTAINERS[name](arrays))
-    assert container(path) == name
-    loaded = read(path)
+    found = read(path)
+    assert found.container == name
+    loaded = found.tensors
     assert list(loaded) == list(arrays)
     for key, array in arrays.items():
         assert_same(loaded[key], array)
@@ -67,7 +69,7 @@ def test_every_dtype_in_every_container(name, dtype, save):
 @pytest.mark.parametrize("dtype", ["u2", "u4", "u8"])
 def test_unsigned_dtypes_that_only_safetensors_has(dtype, save):
     array = numbers(np.dtype(dtype), (4, 3))
-    assert_same(read(save(writer.safetensors({"x": array})))["x"], array)
+    assert_same(read(save(writer.safetensors({"x": array}))).tensors["x"], array)
 
 
 @pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
@@ -82,7 +84,7 @@ def test_strides_offsets_and_shared_storages(name, save):
         "none": View(flat, 60, (0, 3), (3, 1)),
         "first": View(flat, 0, (60,), (1,), rebuild="_rebuild_tensor"),
     }
-    loaded = read(save(STATE_DICT_CONTAINERS[name](tree)))
+    loaded = read(save(STATE_DICT_CONTAINERS[name](tree))).tensors
     for key, view in tree.items():
         steps = [4 * step if step < 60 else 0 for step in view.strides]
         start = flat[view.offset :]
@@ -114,7 +116,7 @@ def test_plain_metadata_passes_through(name, save):
         "device": call("torch.device", "cuda", 1),
         "args": call("argparse.Namespace", state={"lr": 0.002}, opcode=b"\x81"),
     }
-    loaded = read(save(STATE_DICT_CONTAINERS[name](tree)))
+    loaded = read(save(STATE_DICT_CONTAINERS[name](tree))).tensors
     assert loaded == metadata | {
         "size": (2, 3),
         "device": "cuda:1",
@@ -129,19 +131,20 @@ def test_a_bare_state_dict_is_a_plain_dict(name, save):
     weight = numbers(np.dtype("f4"), (2, 2))
     versions = {"_metadata": ordered({"": {"version": 1}})}
     tree = ordered({"layer.weight": weight, "alias": weight}, versions)
-    loaded = read(save(STATE_DICT_CONTAINERS[name](tree)))
+    loaded = read(save(STATE_DICT_CONTAINERS[name](tree))).tensors
     assert type(loaded) is dict
     assert list(loaded) == ["layer.weight", "alias"]
     assert_same(loaded["alias"], weight)
 
 
 @pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
-def test_other_top_level_objects_need_read_object(name, save):
+def test_what_is_no_dict_is_read_but_not_loaded(name, save):
     latent = numbers(np.dtype("f4"), (1, 18, 8))
     path = save(STATE_DICT_CONTAINERS[name](latent))
-    assert_same(read_object(path), latent)
-    with pytest.raises(CheckpointError, match="a ndarray, not a dict"):
-        read(path)
+    assert_same(read(path).tensors, latent)
+    for function in (load, inspect):
+        with pytest.raises(CheckpointError, match="a ndarray, not a dict"):
+            function(path)
 
 
 def test_spellings_of_old_and_new_torch_files(save):
@@ -154,47 +157,49 @@ def test_spellings_of_old_and_new_torch_files(save):
         writer.torch_legacy({"x": array}, python2=True),
         writer.plain_pickle({"x": array}, 2, python2=True),
     ):
-        assert_same(read(save(data))["x"], array)
+        assert_same(read(save(data)).tensors["x"], array)
 
 
 def test_a_storage_by_itself_is_a_flat_array(save):
     flat = numbers(np.dtype("f2"), (5,))
-    assert_same(read_object(save(writer.embedded(flat))), flat)
+    assert_same(read(save(writer.embedded(flat))).tensors, flat)
 
 
 def test_untyped_storages_are_bytes(save):
     kind = writer.Name("torch.storage", "UntypedStorage")
     identity = writer.Persistent(("storage", kind, "0", "cpu", 3))
     members = {"a/data.pkl": writer.pickled({"x": identity}), "a/data/0": b"abc"}
-    loaded = read(save(writer.zip_bytes(members)))
+    loaded = read(save(writer.zip_bytes(members))).tensors
     assert_same(loaded["x"], np.frombuffer(b"abc", np.uint8))
 
 
 def test_nan_and_infinity_load_as_stored(save):
     array = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
     for write in ALL_CONTAINERS.values():
-        assert_same(read(save(write({"x": array})))["x"], array)
+        assert_same(read(save(write({"x": array}))).tensors["x"], array)
 
 
 def test_arrays_are_read_only(save):
     array = numbers(np.dtype("f4"), (2, 3))
     for write in ALL_CONTAINERS.values():
-        loaded = read(save(write({"x": array})))
+        loaded = read(save(write({"x": array}))).tensors
         with pytest.raises(ValueError, match="read-only"):
             loaded["x"][0, 0] = 1
 
 
-def test_safetensors_metadata_is_left_out(save):
+def test_safetensors_metadata_is_kept_apart(save):
     array = numbers(np.dtype("f4"), (2,))
-    assert list(read(save(writer.safetensors({"x": array}, {"format": "pt"})))) == ["x"]
-    assert read(save(writer.safetensors({}))) == {}
+    found = read(save(writer.safetensors({"x": array}, {"format": "pt"})))
+    assert (list(found.tensors), found.metadata) == (["x"], {"format": "pt"})
+    found = read(save(writer.safetensors({})))
+    assert (found.tensors, found.metadata) == ({}, {})
 
 
 @pytest.mark.parametrize("name", ALL_CONTAINERS)
 def test_max_bytes_is_a_cap_on_the_arrays(name, save):
     arrays = {"a": numbers(np.dtype("f4"), (10,)), "b": numbers(np.dtype("i8"), (5,))}
     path = save(ALL_CONTAINERS[name](arrays))
-    assert len(read(path, max_bytes=80)) == 2
+    assert len(read(path, max_bytes=80).tensors) == 2
     with pytest.raises(CheckpointError, match="more than max_bytes=79"):
         read(path, max_bytes=79)
 
@@ -232,7 +237,7 @@ def test_numpy_values_in_pickles(prefix, protocol, save):
         "fortran": numpy_array(sizes, prefix, "i8", fortran=True),
         "buffer": buffer,
     }
-    loaded = read(save(writer.pickled(tree, protocol)))
+    loaded = read(save(writer.pickled(tree, protocol))).tensors
     assert loaded["gain"] == 1.0
     assert type(loaded["gain"]) is float
     for key in ("size", "fortran", "buffer"):
@@ -264,8 +269,9 @@ def networks(protocol, flat):
 def test_nvidia_networks_become_records(protocol, save):
     flat = np.arange(12, dtype=np.float32)
     path = save(networks(protocol, flat))
-    assert container(path) == "nvidia"
-    loaded = read(path)
+    found = read(path)
+    assert found.container == "nvidia"
+    loaded = found.tensors
     record = loaded["G_ema"]
     assert set(record) == {"class_name", "state"}
     assert record["class_name"] == "Generator"
@@ -298,7 +304,7 @@ def test_files_that_the_system_does_not_open(tmp_path):
     with pytest.raises(CheckpointError, match="a folder or a device"):
         read(tmp_path)
     with pytest.raises(CheckpointError, match="a folder or a device"):
-        container("/dev/zero")
+        read("/dev/zero")
 
 
 TORCH_DTYPES = [
@@ -327,9 +333,10 @@ def test_files_that_torch_wrote(new_format, tmp_path):
     path = tmp_path / "tree.pt"
     options = {"_use_new_zipfile_serialization": new_format}
     torch.save(tree | {"args": argparse.Namespace(lr=0.1)}, path, **options)
-    assert container(path) == ("torch-zip" if new_format else "torch-legacy")
+    found = read(path)
+    assert found.container == ("torch-zip" if new_format else "torch-legacy")
 
-    loaded = read(path)
+    loaded = found.tensors
     assert loaded.pop("args") == {"lr": 0.1}
     conv, expected_conv = loaded.pop("conv"), tree.pop("conv")
     for arrays, expected in ((loaded, tree), (conv, expected_conv)):
@@ -354,6 +361,6 @@ def test_tensors_that_pickle_wrote(protocol, tmp_path):
     module = torch.nn.Conv2d(2, 3, 1)
     path = tmp_path / "plain.pkl"
     path.write_bytes(pickle.dumps(module.state_dict(), protocol))
-    loaded = read(path)
+    loaded = read(path).tensors
     for key, value in module.state_dict().items():
         assert_same(loaded[key], value.numpy())

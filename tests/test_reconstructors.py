@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import error, golden, nhwc
 
+from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
 from converters.plans import assemble
 from converters.reconstructors import LENET
@@ -44,7 +45,7 @@ def resnet_state(case):
 
 
 def built(state):
-    plan = find_plan(state, part="network")
+    plan = find_plan(Checkpoint(state), part="network")
     return Network(assemble(plan), plan.config), plan
 
 

@@ -6,7 +6,7 @@ import pytest
 from helpers import golden
 
 from jaxlatent.edits.directions import directions
-from jaxlatent.methods.lowrankgan import lowrankgan
+from jaxlatent.methods.lowrankgan import Leading, lowrankgan
 from jaxlatent.methods.resefa import resefa
 
 RECORDED = golden("resefa_directions_a")
@@ -34,11 +34,11 @@ def test_ratios_of_diagonals():
     region, rest = np.diag([1.0, 6, 3, 2]), np.diag([1.0, 2, 4, 0.5])
     found = resefa(region, rest)
     np.testing.assert_allclose(found.vectors, np.eye(4)[[3, 1, 0, 2]], atol=1e-7)
-    np.testing.assert_allclose(found.info["eigenvalues"], [4, 3, 1, 0.75], rtol=1e-6)
-    np.testing.assert_allclose(found.info["gain"], [2, 6, 1, 3], rtol=1e-6)
-    np.testing.assert_allclose(found.info["leak"], [0.5, 2, 1, 4], rtol=1e-6)
-    assert float(found.info["condition"]) == pytest.approx(8)
-    assert float(found.info["added"]) == 0
+    np.testing.assert_allclose(found.report["eigenvalues"], [4, 3, 1, 0.75], rtol=1e-6)
+    np.testing.assert_allclose(found.report["gain"], [2, 6, 1, 3], rtol=1e-6)
+    np.testing.assert_allclose(found.report["leak"], [0.5, 2, 1, 4], rtol=1e-6)
+    assert float(found.facts["condition"]) == pytest.approx(8)
+    assert float(found.facts["added"]) == 0
     assert (found.method, found.space, len(resefa(region, rest, k=2))) == (
         "resefa",
         "w",
@@ -53,7 +53,7 @@ def test_congruent_matrices_have_congruent_directions():
     found = resefa(region, rest)
     other = resefa(*(5 * change.T @ part @ change for part in (region, rest)))
     np.testing.assert_allclose(
-        other.info["eigenvalues"], found.info["eigenvalues"], rtol=1e-5
+        other.report["eigenvalues"], found.report["eigenvalues"], rtol=1e-5
     )
     back = np.linalg.solve(change, np.asarray(found.vectors, np.float64).T).T
     assert one_minus_cosine(other.vectors, back) < 1e-10
@@ -63,12 +63,12 @@ def test_tau_is_added_to_the_diagonal():
     region, rest = pair()
     mean = np.trace(rest) / 8
     found = resefa(region, rest, tau=0.3)
-    assert float(found.info["added"]) == pytest.approx(0.3 * mean)
+    assert float(found.facts["added"]) == pytest.approx(0.3 * mean)
     by_hand = resefa(region, rest + 0.3 * mean * np.eye(8), tau=0)
     assert np.array_equal(found.vectors, by_hand.vectors)
     # the leak stays that of the matrix as given
-    ratio = found.info["gain"] / (found.info["leak"] + found.info["added"])
-    np.testing.assert_allclose(ratio, found.info["eigenvalues"], rtol=1e-5)
+    ratio = found.report["gain"] / (found.report["leak"] + found.facts["added"])
+    np.testing.assert_allclose(ratio, found.report["eigenvalues"], rtol=1e-5)
     np.testing.assert_array_equal(
         found.vectors, resefa(region, rest, tau=0.3 / 8, tau_of="trace").vectors
     )
@@ -80,12 +80,12 @@ def test_a_singular_rest_gets_a_tau_and_tends_to_lowrankgan():
     rest, mover = rows.T @ rows / 30, rng.normal(size=9)
     region = np.outer(mover, mover)
     usual = resefa(region, rest, k=1)
-    assert np.isinf(usual.info["condition"])
-    assert float(usual.info["added"]) == pytest.approx(1e-3 * np.trace(rest) / 9)
+    assert np.isinf(usual.facts["condition"])
+    assert float(usual.facts["added"]) == pytest.approx(1e-3 * np.trace(rest) / 9)
     soft = resefa(region, rest, k=1, tau=1e-9)
-    hard = lowrankgan(region, rest, rank="tol")
+    hard = lowrankgan(region, rest, Leading(rank="tol"))
     assert one_minus_cosine(soft.vectors, hard.vectors) < 1e-10
-    assert float(usual.info["leak"][0]) > float(soft.info["leak"][0])
+    assert float(usual.report["leak"][0]) > float(soft.report["leak"][0])
 
 
 @pytest.mark.parametrize("picture", [0, 1])
@@ -103,7 +103,7 @@ def test_recorded_directions(variant, picture):
     }
     found = resefa(case["M_fore_f64"], case["M_back_f64"], **OPTIONS[variant])
     np.testing.assert_allclose(
-        found.info["eigenvalues"], case["geig_values_f64_desc"], rtol=1e-6
+        found.report["eigenvalues"], case["geig_values_f64_desc"], rtol=1e-6
     )
     assert one_minus_cosine(found.vectors, case["geig_vectors_f64_desc"]) < 1e-10
     # the original's solver is in float32

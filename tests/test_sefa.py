@@ -44,9 +44,9 @@ def test_recorded_factorisations(name, number, normalize):
         values = arrays[f"s{number}/eigh_values_unnormalised_desc"]
         vectors = arrays[f"s{number}/eigh_vectors_unnormalised_desc"]
     found = sefa(generator.affines(), layers=layers, normalize=normalize)
-    rank = int(found.info["rank"])
+    rank = int(found.facts["rank"])
     assert rank == np.sum(values > values[0] * 1e-9)
-    assert np.allclose(found.info["eigenvalues"], values[:rank], rtol=1e-5)
+    assert np.allclose(found.report["eigenvalues"], values[:rank], rtol=1e-5)
     gaps = np.abs(np.diff(values[: rank + 1], append=-1)) / values[0]
     separated = (gaps[:rank] > 1e-4) & (np.append(1, gaps)[:rank] > 1e-4)
     cosines = np.abs(np.sum(np.asarray(found.vectors) * vectors[:rank], axis=1))
@@ -62,7 +62,7 @@ def test_lapack_order_is_the_original_order(name):
     found = sefa(generator.affines(), order="lapack")
     # nearly equal eigenvalues may change places between platforms, so hold each
     # recorded direction against the one of its own eigenvalue
-    values = np.asarray(found.info["eigenvalues"])
+    values = np.asarray(found.report["eigenvalues"])
     assert np.allclose(np.sort(values), np.sort(arrays["s0/eig_values"]), rtol=1e-4)
     original = arrays["s0/eig_vectors"]
     cosines = np.abs(np.asarray(found.vectors) @ original.T)
@@ -91,15 +91,15 @@ def test_recorded_edits(name):
 
 def test_eigenvalues_count_repeated_channels():
     found = sefa((affine(3.0 * basis_rows([2, 5, 1])),))
-    assert np.allclose(found.info["eigenvalues"], [5, 2, 1])
+    assert np.allclose(found.report["eigenvalues"], [5, 2, 1])
     assert np.allclose(found.vectors, np.eye(3)[[1, 0, 2]])
-    assert np.allclose(found.info["share"], [5 / 8, 2 / 8, 1 / 8])
+    assert np.allclose(found.report["share"], [5 / 8, 2 / 8, 1 / 8])
 
 
 def test_the_formula_weighs_channels_by_their_length():
     rows = np.array([[3.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]])
     found = sefa((affine(rows),), normalize=False)
-    assert np.allclose(found.info["eigenvalues"], [9, 4, 1])
+    assert np.allclose(found.report["eigenvalues"], [9, 4, 1])
     assert np.allclose(found.vectors, np.eye(3)[[0, 2, 1]])
 
 
@@ -109,7 +109,9 @@ def test_channel_order_scale_and_sign_do_not_matter():
     changed = rows[rng.permutation(20)] * rng.uniform(-3, 3, (20, 1))
     first, second = sefa((affine(rows),)), sefa((affine(changed),))
     assert np.allclose(first.vectors, second.vectors, atol=1e-5)
-    assert np.allclose(first.info["eigenvalues"], second.info["eigenvalues"], rtol=1e-5)
+    assert np.allclose(
+        first.report["eigenvalues"], second.report["eigenvalues"], rtol=1e-5
+    )
 
 
 def test_rotated_latents_rotate_the_directions():
@@ -130,11 +132,11 @@ def test_no_unit_direction_changes_the_output_more():
     others = rng.normal(size=(1000, 8))
     others /= np.linalg.norm(others, axis=1, keepdims=True)
     change = np.sum((others @ rows.T) ** 2, axis=1)
-    assert change.max() <= found.info["eigenvalues"][0]
+    assert change.max() <= found.report["eigenvalues"][0]
     gram = np.asarray(found.vectors @ found.vectors.T)
     assert np.allclose(gram, np.eye(8), atol=1e-6)
     own = np.sum((np.asarray(found.vectors) @ rows.T) ** 2, axis=1)
-    assert np.allclose(own, found.info["eigenvalues"], rtol=1e-5)
+    assert np.allclose(own, found.report["eigenvalues"], rtol=1e-5)
 
 
 def test_silent_channels_stay_silent():
@@ -142,7 +144,7 @@ def test_silent_channels_stay_silent():
     grams = layer_grams((affine(rows),))
     assert grams.columns.tolist() == [4]
     assert np.trace(grams.grams[0]) == 4
-    assert np.allclose(sefa((affine(rows),)).info["eigenvalues"], [3, 1])
+    assert np.allclose(sefa((affine(rows),)).report["eigenvalues"], [3, 1])
 
 
 def test_layers_are_sums_of_their_grams():
@@ -151,7 +153,7 @@ def test_layers_are_sums_of_their_grams():
     grams = layer_grams(maps).grams
     found = sefa(maps, layers="1-2,4")
     values = np.linalg.eigvalsh(grams[[1, 2, 4]].sum(axis=0))[::-1]
-    assert np.allclose(found.info["eigenvalues"], values, rtol=1e-5)
+    assert np.allclose(found.report["eigenvalues"], values, rtol=1e-5)
     assert found.layers == (1, 2, 4)
     assert sefa(maps, layers="all").layers is None
     assert sefa(maps, layers=[4, 2, 1, 1]).layers == (1, 2, 4)
@@ -173,7 +175,7 @@ def test_chunks_of_a_latent_keep_their_place():
         affine(basis_rows([4]), 1, chunk=(2, 3)),
     )
     found = sefa(parts)
-    assert np.allclose(found.info["eigenvalues"], [4, 2, 1])
+    assert np.allclose(found.report["eigenvalues"], [4, 2, 1])
     assert np.allclose(found.vectors[0], [0, 0, 1])
 
 
@@ -184,7 +186,7 @@ def test_directions_beyond_the_rank_are_refused_unless_asked_for():
         sefa(thin, k=3)
     found = sefa(thin, k=5, beyond_rank=True)
     assert len(found) == 5
-    assert int(found.info["rank"]) == 2
+    assert int(found.facts["rank"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_linear_chain_is_an_affine_map_laid_out_channel_by_channel():
     z = normal(3, 4, 5)
     flat = np.asarray(z) @ np.asarray(weight) + np.asarray(bias)
     expected = np.moveaxis(flat.reshape(4, 2, 2, 3), 1, -1)
-    image = sequential.synthesize(params, LINEAR, z)
+    image = base.Generator(params, LINEAR).synthesize(z)
     np.testing.assert_allclose(image, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_images_come_out_in_the_signed_range():
     config = Config(layers, 1, image_range=(0.0, 1.0))
     params = {"0": {"weight": jnp.ones((1, 1)), "bias": jnp.zeros(1)}}
     z = jnp.asarray([[-50.0], [0.0], [50.0]])
-    image = sequential.synthesize(params, config, z)
+    image = base.Generator(params, config).synthesize(z)
     np.testing.assert_allclose(image.ravel(), [-1, 0, 1], atol=1e-6)
 
 
@@ -150,6 +150,28 @@ def test_features_are_the_named_activations(dcgan):
     assert found["main.4"].shape == (3, 8, 8, 4)
     image = dcgan.synthesize(z)
     np.testing.assert_allclose(found["main.7"] * 2 - 1, image, atol=1e-6)
+
+
+def test_the_last_layer_may_be_called_as_what_leaves_it():
+    layers = (Linear("0", 12), Unflatten("image", (2, 2, 3)))
+    config = Config(layers, 5, image_range=(0.0, 1.0))
+    generator = base.Generator(fresh(config), config)
+    assert generator.feature_names == ("0", "image")
+    z = normal(3, 2, 5)
+    found = generator.features(z, names=("0", "image"))
+    np.testing.assert_allclose(
+        found["image"], 2 * Unflatten("1", (2, 2, 3))({}, found["0"]) - 1, rtol=1e-6
+    )
+    np.testing.assert_array_equal(generator.synthesize(z), found["image"])
+    with pytest.raises(
+        ValueError, match=r"^layer 'image' \(linear\): the name of what"
+    ):
+        Config((Linear("image", 12), Unflatten("1", (2, 2, 3))), 5)
+
+
+def test_the_resolution_is_the_larger_side():
+    layers = (Linear("0", 24), Unflatten("1", (2, 4, 3)))
+    assert Config(layers, 5).resolution == 4
 
 
 def test_features_run_nothing_behind_the_last_one(dcgan):

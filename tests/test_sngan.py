@@ -8,6 +8,7 @@ from helpers import GOLDEN, drawn, error, golden, nhwc
 
 import converters
 from converters.biggan import channels_last
+from converters.checkpoints import Checkpoint
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble
 from jaxlatent.generators import sngan
@@ -23,11 +24,11 @@ draw = jax.jit(lambda generator, z: generator.synthesize(z))
 @pytest.fixture(scope="module")
 def tensors():
     """What the file holds; not to be changed."""
-    return converters.read(FILE)
+    return converters.read(FILE).tensors
 
 
 def built(tensors, **options):
-    plan = find_plan(tensors, part="generator", **options)
+    plan = find_plan(Checkpoint(tensors), part="generator", **options)
     return Generator(assemble(plan), plan.config), plan
 
 
@@ -36,7 +37,7 @@ def test_pictures_and_features():
     z = jnp.asarray(arrays["z"])
     assert error(draw(generator, z), nhwc(arrays["img"])) <= FLOAT32
     names = ("model.0", "model.2", "model.3", "model.4")
-    assert generator.feature_names == (*names, "model.7")
+    assert generator.feature_names == (*names, "model.7", "image")
     found = jax.jit(lambda g, z: g.features(z, names=names))(generator, z)
     for name in names[1:]:
         expected = nhwc(arrays[f"feat0/{name}"])
@@ -85,7 +86,7 @@ def test_doubles_may_be_missing_and_must_agree(tensors):
     with pytest.raises(
         CheckpointError, match=r"model\.2\.conv1\.bias and model\.2\.mo"
     ):
-        find_plan(other, part="generator")
+        find_plan(Checkpoint(other), part="generator")
 
 
 def tiny(**changes):
@@ -114,7 +115,7 @@ def test_a_block_by_hand():
         entry["weight"][1, 1, 0] = 1
     params["model"]["0"]["weight"][0, ::2] = np.arange(16)
     found = jax.jit(
-        lambda p, z: sngan.features(p, generator.config, z, names=("model.2",))
+        lambda p, z: Generator(p, generator.config).features(z, names=("model.2",))
     )(params, jnp.asarray([[1.0, 0, 0, 0, 0], [-1.0, 0, 0, 0, 0]]))["model.2"]
     counted = np.arange(16.0).reshape(4, 4).repeat(2, axis=0).repeat(2, axis=1)
     assert error(found[0, :, :, 0], counted * (1 + 1 / (1 + 1e-5))) <= 1e-6
@@ -132,12 +133,13 @@ def test_families_are_told_apart():
         "genforce_stylegan2_a.pth": "stylegan2",
     }
     for name, family in files.items():
-        content = converters.read(GOLDEN / name)
+        content = converters.read(GOLDEN / name).tensors
         claimed = [
             known
             for known, modules in LAYOUTS.items()
             for module in modules
-            if module.plan(content, part="generator", config=None) is not None
+            if module.plan(Checkpoint(content), part="generator", config=None)
+            is not None
         ]
         assert claimed == [family], name
 

@@ -12,6 +12,7 @@ from helpers import GOLDEN, drawn, error, golden, nhwc
 from scipy.signal import convolve2d
 
 import converters
+from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble, compare
@@ -48,7 +49,7 @@ def generator():
 @pytest.fixture(scope="module")
 def content():
     """What `read` returns; not to be changed."""
-    return converters.read(FILE)
+    return converters.read(FILE).tensors
 
 
 # against the original
@@ -428,16 +429,16 @@ def test_files_are_told_apart(content):
             family
             for family, modules in LAYOUTS.items()
             for module in modules
-            if module.plan(file, part="generator", config=None)
+            if module.plan(Checkpoint(file), part="generator", config=None)
         ]
 
     assert claims(content) == ["stylegan3"]
     assert claims(nvidia.tensors(content["G_ema"])) == ["stylegan3"]
-    other = converters.read(GOLDEN / "stylegan2_sg3repo_a.pkl")
+    other = converters.read(GOLDEN / "stylegan2_sg3repo_a.pkl").tensors
     assert claims(other) == ["stylegan2"]
     for part in ("generator", "discriminator"):
         with pytest.raises(CheckpointError, match="no layout of stylegan3 has these"):
-            find_plan(other, part=part, family="stylegan3")
+            find_plan(Checkpoint(other), part=part, family="stylegan3")
 
 
 @pytest.mark.parametrize("pickled", [True, False])
@@ -453,7 +454,7 @@ def test_one_error_names_what_is_missing_extra_and_misshapen(content, pickled):
     if not pickled:
         file = nvidia.tensors(file["G_ema"])
     with pytest.raises(CheckpointError) as caught:
-        assemble(find_plan(file, part="generator"))
+        assemble(find_plan(Checkpoint(file), part="generator"))
     assert str(caught.value).endswith(
         f"missing (1): {lost}; extra (1): odd; "
         f"misshapen (1): {bent} is (11,), not (12,)"
@@ -461,10 +462,10 @@ def test_one_error_names_what_is_missing_extra_and_misshapen(content, pickled):
 
 
 def test_any_tensor_of_a_pickle_may_be_the_missing_one(content):
-    plan = find_plan(content, part="generator")
+    plan = find_plan(Checkpoint(content), part="generator")
     needed = {source.name for source in plan.sources.values()} - {SIGN}
     for lost in sorted(name for name in needed if ".L" not in name or ".L0" in name):
-        found = find_plan(changed(content, without(lost)), part="generator")
+        found = find_plan(Checkpoint(changed(content, without(lost))), part="generator")
         assert found.config == plan.config, lost
         assert str(compare(found)) == f"missing (1): {lost}"
 
@@ -474,7 +475,7 @@ def test_a_missing_layer_is_named_whole(content):
         del state("synthesis")["_modules"]["L3_52_12"]
 
     with pytest.raises(CheckpointError, match=r"layers \[0, 1, 2, 4, 5, 6\] given"):
-        find_plan(changed(content, change), part="generator")
+        find_plan(Checkpoint(changed(content, change)), part="generator")
 
 
 def test_a_pickle_tells_everything(content):
@@ -483,7 +484,7 @@ def test_a_pickle_tells_everything(content):
         state("synthesis")["output_scale"] = 0.5
         state("mapping.fc0")["bias_gain"] = 0.02
 
-    plan = find_plan(changed(content, change), part="generator")
+    plan = find_plan(Checkpoint(changed(content, change)), part="generator")
     assert plan.assumed == {}
     told = (plan.config.clamp, plan.config.output_scale, plan.config.mapping_rate)
     assert told == (None, 0.5, 0.02)
@@ -491,7 +492,7 @@ def test_a_pickle_tells_everything(content):
 
 def test_a_state_dict_leaves_the_schedule_to_be_assumed(content, generator):
     tensors = nvidia.tensors(content["G_ema"])
-    plan = find_plan(tensors, part="generator")
+    plan = find_plan(Checkpoint(tensors), part="generator")
     assert plan.config == generator.config
     assert same(assemble(plan), generator.params)
     assert plan.assumed == {
@@ -505,7 +506,9 @@ def test_a_state_dict_leaves_the_schedule_to_be_assumed(content, generator):
         "clamp": 256.0,
         "output_scale": 0.25,
     }
-    plan = find_plan(tensors, part="generator", config={"clamp": None, "margin": 9})
+    plan = find_plan(
+        Checkpoint(tensors), part="generator", config={"clamp": None, "margin": 9}
+    )
     assert (plan.config.clamp, "clamp" in plan.assumed) == (None, False)
     assert "synthesis.L0_34_12.weight" in compare(plan).missing
 
@@ -516,7 +519,7 @@ def test_a_schedule_that_the_layers_do_not_have_is_refused(content):
         state("synthesis.input")["sampling_rate"] = 8.0
 
     with pytest.raises(CheckpointError) as caught:
-        find_plan(changed(content, change), part="generator")
+        find_plan(Checkpoint(changed(content, change)), part="generator")
     assert str(caught.value) == (
         "layers that the config's schedule does not give: "
         "synthesis.input.sampling_rate is 8.0, not 16; "

@@ -5,6 +5,7 @@ import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc, recipe
 
 import converters
+from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
 from converters.plans import assemble
 from jaxlatent.networks.alexnet import AlexNet
@@ -54,7 +55,7 @@ def test_recordings_of_torchvision(name, last):
 
 def test_recordings_of_genforce():
     case = golden("genforce_perceptual_a")
-    plan = find_plan(recipe(case), part="network")
+    plan = find_plan(Checkpoint(recipe(case)), part="network")
     assert (plan.family, plan.format) == ("vgg", "genforce perceptual model")
     network = Network(assemble(plan), plan.config)
     names = ("features.15", "features.22")

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import as_label
+from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.types import Noise
 
@@ -22,7 +23,9 @@ class Config:
     label_dim: int = 0
 
     num_layers = 2
+    resolution = 0
     spaces = ("z", "w", "w+")
+    truncated_prior = False
 
     @property
     def w_dim(self):
@@ -51,11 +54,9 @@ def truncate(params, config, w, psi, cutoff=None):
     return jnp.where(rows, mean + psi * (w - mean), w)
 
 
-def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED, hooks=None):
+def run(params, config, latent, label=None, *, noise=Noise.FIXED):
     rows = broadcast(config, latent)
-    mixed = rows[:, 0] + 10 * rows[:, 1]
-    if hooks:
-        mixed = hooks["mixed"](mixed)
+    mixed = yield "mixed", rows[:, 0] + 10 * rows[:, 1]
     image = params["gain"] * mixed
     if isinstance(noise, dict):
         image = image + noise["map"]
@@ -65,13 +66,8 @@ def synthesize(params, config, latent, label=None, *, noise=Noise.FIXED, hooks=N
         )
     if label is not None:  # families whose synthesis sees the label as well
         image = image + 1000 * label[:, None]
-    return image[:, None, :, None]
+    yield "image", image[:, None, :, None]
 
 
 def feature_names(config):
-    return ("mixed",)
-
-
-def features(params, config, latent, label=None, *, names, noise, hooks=None):
-    rows = broadcast(config, latent)
-    return {"mixed": rows[:, 0] + 10 * rows[:, 1]}
+    return ("mixed", "image")

@@ -23,7 +23,7 @@ from jaxlatent.generators.progressive import image_levels, last_level
 
 def load(params: Any, config: Config) -> Weights:
     """Our parameters at the scale they have when they run."""
-    weights = to_torch({key: params[key] for key in params if key != "prepared"})
+    weights = to_torch(params)
     for name, entry in weights.items():
         weight = entry["weight"]
         gain = 1.0 if name.startswith("output") else math.sqrt(2)

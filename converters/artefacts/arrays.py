@@ -5,11 +5,9 @@ notebook saves, steerability's walks; and the "eigvec" matrix of the closed-form
 factorisation in rosinality's repository, whose columns are the directions.
 """
 
-import os
-from typing import Any
-
 from converters.artefacts.contents import check_finite, find_array, unit_vectors
 from converters.artefacts.file_names import origin
+from converters.checkpoints import Checkpoint
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.types import CheckpointError
 
@@ -18,13 +16,13 @@ EIGENVECTORS = "eigvec"
 ACCEPTED = (
     "one array of directions [D], [K, D] or [K, L, D], or an 'eigvec' matrix (.npy, "
     ".npz, .pt, .pkl, .safetensors); GANSpace's component cache (.npz), its named "
-    "direction (.pkl), its mean, comp and std (.pt); what export_edit wrote"
+    "direction (.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); what "
+    "export_edit wrote"
 )
 
 
 def read_array(
-    path: str | os.PathLike[str],
-    found: Any,
+    checkpoint: Checkpoint,
     *,
     per_layer: bool = False,
     default_space: str = "w",
@@ -32,15 +30,16 @@ def read_array(
     """Directions from what a file with one array holds.
 
     Args:
-        path: the file; its name may tell the method, the space and the layers.
-        found: its content: [D], [K, D], [K, L, D] or [K, D, 1], or a dict with one.
+        checkpoint: the file; its name may tell the method, the space and the layers.
+            It holds [D], [K, D], [K, L, D] or [K, D, 1], or a dict with one.
         per_layer: take [L, D] for one direction with a row for each row of w+.
         default_space: the space where nothing else tells.
 
     Raises:
         CheckpointError: if there is no such array.
     """
-    name, vectors = find_array(path, found, (EIGENVECTORS,), ACCEPTED)
+    path = checkpoint.path
+    name, vectors = find_array(checkpoint, (EIGENVECTORS,), ACCEPTED)
     shape = vectors.shape
     if name == EIGENVECTORS:
         vectors = vectors.T

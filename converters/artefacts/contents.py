@@ -3,15 +3,13 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeGuard
 
 import jax.numpy as jnp
 import numpy as np
 
+from converters.checkpoints import Checkpoint
 from converters.containers.limits import shown
-from converters.containers.reading import read_object
-from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.types import CheckpointError
 
 TOLERANCE = 1e-3
@@ -20,31 +18,13 @@ TOLERANCE = 1e-3
 _NAMES_SHOWN = 12
 
 
-def read_artefact(path: str | os.PathLike[str]) -> Any:
-    """Read a NumPy, torch, pickle or safetensors file, told apart by its content.
-
-    Returns:
-        An array, or a tree of dicts, lists, plain values and arrays.
-
-    Raises:
-        CheckpointError: if it is none of these, or damaged.
-    """
-    if not (Path(path).is_file() and holds_arrays(path)):
-        return read_object(path)
-    try:
-        return read_arrays(path)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
 def find_array(
-    path: str | os.PathLike[str], found: Any, names: Sequence[str], accepted: str
+    checkpoint: Checkpoint, names: Sequence[str], accepted: str
 ) -> tuple[str | None, np.ndarray]:
     """The one array of a file, or the one under the first of `names` it has.
 
     Args:
-        path: the file, for messages.
-        found: its content; dicts are looked into.
+        checkpoint: the file; dicts in it are looked into.
         names: what the array may be called where there are several.
         accepted: what a message offers instead.
 
@@ -54,7 +34,7 @@ def find_array(
     Raises:
         CheckpointError: if there is no such array.
     """
-    name = None
+    path, found, name = checkpoint.path, checkpoint.tensors, None
     while isinstance(found, dict):
         known = [key for key in names if key in found]
         arrays = [key for key, v in found.items() if isinstance(v, np.ndarray)]
@@ -79,12 +59,7 @@ def names_of(found: Mapping[Any, Any]) -> str:
     return f"[{', '.join(keys[:_NAMES_SHOWN] + more)}]"
 
 
-def member(
-    path: str | os.PathLike[str],
-    found: Mapping[Any, Any],
-    name: str,
-    *shape: int | None,
-) -> np.ndarray:
+def member(checkpoint: Checkpoint, name: str, *shape: int | None) -> np.ndarray:
     """One array of a file's dict, which must have a shape; None for any length.
 
     Returns:
@@ -93,6 +68,7 @@ def member(
     Raises:
         CheckpointError: names the array that is missing or does not fit.
     """
+    path, found = checkpoint.path, checkpoint.tensors
     value = found.get(name)
     if not _is_real(value):
         reason = "no array of real numbers" if name in found else "missing"

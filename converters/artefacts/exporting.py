@@ -12,9 +12,13 @@ from converters.artefacts.ganspace_writing import (
     encode_pca,
 )
 from converters.artefacts.safetensors_layout import encode_directions
-from converters.artefacts.units import need, one_direction, unit_and_scale
+from converters.artefacts.units import (
+    check_one_direction,
+    check_space_and_shape,
+    unit_and_scale,
+)
 from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions
+from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.files import atomic_write
 
 LAYOUTS = (
@@ -72,12 +76,14 @@ def export_edit(
             direction only for the model and the class that it names.
 
     Raises:
+        TypeError: for an edit of another kind than linear directions.
         ValueError: names the argument that the layout cannot hold, or needs.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} given; {LAYOUTS} are accepted")
-    if not isinstance(edit, Directions):
-        raise ValueError(f"edit: a {type(edit).__name__} given; Directions is accepted")
+    edit = linear(edit, "edit")
+    if activations is not None:
+        activations = linear(activations, "activations")
     options = {
         "strength": strength,
         "activations": activations,
@@ -105,8 +111,8 @@ def _encode_vectors(edit: Directions) -> bytes:
 
 
 def _one_unit(edit: Directions, layout: str, spaces: tuple[str, ...]) -> np.ndarray:
-    need(edit, layout, spaces)
-    one_direction(edit, layout)
+    check_space_and_shape(edit, layout, spaces)
+    check_one_direction(edit, layout)
     return unit_and_scale(edit)[0]
 
 

@@ -3,7 +3,9 @@
 InterFaceGAN: `{model}_{attribute}[_c_{condition}_{condition}][_w]_boundary.npy`.
 LowRankGAN: `directions/{dataset}{resolution}/{name}.npy`, and what its script writes,
 `directions_img_{i}_region_{region}_{name}[_projected].npy`. ReSeFa:
-`directions/{dataset}/{stylegan2 or stylegan3}/{name}.npy`.
+`directions/{dataset}/{stylegan2 or stylegan3}/{name}.npy`. GANalyze:
+`checkpoints/{generator}_{settings}/{assessor}/{transformer}_{settings}/{commit}/`
+`pytorch_model_{step}.pth`.
 """
 
 import os
@@ -16,6 +18,7 @@ _BOUNDARY = re.compile(
     r"_boundary"
 )
 _SCRIPT_OUTPUT = re.compile(r"directions_img_\d+_region_.+")
+_TRAINED = re.compile(r"pytorch_model_\d+")
 _DATASET = re.compile(r"[a-z]+\d{3,4}")
 
 SHAPE_LAYERS = (4, 5, 6, 7)
@@ -51,10 +54,11 @@ def origin(path: str | os.PathLike[str]) -> Origin:
         return Origin("interfacegan", "w" if boundary["w"] else "z", None, name)
     if _SCRIPT_OUTPUT.fullmatch(file.stem):
         return Origin("lowrankgan", "w", None, file.stem)
-    folders = file.parts[-4:-1]
     layers = COLOUR_LAYERS if file.stem in COLOUR_NAMES else SHAPE_LAYERS
-    match folders:
-        case ("directions", _, "stylegan2" | "stylegan3"):
+    match file.parts[-6:-1]:
+        case ("checkpoints", _, assessor, _, _) if _TRAINED.fullmatch(file.stem):
+            return Origin("ganalyze", "z", None, assessor)
+        case (*_, "directions", _, "stylegan2" | "stylegan3"):
             return Origin("resefa", "w", layers, file.stem)
         case (*_, "directions", dataset) if _DATASET.fullmatch(dataset):
             return Origin("lowrankgan", "w", layers, file.stem)

@@ -4,15 +4,14 @@ A cache (`.npz`) holds the components of a layer and the latent directions behin
 `*_pca.pt` the latent directions alone. Activations are [C, H, W] there, [H, W, C] here.
 """
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from converters.artefacts.contents import member, unit_vectors
+from converters.checkpoints import Checkpoint
 from jaxlatent.edits.directions import Directions, directions
 
 REPORT = {
@@ -37,8 +36,7 @@ def is_pca(found: Mapping[Any, Any]) -> bool:
 
 
 def read_cache(
-    path: str | os.PathLike[str],
-    found: Mapping[Any, Any],
+    checkpoint: Checkpoint,
     *,
     part: str = "latent",
     layer: str | None = None,
@@ -46,8 +44,7 @@ def read_cache(
     """Directions from the content of a component cache.
 
     Args:
-        path: the file, whose name may tell the space.
-        found: its arrays.
+        checkpoint: the file, whose name may tell the space.
         part: "latent" or "activation".
         layer: our name of the decomposed layer, for activations.
 
@@ -59,27 +56,28 @@ def read_cache(
         CheckpointError: names the array that is missing or does not fit.
         ValueError: if `layer` is needed and missing.
     """
-    name = Path(path).stem
+    path, found = checkpoint.path, checkpoint.tensors
+    name = path.stem
     if part == "activation":
         hint = _LAYER_NAME.match(name)
         space = feature_space(layer, hint[1] if hint else None)
-        components = flat_activations(path, found, "act_comp", None, 1)
+        components = flat_activations(checkpoint, "act_comp", None, 1)
         mean = flat_activations(
-            path, found, "act_mean", 1, like=found["act_comp"].shape[2:]
+            checkpoint, "act_mean", 1, like=found["act_comp"].shape[2:]
         )[0]
-        scale = member(path, found, "act_stdev", len(components))
+        scale = member(checkpoint, "act_stdev", len(components))
         extra = {}
     else:
-        components = member(path, found, "lat_comp", None, 1, None)[:, 0]
-        mean = member(path, found, "lat_mean", 1, components.shape[1])[0]
-        scale = member(path, found, "lat_stdev", len(components))
+        components = member(checkpoint, "lat_comp", None, 1, None)[:, 0]
+        mean = member(checkpoint, "lat_mean", 1, components.shape[1])[0]
+        scale = member(checkpoint, "lat_stdev", len(components))
         regressed = not _same(found.get("act_comp"), found["lat_comp"])
         # the original writes ones where z comes first
         of_z = regressed and bool((scale == 1).all())
         space = "z" if of_z and not _W_NAME.search(name) else "w"
         extra = {"latent_stdev": scale} if regressed and space == "w" else {}
     report = extra | {
-        ours: member(path, found, theirs, len(components))
+        ours: member(checkpoint, theirs, len(components))
         for theirs, ours in REPORT.items()
         if theirs in found
     }
@@ -93,26 +91,25 @@ def read_cache(
     )
 
 
-def read_pca(path: str | os.PathLike[str], found: Mapping[Any, Any]) -> Directions:
+def read_pca(checkpoint: Checkpoint) -> Directions:
     """Directions of w from `comp` [K, 1, D], `mean` [1, D] and `std` [K].
 
     Raises:
         CheckpointError: names the array that is missing or does not fit.
     """
-    components = member(path, found, "comp", None, 1, None)[:, 0]
+    components = member(checkpoint, "comp", None, 1, None)[:, 0]
     count, dimension = components.shape
     return directions(
-        unit_vectors(path, components),
+        unit_vectors(checkpoint.path, components),
         space="w",
-        scale=member(path, found, "std", count).astype(np.float32),
-        mean=member(path, found, "mean", 1, dimension)[0].astype(np.float32),
+        scale=member(checkpoint, "std", count).astype(np.float32),
+        mean=member(checkpoint, "mean", 1, dimension)[0].astype(np.float32),
         method="ganspace",
     )
 
 
 def flat_activations(
-    path: str | os.PathLike[str],
-    found: Mapping[Any, Any],
+    checkpoint: Checkpoint,
     name: str,
     *lead: int | None,
     like: tuple[int, ...] = (),
@@ -120,8 +117,7 @@ def flat_activations(
     """Activations as the rows of directions, in our order.
 
     Args:
-        path: the file, for messages.
-        found: its arrays.
+        checkpoint: the file.
         name: the array, [*lead, C] or [*lead, C, H, W].
         lead: the lengths of its first axes, None for any.
         like: the lengths of the others, where they are known.
@@ -132,10 +128,10 @@ def flat_activations(
     Raises:
         CheckpointError: if the array is missing or does not fit.
     """
-    value = found.get(name)
+    value = checkpoint.tensors.get(name)
     is_map = isinstance(value, np.ndarray) and value.ndim == len(lead) + 3
     feature = like or ((None,) * 3 if is_map else (None,))
-    value = member(path, found, name, *lead, *feature)
+    value = member(checkpoint, name, *lead, *feature)
     value = value.reshape(-1, *value.shape[len(lead) :])
     if is_map:
         value = np.moveaxis(value, 1, -1)

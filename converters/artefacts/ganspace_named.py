@@ -1,6 +1,5 @@
 """GANSpace's named directions: one component, its layers and its strength."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from converters.artefacts.ganspace import (
     flat_activations,
     is_cache,
 )
+from converters.checkpoints import Checkpoint
 from converters.containers.limits import shown
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.types import CheckpointError
@@ -36,8 +36,7 @@ def is_named_direction(found: Mapping[Any, Any]) -> bool:
 
 
 def read_named_direction(
-    path: str | os.PathLike[str],
-    found: Mapping[Any, Any],
+    checkpoint: Checkpoint,
     *,
     part: str | None = None,
     layer: str | None = None,
@@ -46,27 +45,32 @@ def read_named_direction(
     """One direction from the content of a named direction.
 
     Args:
-        path: the file, for messages.
-        found: its entries; unknown ones are ignored.
+        checkpoint: the file; entries that are unknown are ignored.
         part: "latent" or "activation"; None for what its authors edit.
         layer: our name of the decomposed layer, for activations.
         num_layers: how many rows w+ has, for a range that is open at its end.
 
     Returns:
-        One direction; `facts` hold those of "sigma_range" (the strength that its
-        authors chose), "component_index", "truncation", "example_seed" and "stdev" (of
-        the activation) that the file has.
+        One direction; `report` holds "stdev", the activation's, and `facts` hold
+        "sigma_range" (the strength that its authors chose), "component_index",
+        "truncation" and "example_seed", each if the file has it.
 
     Raises:
         CheckpointError: names the entry that is missing or does not fit.
         ValueError: if `layer` or `num_layers` is needed and missing.
     """
+    path, found = checkpoint.path, checkpoint.tensors
     if part is None:
         part = "activation" if found.get("edit_type") == "activation" else "latent"
-    facts = {
-        REPORT.get(name, name): _number(path, found, name, dtype)
+    numbers = {
+        name: _number(checkpoint, name, dtype)
         for name, dtype in _NUMBERS.items()
         if name in found
+    }
+    report = {
+        ours: np.asarray([numbers.pop(theirs)], np.float32)
+        for theirs, ours in REPORT.items()
+        if theirs in numbers
     }
     name = found.get("name")
     if not isinstance(name, str):
@@ -76,35 +80,35 @@ def read_named_direction(
         details = found.get("decomposition")
         hint = details.get("layer") if isinstance(details, dict) else None
         space = feature_space(layer, hint if isinstance(hint, str) else None)
-        vectors = flat_activations(path, found, "act_comp", 1)
-        scale = _number(path, found, "act_stdev", np.float32)
+        vectors = flat_activations(checkpoint, "act_comp", 1)
+        scale = _number(checkpoint, "act_stdev", np.float32)
     else:
-        vectors = member(path, found, "lat_comp", 1, None)
-        scale = _number(path, found, "lat_stdev", np.float32)
+        vectors = member(checkpoint, "lat_comp", 1, None)
+        scale = _number(checkpoint, "lat_stdev", np.float32)
         space = found.get("latent_space")
         if space not in ("W", "Z"):
             raise CheckpointError(
                 f"{path}: latent_space: {shown(space)} found; 'W' or 'Z' is accepted"
             )
         space = space.lower()
-        layers = _rows(path, found, num_layers)
+        layers = _rows(checkpoint, num_layers)
     return directions(
         unit_vectors(path, vectors),
         space=space,
         scale=np.asarray([scale], np.float32),
-        facts=facts,
+        report=report,
+        facts=numbers,
         layers=layers,
         names=[name],
         method="ganspace",
     )
 
 
-def _rows(
-    path: str | os.PathLike[str], found: Mapping[Any, Any], num_layers: int | None
-) -> tuple[int, ...] | None:
+def _rows(checkpoint: Checkpoint, num_layers: int | None) -> tuple[int, ...] | None:
     """The rows [edit_start, edit_end) of w+, where -1 stands for the last and all."""
+    path = checkpoint.path
     start, end = (
-        int(_number(path, found, name, np.int32)) for name in ("edit_start", "edit_end")
+        int(_number(checkpoint, name, np.int32)) for name in ("edit_start", "edit_end")
     )
     is_open = end == -1 or end > (num_layers or MOST_ROWS)
     if start == 0 and (is_open or end == num_layers):
@@ -124,12 +128,11 @@ def _rows(
 
 
 def _number(
-    path: str | os.PathLike[str],
-    found: Mapping[Any, Any],
+    checkpoint: Checkpoint,
     name: str,
     dtype: type[np.int32] | type[np.float32],
 ) -> int | float:
-    value = found.get(name)
+    value = checkpoint.tensors.get(name)
     whole = dtype is np.int32
     kinds = int if whole else (int, float)
     limit = 2**31 - 1 if whole else _LARGEST
@@ -138,6 +141,6 @@ def _number(
     if is_bool or not isinstance(value, kinds) or not abs(value) <= limit:
         wanted = "an integer" if whole else "a number"
         raise CheckpointError(
-            f"{path}: {name}: {shown(value)} found; {wanted} is needed"
+            f"{checkpoint.path}: {name}: {shown(value)} found; {wanted} is needed"
         )
     return value

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from converters.artefacts.ganspace import REPORT
-from converters.artefacts.units import need, one_direction, unit_and_scale
+from converters.artefacts.units import (
+    check_one_direction,
+    check_space_and_shape,
+    unit_and_scale,
+)
 from converters.containers.writing import numpy_array, pickled, torch_zip
 from jaxlatent.edits.directions import Directions
 from jaxlatent.files import encode_arrays
@@ -32,7 +36,7 @@ def encode_cache(
     feature_shape: tuple[int, int, int] | None = None,
 ) -> bytes:
     """The eight arrays of a component cache, as `export_edit` describes them."""
-    need(edit, "ganspace", ("z", "w"))
+    check_space_and_shape(edit, "ganspace", ("z", "w"))
     vectors, scale = unit_and_scale(edit)
     if edit.space == "z":
         if np.abs(scale - 1).max() > ROUNDING:
@@ -71,8 +75,8 @@ def encode_named_direction(
     Protocol 3, plain values and float32 arrays under the names of NumPy 1, so that
     every version of Python 3 and NumPy reads it.
     """
-    need(edit, "ganspace-direction", ("z", "w"))
-    one_direction(edit, "ganspace-direction")
+    check_space_and_shape(edit, "ganspace-direction", ("z", "w"))
+    check_one_direction(edit, "ganspace-direction")
     facts = dict(facts or {})
     unknown = sorted(facts.keys() - set(FACTS))
     if unknown:
@@ -115,7 +119,7 @@ def encode_named_direction(
 
 def encode_pca(edit: Directions) -> bytes:
     """The torch file of mean, components and spreads that inversion projects read."""
-    need(edit, "pca-pt", ("w",))
+    check_space_and_shape(edit, "pca-pt", ("w",))
     vectors, scale = unit_and_scale(edit)
     arrays = {
         "mean": _mean(edit, "pca-pt"),

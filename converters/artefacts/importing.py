@@ -1,28 +1,29 @@
 """One way in for every file of directions."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
+from typing import Any
 
 from converters.artefacts.arrays import ACCEPTED, read_array
-from converters.artefacts.contents import read_artefact
+from converters.artefacts.ganalyze import ganalyze_walk, is_ganalyze
 from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
 from converters.artefacts.ganspace_named import (
     MOST_ROWS,
     is_named_direction,
     read_named_direction,
 )
-from converters.artefacts.safetensors_layout import decode_directions, is_exchange
-from converters.containers.reading import read_texts
-from jaxlatent.checkpoint import is_edit
-from jaxlatent.edits.directions import Directions
+from converters.artefacts.safetensors_layout import decode_directions, is_directions
+from converters.checkpoints import CheckpointFile, opened
+from jaxlatent.checkpoint import EDIT_HEADER
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.walks import NeuralWalk
 from jaxlatent.types import CheckpointError, check_space, parse_layers
 
 PARTS = ("latent", "activation")
 
 
 def import_edit(
-    path: str | os.PathLike[str],
+    file: CheckpointFile,
     *,
     space: str | None = None,
     layers: Sequence[int] | str | None = None,
@@ -31,17 +32,16 @@ def import_edit(
     num_layers: int | None = None,
     per_layer: bool = False,
     default_space: str = "w",
-    generator: str = "",
-) -> Directions:
+) -> Directions | NeuralWalk:
     """Read directions that another project wrote, or `export_edit`.
 
     The kind of a file is told by its content; its name and its folders add what
-    InterFaceGAN, LowRankGAN and ReSeFa say with them (`file_names`). Signs are kept;
-    lengths are brought to one, with a warning if they were not. Nothing in a file is
-    executed.
+    GANalyze, InterFaceGAN, LowRankGAN and ReSeFa say with them (`file_names`). Signs
+    are kept; lengths are brought to one, with a warning if they were not and are lost.
+    Nothing in a file is executed.
 
     Args:
-        path: the file.
+        file: its path, or what `read` returned.
         space: the space the directions live in; None for what the file tells.
         layers: rows of w+ to shift: indices, a selection such as "4-7", or "all"; None
             for what the file tells.
@@ -51,11 +51,11 @@ def import_edit(
         num_layers: how many rows w+ has, where a range of layers is open at its end.
         per_layer: take an array [L, D] for one direction with a row for each of w+.
         default_space: the space of a bare array whose name tells nothing.
-        generator: fingerprint of the generator they belong to, if known.
 
     Returns:
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
-        what the file says, or "imported".
+        what the file says, or "imported"; of GANalyze's files a walk that keeps the
+        length of z.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -67,54 +67,70 @@ def import_edit(
         if choice is not None:
             check_space(choice)
     rows = parse_layers(layers, num_layers or MOST_ROWS)
-    if is_edit(path):
-        raise CheckpointError(f"{path}: an edit of this library, for load_edit")
     try:
-        found = read_artefact(path)
+        checkpoint = opened(file, numpy_files=True)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; accepted are {ACCEPTED}") from error
-    texts = read_texts(path)
+    found = checkpoint.tensors
     holds = found if isinstance(found, dict) else {}
-    if is_exchange(texts):
-        edit = decode_directions(path, found, texts)
+    if checkpoint.container == "npz" and EDIT_HEADER in holds:
+        raise CheckpointError(
+            f"{checkpoint.path}: an edit of this library, for load_edit"
+        )
+    if is_directions(checkpoint):
+        edit = decode_directions(checkpoint)
     elif is_named_direction(holds):
         edit = read_named_direction(
-            path, holds, part=part, layer=layer, num_layers=num_layers
+            checkpoint, part=part, layer=layer, num_layers=num_layers
         )
     elif is_cache(holds):
-        edit = read_cache(path, holds, part=part or "latent", layer=layer)
+        edit = read_cache(checkpoint, part=part or "latent", layer=layer)
     elif part == "activation":
         raise ValueError(
             "part: 'activation' given; of all files GANSpace's component caches and "
             "named directions alone hold activations"
         )
+    elif is_ganalyze(checkpoint):
+        edit = ganalyze_walk(checkpoint)
     elif is_pca(holds):
-        edit = read_pca(path, holds)
+        edit = read_pca(checkpoint)
     else:
-        edit = read_array(path, found, per_layer=per_layer, default_space=default_space)
+        edit = read_array(checkpoint, per_layer=per_layer, default_space=default_space)
     if layer is not None and not edit.space.startswith("feature:"):
         raise ValueError(f"layer: {layer!r} given, but the file's latent part is read")
-    return _with(edit, space, rows, layers is not None, generator)
+    return _with(edit, space, rows, layers is not None)
 
 
 def _with(
-    edit: Directions,
+    edit: Directions | NeuralWalk,
     space: str | None,
     layers: tuple[int, ...] | None,
     has_layers: bool,
-    generator: str,
-) -> Directions:
+) -> Directions | NeuralWalk:
     """The edit with what the caller knows better than the file."""
     if edit.space.startswith("feature:") and (space is not None or has_layers):
         raise ValueError(
             f"space, layers: {space!r}, {layers} given; activations are edited in "
             f"{edit.space} and have no rows"
         )
+    changes: dict[str, Any] = {
+        "space": space or edit.space,
+        "layers": layers if has_layers else edit.layers,
+    }
+    if not isinstance(edit, Directions):
+        return dataclasses.replace(edit, **changes)
     if edit.vectors.ndim == 3 and space not in (None, "w+"):
         raise ValueError(f"space: {space!r} given; directions per layer act in 'w+'")
-    return dataclasses.replace(
-        edit,
-        space=space or edit.space,
-        layers=layers if has_layers else edit.layers,
-        generator=generator or edit.generator,
+    # built again, for its rows are held against the layers
+    return directions(
+        edit.vectors,
+        scale=edit.scale,
+        mean=edit.mean,
+        bias=edit.bias,
+        report=edit.report,
+        **changes,
+        names=edit.names,
+        method=edit.method,
+        generator=edit.generator,
+        facts=edit.facts,
     )

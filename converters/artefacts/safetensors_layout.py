@@ -6,14 +6,13 @@ and "facts" (JSON), "method" and "generator".
 """
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from flax.core import unfreeze
 
 from converters.artefacts.contents import check_finite
+from converters.checkpoints import Checkpoint
 from converters.containers.limits import shown
 from converters.containers.safetensors import encode
 from jaxlatent.edits.directions import Directions, directions
@@ -25,9 +24,9 @@ _FIELDS = ("vectors", "scale", "mean", "bias")
 _REPORT = "report."
 
 
-def is_exchange(texts: Mapping[str, str]) -> bool:
+def is_directions(checkpoint: Checkpoint) -> bool:
     """Whether the texts of a safetensors header are those of directions."""
-    return texts.get("format") == FORMAT
+    return checkpoint.metadata.get("format") == FORMAT
 
 
 def encode_directions(edit: Directions) -> bytes:
@@ -43,7 +42,7 @@ def encode_directions(edit: Directions) -> bytes:
         "space": edit.space,
         "layers": json.dumps(edit.layers),
         "names": json.dumps(edit.names),
-        "facts": json.dumps(unfreeze(edit.facts)),
+        "facts": json.dumps(edit.facts, default=dict),
         "method": edit.method,
         "generator": edit.generator,
     }
@@ -56,19 +55,14 @@ def encode_directions(edit: Directions) -> bytes:
         raise ValueError(f"edit: {error}") from None
 
 
-def decode_directions(
-    path: str | os.PathLike[str], found: Any, texts: Mapping[str, str]
-) -> Directions:
+def decode_directions(checkpoint: Checkpoint) -> Directions:
     """The edit of a file.
-
-    Args:
-        path: the file, for messages.
-        found: its tensors by name.
-        texts: its header's texts.
 
     Raises:
         CheckpointError: if something is missing or does not fit.
     """
+    path, found = checkpoint.path, checkpoint.tensors
+    texts = checkpoint.metadata
     fields = {name: found[name] for name in _FIELDS if name in found}
     for name, value in fields.items():
         check_finite(path, name, value)
@@ -88,7 +82,7 @@ def decode_directions(
             space=texts["space"],
             layers=_decoded(texts, "layers", int, type(None)),
             names=_decoded(texts, "names", str),
-            facts=json.loads(texts["facts"]),
+            facts=_decoded_facts(texts["facts"]),
             method=texts["method"],
             generator=texts["generator"],
         )
@@ -96,6 +90,16 @@ def decode_directions(
         raise CheckpointError(f"{path}: {error} is missing") from None
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _decoded_facts(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = ...
+    if not isinstance(value, dict):
+        raise ValueError(f"facts: {shown(text)} found; an object is needed")
+    return value
 
 
 def _decoded(texts: Mapping[str, str], name: str, kind: type, *others: type) -> Any:

@@ -5,7 +5,9 @@ import numpy as np
 from jaxlatent.edits.directions import Directions
 
 
-def need(edit: Directions, layout: str, spaces: tuple[str, ...]) -> None:
+def check_space_and_shape(
+    edit: Directions, layout: str, spaces: tuple[str, ...]
+) -> None:
     """Raise ValueError unless a layout can hold directions of this space and shape."""
     if edit.space not in spaces:
         raise ValueError(
@@ -19,7 +21,7 @@ def need(edit: Directions, layout: str, spaces: tuple[str, ...]) -> None:
         )
 
 
-def one_direction(edit: Directions, layout: str) -> None:
+def check_one_direction(edit: Directions, layout: str) -> None:
     """Raise ValueError unless there is one direction."""
     if len(edit) != 1:
         raise ValueError(

@@ -7,7 +7,6 @@ in the pickle as byte strings, each a complete pre-1.6 torch stream of one stora
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -23,11 +22,11 @@ Record = Mapping[str, object]
 RECONSTRUCT_NAME = b"_reconstruct_persistent_obj"
 
 
-def read(path: Path, budget: Budget) -> object:
+def read(data: bytes, budget: Budget) -> object:
     """Reads a plain pickle, such as NVIDIA's.
 
     Args:
-        path: the file.
+        data: the whole file.
         budget: counts what the file makes us spend.
 
     Returns:
@@ -44,7 +43,6 @@ def read(path: Path, budget: Budget) -> object:
         f"torch_utils.persistence.{RECONSTRUCT_NAME.decode()}": _rebuild_record,
         "torch.storage._load_from_bytes": load_from_bytes,
     }
-    data = path.read_bytes()
     value, end = load(data, 0, allowed, budget)
     if end != len(data):
         raise CheckpointError(f"{len(data) - end} bytes after the pickle's end")

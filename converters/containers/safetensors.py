@@ -7,7 +7,6 @@ cover the block exactly, without holes, overlaps or bytes to spare.
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -35,39 +34,19 @@ _DTYPES = {
 _MAX_HEADER_BYTES = 10_000_000
 
 
-def read(path: Path, budget: Budget) -> dict[str, np.ndarray]:
+def read(data: bytes, budget: Budget) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Reads a safetensors file.
 
     Args:
-        path: the file.
+        data: the whole file, of which the arrays are views if they can be.
         budget: counts the bytes of the arrays.
 
     Returns:
-        The arrays by name. The header's ``__metadata__`` is checked and left out: a
-        state dict consists of tensors only.
+        The arrays by name, and the texts of the header's ``__metadata__``.
 
     Raises:
         CheckpointError: if the file is anything but a sound one.
     """
-    return read_with_metadata(path, budget)[0]
-
-
-def read_with_metadata(
-    path: Path, budget: Budget
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Reads a safetensors file and the texts that its header keeps beside it.
-
-    Args:
-        path: the file.
-        budget: counts the bytes of the arrays.
-
-    Returns:
-        The arrays and the texts, both by name.
-
-    Raises:
-        CheckpointError: if the file is anything but a sound one.
-    """
-    data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     if length > min(len(data) - 8, _MAX_HEADER_BYTES):
         raise CheckpointError(f"a safetensors header of {length} bytes is too long")
@@ -83,7 +62,7 @@ def read_with_metadata(
         budget.spend_bytes(stop - start)
         try:
             shape = tuple(entry["shape"])
-            result[name] = dense_array(data[start:stop], dtype, shape)
+            result[name] = dense_array(memoryview(data)[start:stop], dtype, shape)
         except CheckpointError as error:
             raise CheckpointError(f"tensor {shown(name)}: {error}") from None
     return result, metadata

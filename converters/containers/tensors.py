@@ -46,7 +46,7 @@ class Storage:
 
     dtype: np.dtype
     size: int
-    contents: bytes | None = None
+    contents: bytes | memoryview | None = None
 
     @property
     def nbytes(self) -> int:
@@ -187,7 +187,10 @@ def checked_shape(shape: object, dtype: np.dtype) -> tuple[int, ...]:
 
 
 def dense_array(
-    contents: bytes, dtype: np.dtype, shape: object, order: Literal["C", "F"] = "C"
+    contents: bytes | memoryview,
+    dtype: np.dtype,
+    shape: object,
+    order: Literal["C", "F"] = "C",
 ) -> np.ndarray:
     """Makes a read-only contiguous array of bytes that must fit it exactly.
 
@@ -198,7 +201,7 @@ def dense_array(
         order: "C" for row-major, "F" for column-major.
 
     Returns:
-        The array, a view of ``contents``.
+        The array, a view of ``contents`` if they lie where its elements may.
 
     Raises:
         CheckpointError: if shape and contents contradict each other.
@@ -210,8 +213,15 @@ def dense_array(
             f"an array with shape {shape} and dtype {dtype} does not fit its "
             f"{len(contents)} bytes"
         )
+    contents = aligned(contents, dtype)
     array = np.frombuffer(contents, dtype) if count else np.empty(0, dtype)
     return _checked_bool(array.reshape(shape, order=order))
+
+
+def aligned(contents: bytes | memoryview, dtype: np.dtype) -> bytes | memoryview:
+    """The same bytes, copied if they begin where no element of the type may lie."""
+    address = np.frombuffer(contents, np.uint8).ctypes.data if len(contents) else 0
+    return bytes(contents) if address % dtype.alignment else contents
 
 
 def _checked_bool(array: np.ndarray) -> np.ndarray:

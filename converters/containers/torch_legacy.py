@@ -4,12 +4,10 @@ A magic number, the protocol version, facts about the writing machine, the objec
 the storages' keys; then for each key an element count and the elements.
 """
 
-from pathlib import Path
-
 from converters.containers.limits import Budget, shown
 from converters.containers.pickles import load
 from converters.containers.rebuilding import GLOBALS, plain
-from converters.containers.tensors import Storage, Storages
+from converters.containers.tensors import Storage, Storages, aligned
 from jaxlatent.types import CheckpointError
 
 MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
@@ -18,11 +16,11 @@ _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 
 
-def read(path: Path, budget: Budget) -> object:
+def read(data: bytes, budget: Budget) -> object:
     """Reads a pre-1.6 torch file.
 
     Args:
-        path: the file.
+        data: the whole file.
         budget: counts what the file makes us spend.
 
     Returns:
@@ -31,7 +29,7 @@ def read(path: Path, budget: Budget) -> object:
     Raises:
         CheckpointError: if the file is anything but a sound one.
     """
-    return plain(_load_object(path.read_bytes(), budget), budget)
+    return plain(_load_object(data, budget), budget)
 
 
 def read_storage(data: bytes, budget: Budget) -> Storage:
@@ -89,7 +87,7 @@ def _fill(storages: Storages, keys: object, data: bytes, position: int) -> None:
             raise CheckpointError(
                 f"storage {shown(key)} has {count} elements instead of {storage.size}"
             )
-        storage.contents = data[start:stop]
+        storage.contents = aligned(memoryview(data)[start:stop], storage.dtype)
         position = stop
     if position != len(data):
         raise CheckpointError(f"{len(data) - position} bytes after the last storage")

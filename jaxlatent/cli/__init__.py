@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as stop:  # --help, or words that no command accepts
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if debug:
             raise
-        _complain("interrupted")
+        _complain(str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # whoever read our output has gone; nothing may be flushed there at exit
@@ -54,26 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(words: Sequence[str]) -> tuple[Callable[[], None], bool]:
     """The command that the words ask for, ready to run, and whether to debug it."""
-    import tyro
-
-    from jaxlatent.cli.parser import Jaxlatent
+    from jaxlatent.cli.parser import parse
     from jaxlatent.cli.usage import one_line
 
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            parsed = tyro.cli(
-                Jaxlatent,
-                prog="jaxlatent",
-                args=words,
-                config=(
-                    tyro.conf.OmitArgPrefixes,
-                    tyro.conf.OmitSubcommandPrefixes,
-                    tyro.conf.CascadeSubcommandArgs,
-                    tyro.conf.FlagCreatePairsOff,
-                    tyro.conf.DisallowNone,
-                ),
-            )
+            parsed = parse(words)
     except SystemExit:
         if complaint.getvalue():
             _complain(one_line(complaint.getvalue()))

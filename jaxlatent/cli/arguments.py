@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def parse_config(entries: Sequence[str]) -> dict[str, Any]:
         elif key and equals:
             values[key] = _json_or_text(value)
         else:
-            raise ValueError(f"--config: {entry!r} given; KEY=VALUE or @FILE accepted")
+            raise ValueError(f"config: {entry!r} given; KEY=VALUE or @FILE accepted")
     return values
 
 
@@ -32,9 +31,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"--config: {path} is not JSON: {error}") from error
+        raise ValueError(f"config: {path} is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"--config: {path} holds no JSON object")
+        raise ValueError(f"config: {path} holds no JSON object")
     return values
 
 
@@ -63,16 +62,28 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`0,4-6` -> (0, 4, 5, 6)."""
-    seeds = parse_numbers(text, "--seeds")
+    seeds = parse_numbers(text, "seeds")
     if max(seeds) > LARGEST_SEED:
-        raise ValueError(f"--seeds: {max(seeds)} given; {LARGEST_SEED} is the largest")
+        raise ValueError(f"seeds: {max(seeds)} given; {LARGEST_SEED} is the largest")
     return seeds
 
 
-def seed(value: int, option: str) -> int:
+def parse_columns(text: str | None, names: Sequence[str]) -> list[int | str]:
+    """Scores by name or number, `8`, `0-3` or `smile,age`; all for None."""
+    if text is None:
+        return list(names)
+    if text in names:
+        return [text]
+    words = text.split(",")
+    if all(word in names for word in words):
+        return list(words)
+    return list(parse_numbers(text, "attribute"))
+
+
+def check_seed(value: int) -> int:
     """The value, if it can seed a key."""
     if not 0 <= value <= LARGEST_SEED:
-        raise ValueError(f"{option}: {value} given; 0 to {LARGEST_SEED} is accepted")
+        raise ValueError(f"seed: {value} given; 0 to {LARGEST_SEED} is accepted")
     return value
 
 
@@ -90,7 +101,7 @@ def parse_strengths(text: str) -> tuple[float, ...]:
         values = []
     if not values or len(values) > MOST_STRENGTHS or not np.isfinite(values).all():
         raise ValueError(
-            f"--strengths: {text!r} given; start:stop:count such as -3:3:7, or a list "
+            f"strengths: {text!r} given; start:stop:count such as -3:3:7, or a list "
             "such as -2,0,2, is accepted"
         )
     return tuple(values)
@@ -101,18 +112,3 @@ def at_least_one(value: int, option: str) -> int:
     if value < 1:
         raise ValueError(f"{option}: {value} given; 1 or more is accepted")
     return value
-
-
-@contextmanager
-def naming(**options: str) -> Iterator[None]:
-    """Name the option in errors of a library call that name its argument.
-
-    `naming(k="--num")` turns "k: 9 given; ..." into "--num: 9 given; ...".
-    """
-    try:
-        yield
-    except ValueError as error:
-        argument, colon, rest = str(error).partition(":")
-        if not colon or argument not in options:
-            raise
-        raise ValueError(f"{options[argument]}:{rest}") from error

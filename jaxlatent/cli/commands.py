@@ -1,44 +1,52 @@
 """The commands, one function each; their arguments are the command line."""
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import tyro
 
-from jaxlatent.cli import arguments, description, image_folder, inputs, scores
-from jaxlatent.cli.devices import ONE_DEVICE, DevicesGroup, open_mesh
-from jaxlatent.cli.discovering import Order, discover_sefa
-from jaxlatent.cli.drawing import Moves, draw_edit
+from jaxlatent.checkpoint import is_generator
+from jaxlatent.cli import arguments, description, inputs, scores
+from jaxlatent.cli.discovering import discover_sefa
 from jaxlatent.cli.options import (
-    AS_IT_IS,
-    DRAWN,
-    Choice,
+    EVERY_SCORE,
     Codes,
-    CodesGroup,
     Flag,
-    GeneratorText,
-    Layers,
-    Number,
-    Out,
-    ReadingGroup,
-    ScoredWith,
-    Strengths,
+    Job,
+    JobGroup,
+    Page,
+    PageGroup,
+    Reading,
+    Repeated,
+    Rows,
+    ScoringGroup,
+    Space,
+    group,
     option,
     positional,
 )
 from jaxlatent.cli.progress import progress_bar
-from jaxlatent.cli.runs import Run
-from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.cli.session import Session
+from jaxlatent.data.image_folder import picture_files
+from jaxlatent.editing import check_edit
+from jaxlatent.evaluation import tables
+from jaxlatent.gallery.drawing import Heading
+from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
 from jaxlatent.methods.ganspace_presets import presets
+from jaxlatent.runs import Run
+
+ReadingGroup = Annotated[Reading, group("checkpoint")]
+AS_IT_IS = Reading()
 
 
 def convert(
     source: Annotated[Path, tyro.conf.Positional, positional("SOURCE")],
     out: Annotated[Path, tyro.conf.Positional, positional("OUT")],
     *,
-    overwrite: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False,
+    overwrite: Flag = False,
     reading: ReadingGroup = AS_IT_IS,
 ) -> None:
     """Convert a PyTorch, NVIDIA or safetensors checkpoint to a folder.
@@ -51,15 +59,12 @@ def convert(
     """
     from converters import convert as convert_file
 
-    if not inputs.is_checkpoint(source):
+    if not is_checkpoint(source):
         raise ValueError(f"SOURCE: {source} is not a file")
     if out.exists() and not overwrite:
         raise ValueError(f"OUT: {out} exists; another name or --overwrite is accepted")
     config = arguments.parse_config(reading.config)
-    with (
-        arguments.naming(family="--family", config="--config"),
-        progress_bar(f"converting {source.name}"),
-    ):
+    with progress_bar(f"converting {source.name}"):
         plan = convert_file(
             source, out, family=reading.family, config=config, overwrite=overwrite
         )
@@ -76,7 +81,7 @@ def convert(
 def inspect(
     file: Annotated[Path, tyro.conf.Positional, positional("FILE")],
     *,
-    tensors: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False,
+    tensors: Flag = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json", help_behavior_hint="")] = False,
     reading: ReadingGroup = AS_IT_IS,
 ) -> None:
@@ -113,73 +118,52 @@ def list_families() -> None:
 
 
 def score(
-    source: Annotated[str, tyro.conf.Positional, positional("GENERATOR|FOLDER")],
-    out: Out,
+    job: JobGroup,
     *,
-    scorer: ScoredWith = (),
-    attribute: Annotated[str | None, option("COLUMNS")] = None,
-    odds: Flag = False,
-    samples: Number = 10_000,
-    seed: Number = 0,
     seeds_only: Flag = False,
-    codes: Annotated[Path | None, option("FILE")] = None,
-    space: Annotated[Choice | None, tyro.conf.arg(help_behavior_hint="")] = None,
-    label: Annotated[str | None, option("CLASS")] = None,
-    truncation: Annotated[float | None, option("PSI")] = None,
-    cutoff: Annotated[int | None, option("ROWS")] = None,
-    chunk: Number = 32,
-    reading: ReadingGroup = AS_IT_IS,
+    scoring: ScoringGroup = EVERY_SCORE,
 ) -> None:
     """Score what a generator draws, or a folder of pictures; keeps codes and scores.
 
+    In place of GENERATOR a folder of pictures is accepted, in the order of its codes.
+
     Args:
-        source: A generator as for sample, or a folder of pictures.
-        out: The folder for the results.
-        scorer: A network's checkpoint file, module:function, or a formula such as
-            brightness.
-        attribute: Which scores to keep, by number or name, such as 8 or 0-3.
-        odds: Log-odds of each class against the others, from a classifier's outputs.
-        samples: Codes to draw and score.
-        seed: Of those codes.
+        job: What to work on; codes are those of the pictures of a folder.
         seeds_only: Keep the seed instead of the codes, which follow from it.
-        codes: The codes of the pictures of FOLDER, where it holds none.
-        space: The space of the codes in FILE, where nothing else tells.
-        label: The class to draw.
-        truncation: Pull w towards its mean by this factor.
-        cutoff: Truncate only the first rows of w+.
-        chunk: Pictures per compiled call; less needs less memory.
-        reading: How to read GENERATOR if it is a checkpoint file.
+        scoring: What scores the pictures.
     """
-    run = Run(out, "score", dict(locals()))
-    arguments.at_least_one(chunk, "--chunk")
-    model = None
-    if image_folder.is_folder(source):
+    words, start = dict(locals()), job.start
+    folder = Path(job.generator)
+    if folder.is_dir() and not (is_generator(folder) or is_checkpoint(folder)):
+        run, session = Run(job.out, "score", words), None
         if seeds_only:
-            raise ValueError("--seeds-only: given, but a folder's codes have no seed")
-        table = image_folder.score_folder(
-            Path(source), scorer, codes=codes, space=space, odds=odds, chunk=chunk
-        )
+            raise ValueError("seeds_only: given, but a folder's codes have no seed")
+        given = start.codes and codes_of_file(start.codes, start.space)
+        with progress_bar("scoring", len(picture_files(folder))) as progress:
+            table = tables.score_folder(
+                folder,
+                scores.open_scorers(scoring.scorer),
+                codes=given or codes_beside(folder),
+                odds=scoring.odds,
+                chunk=max(job.chunk, 32),
+                progress=progress,
+            )
     else:
-        if codes is not None or space is not None:
-            given = "--codes" if codes is not None else "--space"
-            raise ValueError(f"{given}: given, but GENERATOR draws codes of its own")
-        model = inputs.open_generator(source, reading, truncation)
-        options = Codes(label=label, truncation=truncation, cutoff=cutoff)
-        inputs.check_options(options, model)
-        table = scores.score_generator(
-            model,
-            scorer,
-            options,
-            samples=samples,
-            seed=seed,
-            odds=odds,
-            chunk=chunk,
-        )
-    with arguments.naming(attribute="--attribute"):
-        table = scores.choose(table, attribute)
+        for given in ("codes", "space", "seeds"):
+            if getattr(start, given) is not None:
+                raise ValueError(
+                    f"{given}: given, but GENERATOR draws codes of its own"
+                )
+        session = Session.open(job, "score", words)
+        run, table = session.run, scores.draw_table(session, scoring)
+    table = scores.keep_attributes(table, scoring.attribute)
     file = run.file(scores.FILE)
-    scores.save(file, table, with_codes=not seeds_only)
-    run.finish(model, inputs=(source, codes, *scorer), scores=table.names)
+    tables.save_table(file, table, with_codes=not seeds_only)
+    run.finish(
+        None if session is None else session.generator,
+        inputs=(job.generator, start.codes, *scoring.scorer),
+        scores=table.names,
+    )
     for column, name in enumerate(table.names):
         values = table.values[:, column]
         print(
@@ -209,7 +193,7 @@ def list_presets(
     ]
     if not chosen:
         owners = sorted({f"{preset.model} {preset.data}" for preset in presets()})
-        given = "--model" if data is None else "--data"
+        given = "model" if data is None else "data"
         raise ValueError(f"{given}: no presets; there are some of {', '.join(owners)}")
     for preset in chosen:
         start, stop = preset.layers
@@ -221,91 +205,57 @@ def list_presets(
 
 
 def edit(
-    generator: GeneratorText,
+    job: JobGroup,
     edit: Annotated[Path, tyro.conf.Positional, positional("EDIT")],
-    out: Out,
     *,
     index: Annotated[str, option("NUMBERS")] = "0",
-    preset: Annotated[
-        tuple[str, ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(metavar="NAME", help_behavior_hint="(repeatable)"),
-    ] = (),
-    strengths: Strengths = "-3:3:7",
-    absolute: Flag = False,
-    truncate: Order = "before",
-    layers: Layers = None,
-    edit_space: Annotated[
-        Literal["z", "w", "w+"] | None, tyro.conf.arg(help_behavior_hint="")
-    ] = None,
-    chunk: Number = 8,
-    start: CodesGroup = DRAWN,
-    reading: ReadingGroup = AS_IT_IS,
-    devices: DevicesGroup = ONE_DEVICE,
+    preset: Repeated = (),
+    layers: Rows = None,
+    edit_space: Space = None,
+    page: PageGroup = Page(),
 ) -> None:
     """Apply an edit to codes and draw it as a page of pictures.
 
     Args:
-        generator: A converted folder, a checkpoint file, faces, or module:function.
+        job: What to work on.
         edit: An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt.
-        out: The folder for the results.
         index: Which of its directions, such as 0 or 0-3,7, or all.
         preset: A named edit of GANSpace's authors instead, with the components in EDIT;
             a name, or MODEL/DATA/NAME. Strength 1 is the whole of it.
-        strengths: Columns: start:stop:count, or a list such as -2,0,2.
-        absolute: Move coordinates to the strengths instead of by them.
-        truncate: Truncate w before the edit or after it.
         layers: Rows of w+ to shift instead of the edit's own: all, or such as 0-1.
         edit_space: The space of another tool's directions, where nothing else tells.
-        chunk: Pictures per compiled call; less needs less memory.
-        start: The codes to edit; seeds 0 to 2 if none are chosen.
-        reading: How to read GENERATOR if it is a checkpoint file.
-        devices: How many devices and processes draw.
+        page: How the directions are drawn.
     """
-    run = Run(out, "edit", dict(locals()))
-    mesh = open_mesh(devices, run.arguments)
-    model = inputs.open_generator(generator, reading, start.truncation)
-    loaded = inputs.open_edit(edit, edit_space, model)
-    inputs.check_edit(loaded, model)
+    session = Session.open(job, "edit", locals())
+    loaded = inputs.open_edit(edit, edit_space, session.generator)
+    check_edit(session.generator, loaded)
     if preset:
-        loaded, target = inputs.choose_presets(preset, loaded, model)
-        absolute = absolute or target
+        loaded, target = inputs.choose_presets(preset, loaded, session.generator)
+        page = dataclasses.replace(page, move="to" if target else page.move)
         index = "all"
-    chosen = inputs.restrict(loaded, layers, model)
-    note = _other_generator(chosen, model)
-    if note:
-        warnings.warn(note, stacklevel=1)
-    draw_edit(
-        run,
-        model,
+    chosen = inputs.restrict(loaded, layers, session.generator)
+    lines = []
+    if getattr(chosen, "generator", "") not in ("", session.owner):
+        lines.append(
+            f"These directions were found in another generator ({chosen.generator}, "
+            f"not {session.owner})."
+        )
+        warnings.warn(lines[0], stacklevel=1)
+    session.draw(
         {"edit.npz": chosen},
-        inputs.choose_directions(index, chosen),
-        Moves(strengths, absolute, truncate),
-        start,
-        chunk=chunk,
-        name=generator,
-        title=f"{edit.stem} on {inputs.generator_name(generator)}",
-        lines=(note,) if note else (),
+        page,
+        Heading(f"{edit.stem} on {session.name}", lines),
+        inputs.choose_directions(index, chosen, option="index"),
         read=(edit,),
-        mesh=mesh,
     )
 
 
-def demo(*, out: Out = Path("demo")) -> None:
+def demo(*, out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("demo")) -> None:
     """SeFa on the built-in generator: from nothing to a page of pictures.
 
     Args:
         out: The folder for the results.
     """
     print("Finding directions in the generator that comes with jaxlatent ...")
-    discover_sefa("faces", out, num=8, start=Codes(seeds="9-11,4"))
+    discover_sefa(Job("faces", out, start=Codes(seeds="9-11,4")), k=8)
     print("Open that page in a browser.")
-
-
-def _other_generator(edit: Any, model: Generator) -> str:
-    """A line of warning if the edit was made for another generator."""
-    made_for = getattr(edit, "generator", "")
-    own = fingerprint(model)
-    if made_for in ("", own):
-        return ""
-    return f"These directions were found in another generator ({made_for}, not {own})."

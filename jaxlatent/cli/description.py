@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, scores
-from jaxlatent.cli.inputs import is_checkpoint
+from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Reading
-from jaxlatent.files import holds_arrays
+from jaxlatent.evaluation import tables
 from jaxlatent.generators.base import config_to_json
+from jaxlatent.loading import is_checkpoint
 
 
 def describe(path: Path, reading: Reading) -> dict[str, Any]:
@@ -26,10 +26,8 @@ def describe(path: Path, reading: Reading) -> dict[str, Any]:
         raise ValueError(f"FILE: {path} does not exist")
     if path.is_file() and checkpoint.is_edit(path):
         return _describe_edit(path, checkpoint.load_edit(path))
-    if path.is_file() and scores.is_table(path):
+    if path.is_file() and tables.is_table(path):
         return _describe_scores(path)
-    if path.is_file() and holds_arrays(path):
-        return _describe_edit(path, _imported(path))
     return _describe_checkpoint(path, reading)
 
 
@@ -63,7 +61,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
 
 
 def _describe_scores(path: Path) -> dict[str, Any]:
-    table = scores.load(path)
+    table = tables.load_table(path)
     return {
         "file": str(path),
         "container": "scores",
@@ -73,12 +71,6 @@ def _describe_scores(path: Path) -> dict[str, Any]:
         "seed": table.seed,
         "generator": table.generator,
     }
-
-
-def _imported(path: Path) -> Any:
-    from converters import import_edit
-
-    return import_edit(path)
 
 
 def _describe_edit(path: Path, edit: Any) -> dict[str, Any]:
@@ -98,20 +90,21 @@ def _describe_checkpoint(path: Path, reading: Reading) -> dict[str, Any]:
     import converters
 
     config = arguments.parse_config(reading.config)
-    file = converters.tensor_file(path)
+    file = converters.read(path, numpy_files=True)
+    if file.container in ("npy", "npz"):
+        return _describe_edit(path, converters.import_edit(file))
     facts = {
         "file": str(path),
-        "container": converters.container(file),
-        "sha256": checkpoint.file_hash(file),
+        "container": file.container,
+        "sha256": file.sha256,
     }
     try:
-        with arguments.naming(family="--family", config="--config"):
-            found = converters.inspect(path, family=reading.family, config=config)
+        found = converters.inspect(file, family=reading.family, config=config)
     except converters.CheckpointError as error:
         with contextlib.suppress(ValueError):
-            return _describe_edit(path, _imported(path))
+            return _describe_edit(path, converters.import_edit(file))
         # a file that no layout fits is worth describing to whoever may write one
-        tensors = dict(_tensors(converters.read(file)))
+        tensors = dict(_tensors(file.tensors))
         return facts | {"problem": str(error), "parts": {}, "tensors": tensors}
     return facts | {
         "parts": {

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, inputs
-from jaxlatent.cli.options import Layers, option, positional
+from jaxlatent.cli import inputs
+from jaxlatent.cli.options import Flag, MaybeNumber, Rows, Space, option, positional
 from jaxlatent.edits import combining
-from jaxlatent.edits.directions import Directions
+from jaxlatent.edits.base import Edit
+from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.methods import interfacegan
 
 EditFile = Annotated[Path, tyro.conf.Positional, positional("EDIT")]
@@ -44,9 +45,8 @@ def condition(
         out: The .npz edit to write.
     """
     edit = _load(boundary, "BOUNDARY")
-    others = [_pick(str(one), "--on") for one in on]
-    with arguments.naming(others="--on", boundaries="BOUNDARY"):
-        found = interfacegan.condition(edit, others)
+    others = [_pick(str(one), "on") for one in on]
+    found = interfacegan.condition(edit, others)
     _save(out, found)
     for name, cosine in zip(found.names, found.report["cosine"], strict=True):
         print(f"{name}: cosine {float(cosine):.4f} with the original")
@@ -58,7 +58,7 @@ def combine(
     *,
     out: OutFile,
     name: Annotated[str | None, option("TEXT")] = None,
-    rows: Annotated[int | None, option("N")] = None,
+    num_layers: MaybeNumber = None,
 ) -> None:
     """Add directions up with weights, into an edit that moves along all of them.
 
@@ -66,12 +66,11 @@ def combine(
         parts: FILE, FILE:INDEX or FILE:INDEX:WEIGHT each; 0 and 1 if left out.
         out: The .npz edit to write.
         name: What to call it; made of the parts' names and weights if left out.
-        rows: Rows of w+ of the generator, where the parts shift different ones.
+        num_layers: Rows of w+ of the generator, where the parts shift different ones.
     """
-    with arguments.naming(parts="PART", num_layers="--rows"):
-        found = combining.combine(
-            [_weighted(part) for part in parts], name=name, num_layers=rows
-        )
+    found = combining.combine(
+        [_weighted(part) for part in parts], name=name, num_layers=num_layers
+    )
     _save(out, found)
     print(f"{found.names[0]}, in {found.space}")
     print(out)
@@ -81,16 +80,14 @@ def import_file(
     file: Annotated[Path, tyro.conf.Positional, positional("FILE")],
     out: OutPosition,
     *,
-    space: Annotated[
-        Literal["z", "w", "w+"] | None, tyro.conf.arg(help_behavior_hint="")
-    ] = None,
-    layers: Layers = None,
+    space: Space = None,
+    layers: Rows = None,
     part: Annotated[
         Literal["latent", "activation"] | None, tyro.conf.arg(help_behavior_hint="")
     ] = None,
     layer: Annotated[str | None, option("NAME")] = None,
-    rows: Annotated[int | None, option("N")] = None,
-    per_layer: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False,
+    num_layers: MaybeNumber = None,
+    per_layer: Flag = False,
 ) -> None:
     """Turn another tool's directions into an edit.
 
@@ -101,29 +98,22 @@ def import_file(
         layers: Rows of w+ to shift, such as 4-7, instead of what the file tells.
         part: Of GANSpace's files: the latent part or the activation part.
         layer: Our name of the layer of an activation part, such as b8.conv1.
-        rows: Rows of w+ of the generator, where the file's range is open at its end.
+        num_layers: Rows of w+ of the generator, where the file's range has no end.
         per_layer: Take an array [L, D] for one direction with a row for each of w+.
     """
     from converters import import_edit
 
     if not file.is_file():
         raise ValueError(f"FILE: {file} is not a file")
-    with arguments.naming(
-        space="--space",
-        layers="--layers",
-        part="--part",
-        layer="--layer",
-        num_layers="--rows",
-    ):
-        edit = import_edit(
-            file,
-            space=space,
-            layers=layers,
-            part=part,
-            layer=layer,
-            num_layers=rows,
-            per_layer=per_layer,
-        )
+    edit = import_edit(
+        file,
+        space=space,
+        layers=layers,
+        part=part,
+        layer=layer,
+        num_layers=num_layers,
+        per_layer=per_layer,
+    )
     _save(out, edit)
     count = f"{len(edit)} direction{'s'[len(edit) == 1 :]}"
     rows_text = "" if edit.layers is None else f", layers {edit.layers}"
@@ -153,23 +143,16 @@ def export_file(
     from converters import export_edit
 
     loaded = _load(edit, "EDIT")
-    with arguments.naming(
-        edit="EDIT",
-        layout="--layout",
-        index="--index",
-        strength="--strength",
-        activations="--activations",
-    ):
-        export_edit(
-            loaded,
-            out,
-            layout=layout,
-            index=index,
-            strength=strength,
-            activations=(
-                None if activations is None else _load(activations, "--activations")
-            ),
-        )
+    export_edit(
+        loaded,
+        out,
+        layout=layout,
+        index=index,
+        strength=strength,
+        activations=(
+            None if activations is None else _load(activations, "activations")
+        ),
+    )
     print(out)
 
 
@@ -185,7 +168,7 @@ def name(
         index: Which direction.
         text: What to call it.
     """
-    loaded = _load(edit, "EDIT")
+    loaded = _any_edit(edit, "EDIT")
     inputs.choose_directions(str(index), loaded, option="INDEX")
     checkpoint.save_edit(edit, loaded.rename({index: text}))
     print(f"{edit}: direction {index}, before {loaded.names[index]!r}, is {text!r}")
@@ -193,12 +176,14 @@ def name(
 
 def _load(path: Path, argument: str) -> Directions:
     """An edit of ours that is linear."""
+    return linear(_any_edit(path, argument), argument)
+
+
+def _any_edit(path: Path, argument: str) -> Any:
+    """An edit of ours."""
     if not path.is_file():
         raise ValueError(f"{argument}: {path} is not a file")
-    edit: Any = checkpoint.load_edit(path)
-    if not isinstance(edit, Directions):
-        raise ValueError(f"{argument}: {path} holds a {type(edit).__name__}")
-    return edit
+    return checkpoint.load_edit(path)
 
 
 def _pick(text: str, argument: str) -> Directions:
@@ -226,7 +211,7 @@ def _weighted(text: str) -> tuple[Directions, int, float]:
     return edit, index, weight
 
 
-def _save(out: Path, edit: Directions) -> None:
+def _save(out: Path, edit: Edit) -> None:
     if out.suffix != ".npz":
         raise ValueError(f"OUT: {out} given; a file that ends in .npz is accepted")
     checkpoint.save_edit(out, edit)

@@ -15,7 +15,7 @@ _LOG_INTERVAL = 10.0  # a log needs few lines
 @contextmanager
 def progress_bar(
     label: str, total: int | None = None, *, unit: str = "image"
-) -> Iterator[Callable[[int], None]]:
+) -> Iterator[Callable[..., None]]:
     """A bar on standard error for work that lasts longer than a second.
 
     With several processes the first one alone shows it.
@@ -28,17 +28,22 @@ def progress_bar(
         unit: what is counted.
 
     Yields:
-        A function to call with the number just finished.
+        A function to call with the number just finished, and with a note that stands
+        behind the bar until the next one.
     """
     if not is_main():
-        yield lambda count: None
+        yield lambda count, note="": None
         return
     finished = threading.Event()
-    counted: list[int] = []
+    counted: list[tuple[int, str]] = []
+
+    def report(count: int, note: str = "") -> None:
+        counted.append((count, note))
+
     clock = threading.Thread(target=_show, args=(label, total, unit, counted, finished))
     clock.start()
     try:
-        yield counted.append
+        yield report
     finally:
         finished.set()
         clock.join()
@@ -48,7 +53,7 @@ def _show(
     label: str,
     total: int | None,
     unit: str,
-    counted: list[int],
+    counted: list[tuple[int, str]],
     finished: threading.Event,
 ) -> None:
     """Draw the bar again and again until the work is finished; its own thread."""
@@ -69,7 +74,8 @@ def _show(
     ) as bar:
         bar.start_t -= _DELAY
         while True:
-            bar.n = sum(counted)
+            bar.n = sum(count for count, _ in counted)
+            bar.set_postfix_str(counted[-1][1] if counted else "", refresh=False)
             bar.refresh()
             if finished.wait(interval):
                 return

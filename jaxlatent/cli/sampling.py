@@ -1,193 +1,154 @@
 """Pictures of codes, of their mixtures, and of the way from one to the next."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, inputs
-from jaxlatent.cli.devices import ONE_DEVICE, DevicesGroup, open_mesh
-from jaxlatent.cli.inputs import Start
-from jaxlatent.cli.options import (
-    AS_IT_IS,
-    DRAWN,
-    Codes,
-    CodesGroup,
-    GeneratorText,
-    Layers,
-    Number,
-    Out,
-    ReadingGroup,
-    option,
-)
-from jaxlatent.cli.progress import progress_bar
-from jaxlatent.cli.runs import Run
+from jaxlatent.cli import arguments
+from jaxlatent.cli.inputs import Samples
+from jaxlatent.cli.options import QUIET, JobGroup, MaybeNumber, Number, Rows, option
+from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
-from jaxlatent.editing import interpolate as interpolated
-from jaxlatent.editing import last_space, mix_rows, to_space
 from jaxlatent.gallery import enlarge, grid, save_gif, save_png
-from jaxlatent.generators.base import Generator
 from jaxlatent.generators.rendering import render
-
-Way = Annotated[Literal["z", "w"], tyro.conf.arg(help_behavior_hint="")]
+from jaxlatent.latents import (
+    Latents,
+    last_space,
+    mix_rows,
+    to_space,
+)
+from jaxlatent.latents import (
+    interpolate as interpolated,
+)
+from jaxlatent.types import parse_layers
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """What is drawn: N latents, with a name each, and their codes by space."""
+class Sheet:
+    """What is drawn: N latents with a name each, and the codes that are kept.
 
-    latent: jax.Array
+    Attributes:
+        latents: before the synthesis network.
+        names: N names.
+        codes: by space, to be written.
+        columns: of the sheet of all pictures, None for a square one.
+    """
+
+    latents: Latents
     names: tuple[str, ...]
-    label: jax.Array | None
     codes: dict[str, jax.Array]
     columns: int | None = None
 
 
 def sample(
-    generator: GeneratorText,
-    out: Out,
+    job: JobGroup,
     *,
     num: Number = 8,
     mix: Annotated[str | None, option("SEEDS")] = None,
-    layers: Layers = None,
-    interpolate: Annotated[int | None, option("STEPS")] = None,
-    path: Way = "z",
-    chunk: Number = 8,
-    start: CodesGroup = DRAWN,
-    reading: ReadingGroup = AS_IT_IS,
-    devices: DevicesGroup = ONE_DEVICE,
+    layers: Rows = None,
+    interpolate: MaybeNumber = None,
+    path: Annotated[Literal["z", "w"], QUIET] = "z",
 ) -> None:
     """Draw pictures: one PNG each, a sheet of all, and their codes.
 
     Args:
-        generator: A converted folder, a checkpoint file, faces, or module:function.
-        out: The folder for the results.
+        job: What to work on.
         num: How many codes to draw, with seeds 0, 1, 2, ...
-        mix: Mix styles: a column for each of these seeds, which lend rows of w+.
-        layers: The rows that they lend, such as 0-3.
+        mix: Mix styles: a column for each of these seeds, the sources of rows of w+.
+        layers: The rows that come from the sources, such as 0-3.
         interpolate: Pictures on the way from each code to the next, and a GIF of them.
         path: The way: spherical in z, or linear in w.
-        chunk: Pictures per compiled call; less needs less memory.
-        start: The codes to draw.
-        reading: How to read GENERATOR if it is a checkpoint file.
-        devices: How many devices and processes draw.
     """
-    run = Run(out, "sample", dict(locals()))
-    mesh = open_mesh(devices, run.arguments)
-    arguments.at_least_one(chunk, "--chunk")
+    session = Session.open(job, "sample", locals())
     if mix is not None and interpolate is not None:
-        raise ValueError("--mix: given together with --interpolate; one is accepted")
+        raise ValueError("mix: given together with interpolate; one is accepted")
     if mix is None and layers is not None:
-        raise ValueError("--layers: given without --mix")
-    model = inputs.open_generator(generator, reading, start.truncation)
-    first = inputs.start_codes(start, model, num=num)
+        raise ValueError("layers: given without mix")
+    first = session.samples(num)
     if mix is not None:
-        drawn = _mixed(model, first, start, mix, layers)
+        sheet = _mixed(session, first, mix, layers)
     elif interpolate is not None:
-        drawn = _between(model, first, start, interpolate, path)
+        sheet = _between(session, first, interpolate, path)
     else:
-        latent = _carry(model, first.codes, first.space, first.label, start)
-        codes = {first.space: first.codes, last_space(model): latent}
-        drawn = Drawn(latent, first.names, first.label, codes)
-    with progress_bar("drawing", len(drawn.names)) as progress:
+        latents = _carry(session, first.latents)
+        codes = {first.latents.space: first.latents.codes, latents.space: latents.codes}
+        sheet = Sheet(latents, first.names, codes)
+    with session.progress("drawing", len(sheet.names)) as progress:
         images = render(
-            model,
-            drawn.latent,
-            drawn.label,
-            chunk=chunk,
-            mesh=mesh,
+            session.generator,
+            sheet.latents.codes,
+            sheet.latents.label,
+            chunk=job.chunk,
+            mesh=session.mesh,
             progress=progress,
         )
     if not is_main():
         return
-    sheet = run.file("sheet.png")
-    save_png(sheet, grid(images, columns=drawn.columns))
-    files = [f"{name.replace(', ', '_').replace(' ', '_')}.png" for name in drawn.names]
-    with progress_bar("writing", len(images)) as progress:
+    run = session.run
+    overview = run.file("sheet.png")
+    save_png(overview, grid(images, columns=sheet.columns))
+    files = [f"{name.replace(', ', '_').replace(' ', '_')}.png" for name in sheet.names]
+    with session.progress("writing", len(images)) as progress:
         for file, image in zip(files, images, strict=True):
             save_png(run.file(file), image)
             progress(1)
     if interpolate is not None:
         save_gif(run.file("interpolation.gif"), enlarge(images))
-    labels = {} if drawn.label is None else {"label": drawn.label}
-    checkpoint.save_arrays(run.file("codes.npz"), drawn.codes | labels)
-    run.finish(
-        model,
-        inputs=(generator, start.codes),
-        seeds=first.seeds,
-        codes=first.names,
-        pictures=files,
-    )
+    label = sheet.latents.label
+    labels = {} if label is None else {"label": label}
+    checkpoint.save_arrays(run.file("codes.npz"), sheet.codes | labels)
+    session.finish(first, pictures=files)
     print(f"Pictures: {len(images)}, a sheet of all, and their codes")
-    print(sheet.resolve())
+    print(overview.resolve())
 
 
-def _carry(
-    model: Generator,
-    codes: jax.Array,
-    space: str,
-    label: jax.Array | None,
-    options: Codes,
-) -> jax.Array:
-    return to_space(
-        model,
-        codes,
-        space,
-        last_space(model),
-        psi=inputs.psi(options, model),
-        cutoff=options.cutoff,
-        label=label,
-    )
+def _carry(session: Session, latents: Latents) -> Latents:
+    model = session.generator
+    return to_space(model, latents, last_space(model), session.truncation)
 
 
-def _mixed(
-    model: Generator, first: Start, options: Codes, seeds: str, layers: str | None
-) -> Drawn:
+def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> Sheet:
     """Each code beside its mixtures with every seed."""
     if layers is None:
-        raise ValueError("--layers: missing; --mix lends some rows of w+, such as 0-3")
-    rows = inputs.choose_layers(layers, model)
-    lending = dataclasses.replace(options, codes=None, space=None, seeds=seeds)
-    lenders = inputs.start_codes(lending, model)
-    own = _carry(model, first.codes, first.space, first.label, options)
-    lent = _carry(model, lenders.codes, lenders.space, lenders.label, options)
-    everyone = range(model.config.num_layers)
-    mixed = mix_rows(own, lent, everyone if rows is None else rows)
-    latent = jnp.concatenate([own[:, None], mixed], axis=1)  # [N, 1 + M, L, D]
-    columns = latent.shape[1]
-    latent = latent.reshape(-1, *own.shape[1:])
+        raise ValueError("layers: missing; mix takes some rows of w+, such as 0-3")
+    rows = parse_layers(layers, session.generator.config.num_layers)
+    sources = session.samples(codes=None, space=None, seeds=seeds)
+    own, other = (_carry(session, one.latents) for one in (first, sources))
+    everyone = range(session.generator.config.num_layers)
+    mixed = mix_rows(own.codes, other.codes, everyone if rows is None else rows)
+    codes = jnp.concatenate([own.codes[:, None], mixed], axis=1)  # [N, 1 + M, L, D]
+    columns = codes.shape[1]
+    codes = codes.reshape(-1, *own.codes.shape[1:])
     names = tuple(
-        name if other is None else f"{name} mix {other.removeprefix('seed ')}"
+        name if source is None else f"{name} mix {source.removeprefix('seed ')}"
         for name in first.names
-        for other in (None, *lenders.names)
+        for source in (None, *sources.names)
     )
-    label = None if first.label is None else jnp.repeat(first.label, columns)
-    return Drawn(latent, names, label, {last_space(model): latent}, columns)
+    label = None if own.label is None else jnp.repeat(own.label, columns)
+    latents = Latents(codes, own.space, label)
+    return Sheet(latents, names, {own.space: codes}, columns)
 
 
-def _between(
-    model: Generator, first: Start, options: Codes, steps: int, path: str
-) -> Drawn:
+def _between(session: Session, first: Samples, steps: int, path: str) -> Sheet:
     """Every code and the steps between it and the next."""
-    arguments.at_least_one(steps, "--interpolate")
+    arguments.at_least_one(steps, "interpolate")
     if len(first.names) < 2:
-        raise ValueError("--interpolate: two codes or more are needed")
-    label = first.label
+        raise ValueError("interpolate: two codes or more are needed")
+    model, latents = session.generator, first.latents
+    label = latents.label
     if label is not None and len(np.unique(np.asarray(label))) > 1:
-        raise ValueError("--label: several given; --interpolate stays in one class")
-    codes, space = first.codes, first.space
-    if path == "w" and space == "z" and "w" in model.config.spaces:
-        codes, space = model.map(codes, label), "w"
-    if path == "z" and space != "z":
-        raise ValueError(f"--path: z given, but the codes are in {space}")
-    codes = interpolated(codes, steps, spherical=path == "z")
+        raise ValueError("label: several given; interpolate stays in one class")
+    if path == "w" and latents.space == "z" and "w" in model.code_spaces:
+        latents = to_space(model, latents, "w")
+    if path == "z" and latents.space != "z":
+        raise ValueError(f"path: z given, but the codes are in {latents.space}")
+    codes = interpolated(latents.codes, steps, spherical=path == "z")
     count = codes.shape[0]
     label = None if label is None else jnp.repeat(label[:1], count)
-    latent = _carry(model, codes, space, label, options)
     names = tuple(f"step {index:04d}" for index in range(count))
-    return Drawn(latent, names, label, {space: codes, last_space(model): latent})
+    carried = _carry(session, Latents(codes, latents.space, label))
+    return Sheet(carried, names, {latents.space: codes, carried.space: carried.codes})

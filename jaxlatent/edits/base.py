@@ -79,6 +79,9 @@ class Edit(Protocol):
 class Described:
     """What an edit tells about itself, beside the arrays that move latents.
 
+    Arrays of a kind, and edits within it, have a first axis of K, one entry for each
+    direction; a field that all directions share is declared with `shared`.
+
     Attributes:
         report: one float per direction, [K] each; what ranks them (eigenvalues, ...).
         space: "z", "w", "w+", "s" or "feature:NAME".
@@ -108,9 +111,21 @@ class Described:
         """
         chosen = [concrete_index(index, len(self)) for index in indices]
         rows = np.asarray(chosen, np.int32)
-        names = tuple(self.names[index] for index in chosen) if self.names else ()
-        picked = jax.tree.map(lambda leaf: leaf[rows], self)
-        return dataclasses.replace(picked, names=names)
+        changes: dict[str, Any] = {
+            "names": tuple(self.names[index] for index in chosen) if self.names else ()
+        }
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if (
+                not field.metadata.get("pytree_node", True)
+                or "shared" in field.metadata
+            ):
+                continue
+            if isinstance(value, Described):
+                changes[field.name] = value.select(chosen)
+            else:
+                changes[field.name] = jax.tree.map(lambda leaf: leaf[rows], value)
+        return dataclasses.replace(self, **changes)
 
     def rename(self, names: Mapping[int, str]) -> Self:
         """Give the directions at the mapping's keys new names.
@@ -118,10 +133,15 @@ class Described:
         Raises:
             IndexError: for a key out of range.
         """
-        changed = list(self.names)
+        changed = list(self.names or default_names(len(self)))
         for index, name in names.items():
             changed[concrete_index(index, len(self))] = name
         return dataclasses.replace(self, names=tuple(changed))
+
+
+def shared(**options: Any) -> Any:
+    """A field of arrays that belong to all directions: `select` leaves it whole."""
+    return flax.struct.field(metadata={"shared": True}, **options)
 
 
 AnyEdit = TypeVar("AnyEdit")
@@ -165,8 +185,13 @@ def describe(count: int, told: Description) -> dict[str, Any]:
     become Python's.
 
     Raises:
+        TypeError: if the space is missing, or an entry is unknown.
         ValueError: names the entry that does not fit.
     """
+    if "space" not in told:
+        raise TypeError("space: missing; an edit names the space of its latents")
+    if unknown := sorted(told.keys() - Description.__annotations__.keys()):
+        raise TypeError(f"{', '.join(unknown)}: given, but an edit has no such entry")
     check_space(told["space"])
     report = {
         name: jnp.asarray(value) for name, value in (told.get("report") or {}).items()
@@ -184,7 +209,7 @@ def describe(count: int, told: Description) -> dict[str, Any]:
             raise ValueError(f"layers: {layers} given; rows from 0 up are accepted")
     names = told.get("names")
     if names is None:
-        names = [f"direction {index}" for index in range(count)]
+        names = default_names(count)
     if len(names) != count:
         raise ValueError(f"names: {len(names)} given for {count} directions")
     return {
@@ -194,6 +219,11 @@ def describe(count: int, told: Description) -> dict[str, Any]:
         "names": tuple(names),
         "facts": as_facts(told.get("facts")),
     }
+
+
+def default_names(count: int) -> tuple[str, ...]:
+    """The names "direction 0", "direction 1", ..."""
+    return tuple(f"direction {index}" for index in range(count))
 
 
 def as_facts(facts: Mapping[str, Any] | None) -> Facts:
@@ -303,6 +333,14 @@ def move_rows(
     return whole.at[..., chosen, :].set(moved)
 
 
+def check_strengths(strengths: ArrayLike) -> None:
+    """Raise ValueError unless strengths are [S]."""
+    if np.ndim(strengths) != 1:
+        raise ValueError(
+            f"strengths: shape {np.shape(strengths)} given; [S] is accepted"
+        )
+
+
 def check_per_row(label: str, value: ArrayLike, latent: jax.Array) -> None:
     """Raise unless a value is a scalar or one per latent: it must not broadcast."""
     if np.shape(value) not in ((), latent.shape[:1]):
@@ -315,7 +353,7 @@ def check_per_row(label: str, value: ArrayLike, latent: jax.Array) -> None:
 def take(array: jax.Array, index: ArrayLike, dtype: Any) -> jax.Array:
     """Entries at `index` along the first axis; NaN beyond the end."""
     return (
-        array.astype(dtype)
+        jnp.asarray(array, dtype)
         .at[jnp.asarray(index)]
         .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
     )

@@ -18,6 +18,7 @@ def concatenate(parts: Sequence[Directions]) -> Directions:
     all parts agree.
 
     Raises:
+        TypeError: for parts that are not linear.
         ValueError: if the parts differ in space, layers, mean, generator or shape.
     """
     if not parts:
@@ -82,6 +83,7 @@ def combine(
         as one space.
 
     Raises:
+        TypeError: for parts that are not linear.
         ValueError: if the parts differ in space, dimension or number of rows, or their
             rows cannot be told.
         IndexError: for an index out of range.

@@ -1,8 +1,6 @@
 """Linear directions."""
 
-import dataclasses
-from collections.abc import Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 import flax.struct
 import jax
@@ -15,8 +13,10 @@ from jaxlatent.edits.base import (
     Description,
     check_latent,
     check_per_row,
+    check_strengths,
     describe,
     register_edit,
+    shared,
     take,
 )
 
@@ -38,7 +38,7 @@ class Directions(Described):
 
     vectors: jax.Array
     scale: jax.Array
-    mean: jax.Array | None = None
+    mean: jax.Array | None = shared(default=None)
     bias: jax.Array | None = None
 
     def __len__(self) -> int:
@@ -79,6 +79,7 @@ class Directions(Described):
         self, latent: jax.Array, index: ArrayLike, strengths: ArrayLike
     ) -> jax.Array:
         """`[S, *latent.shape]`: `latent` shifted by each of `strengths` [S]."""
+        check_strengths(strengths)
         latent = jnp.asarray(latent)
         return jax.vmap(lambda strength: self.shift(latent, index, strength))(
             jnp.asarray(strengths, latent.dtype)
@@ -138,15 +139,6 @@ class Directions(Described):
                 selected = np.isin(np.arange(rows), self.layers)
                 vector = vector * jnp.asarray(selected, latent.dtype)[None, :, None]
         return vector, take(self.scale, index, latent.dtype)
-
-    def select(self, indices: Sequence[int]) -> Self:
-        """The directions at `indices`, in that order.
-
-        Raises:
-            IndexError: for an index out of range.
-        """
-        # the mean is shared by all directions
-        return dataclasses.replace(super().select(indices), mean=self.mean)
 
 
 def directions(

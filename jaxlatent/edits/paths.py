@@ -12,7 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxlatent.edits.base import check_latent, check_per_row, move_rows
+from jaxlatent.edits.base import (
+    check_latent,
+    check_per_row,
+    check_strengths,
+    move_rows,
+)
 
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 """(code [D], sign) -> the change per unit of strength [D], of that sign."""
@@ -54,8 +59,8 @@ def along_path(
         return lax.scan(advance, code, length=steps)[1]
 
     size = jnp.abs(strength)
-    number = jnp.clip(jnp.floor(size / step), 0, steps - 1).astype(jnp.int32)
-    rest = (size - number * step)[..., None]
+    done = jnp.clip(jnp.floor(size / step), 0, steps - 1)
+    number, rest = done.astype(jnp.int32), (size - done * step)[..., None]
     if strength.ndim == 0:
         points, changes = follow(jnp.where(strength < 0, -1.0, 1.0).astype(code.dtype))
         return project(points[number] + rest * changes[number])
@@ -114,5 +119,6 @@ class Followed:
         """`[S, *latent.shape]`: all of `strengths` [S] on one path for each code."""
         latent = jnp.asarray(latent)
         check_latent(self, latent, index)
+        check_strengths(strengths)
         strengths = jnp.asarray(strengths, latent.dtype)
         return move_rows(self.move, latent, index, strengths[None], self.layers)

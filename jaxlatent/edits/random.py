@@ -10,12 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.directions import Directions, directions, linear
 from jaxlatent.numerics.pca import random_columns
 
 
 def random_directions(like: Directions, *, key: jax.Array) -> Directions:
-    """The baseline: as many unit directions at random, with the scales of `like`."""
+    """The baseline: as many unit directions at random, with the scales of `like`.
+
+    Raises:
+        TypeError: if `like` is not linear.
+    """
+    like = linear(like, "like")
     count, dim = like.vectors.shape[0], like.vectors.shape[-1]
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(count))
     draw = jax.vmap(lambda one: jax.random.normal(one, (dim,), like.vectors.dtype))
@@ -37,7 +42,11 @@ def random_basis(like: Directions, *, key: jax.Array) -> Directions:
 
     Every direction has the spread to expect along a random one, or 1 if `like` does not
     tell it.
+
+    Raises:
+        TypeError: if `like` is not linear.
     """
+    like = linear(like, "like")
     dim = like.vectors.shape[-1]
     vectors = random_columns(dim, dim, key=key).T
     if np.linalg.det(vectors) < 0:

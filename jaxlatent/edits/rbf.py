@@ -4,6 +4,7 @@ Tzelepis, Tzimiropoulos and Patras, "WarpedGANSpace: finding non-linear RBF path
 latent space", ICCV 2021, equations 1 to 3.
 """
 
+import math
 from typing import Unpack
 
 import flax.struct
@@ -66,9 +67,9 @@ def unit_gradient(
 ) -> jax.Array:
     """The direction in which a sum of radial basis functions grows fastest.
 
-    The largest exponent is taken from all of them, which changes no direction and keeps
-    codes far from every support vector from vanishing; the positive factor 2 g of the
-    gradient cancels.
+    Positive factors that all terms share change no direction: 2 g is left out, and the
+    size of the largest term is taken from all, so that codes far from every support
+    vector do not vanish.
 
     Args:
         code: [D].
@@ -80,10 +81,19 @@ def unit_gradient(
         [D] of length one; zero where the gradient is exactly zero.
     """
     away = code[None] - supports
-    exponents = -scale * jnp.sum(away * away, axis=1)
-    exponents = exponents - lax.stop_gradient(jnp.max(exponents))
-    shares = weights * jnp.exp(exponents)
-    gradient = -(shares @ away)
+    squares = jnp.sum(away * away, axis=1)
+    # before the scale, where the nearest one's own exponent is zero without rounding
+    exponents = -scale * (squares - jnp.min(squares))
+    sizes = jnp.abs(lax.stop_gradient(weights))
+    top = jnp.max(sizes)
+    weights = weights / jnp.where(top > 0, top, 1)
+    sizes = jnp.log(sizes / top) + jnp.log(lax.stop_gradient(squares)) / 2
+    largest = jnp.max(sizes + lax.stop_gradient(exponents))
+    exponents = exponents - jnp.where(jnp.isfinite(largest), largest, 0)
+    # a term may have a large exponent where its weight or its distance is zero
+    limit = math.log(float(jnp.finfo(code.dtype).max)) / 2
+    shares = weights * jnp.exp(jnp.minimum(exponents, limit))
+    gradient = -jnp.matmul(shares, away, precision="highest")
     square = jnp.sum(gradient * gradient)
     safe = jnp.where(square > 0, square, 1)
     return gradient * jnp.where(square == 0, 0, lax.rsqrt(safe))

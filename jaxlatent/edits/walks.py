@@ -76,7 +76,7 @@ class NeuralWalk(Followed, Described):
             ahead, back = (dense_network(one, point) for one in (forward, backward))
             return jnp.where(sign < 0, back, ahead)
 
-        length = jnp.linalg.norm(code)
+        length = length_of(code)
 
         def project(point: jax.Array) -> jax.Array:
             return with_length(point, length) if self.norm == "sample" else point
@@ -102,15 +102,23 @@ def dense_network(layers: Mapping[str, Mapping[str, Any]], x: jax.Array) -> jax.
     for number in range(len(layers)):
         layer = layers[str(number)]
         x = jax.nn.relu(x) if number else x
-        x = x @ layer["weight"] + layer["bias"] if "weight" in layer else layer["bias"]
+        product = 0
+        if "weight" in layer:
+            product = jnp.matmul(x, layer["weight"], precision="highest")
+        x = product + layer["bias"]
     return x
 
 
+def length_of(x: jax.Array) -> jax.Array:
+    """The length of a vector [D]; its gradient is zero at zero."""
+    square = jnp.sum(x * x)
+    return jnp.sqrt(jnp.where(square > 0, square, 1)) * (square > 0)
+
+
 def with_length(x: jax.Array, length: jax.Array) -> jax.Array:
-    """Vectors [..., D] brought to a length [...]; zeros stay, their gradient finite."""
-    square = jnp.sum(x * x, axis=-1)
-    safe = jnp.where(square > 0, square, 1)
-    return x * jnp.where(square > 0, length / jnp.sqrt(safe), 0)[..., None]
+    """A vector [D] brought to a length; zero stays, and its gradient is finite."""
+    own = length_of(x)
+    return x * jnp.where(own > 0, length / jnp.where(own > 0, own, 1), 0)
 
 
 def neural_walk(
@@ -157,6 +165,12 @@ def neural_walk(
             if number == "0" and "weight" not in layer:
                 del shapes["weight"]
             found = {name: array.shape for name, array in layer.items()}
+            for name, array in layer.items():
+                if not jnp.issubdtype(array.dtype, jnp.floating):
+                    raise ValueError(
+                        f"{label}: layer {number} has a {name} of {array.dtype}; a "
+                        "floating one is needed"
+                    )
             if found != shapes or not out:
                 raise ValueError(
                     f"{label}: layer {number} holds {found}; {shapes} is accepted"

@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.evaluation.scoring import score_latents
+from jaxlatent.data.image_folder import picture_files, read_pictures
+from jaxlatent.evaluation.scoring import score_images, score_latents
 from jaxlatent.files import atomic_write, encode_arrays, read_arrays
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.latents import (
@@ -168,6 +169,44 @@ def score_generator(
         None if bent is None else float(bent.psi),
         fingerprint(generator),
     )
+
+
+def score_folder(
+    folder: Path,
+    scorers: Mapping[str, Model],
+    *,
+    codes: Mapping[str, np.ndarray],
+    odds: bool = False,
+    chunk: int = 32,
+    progress: Callable[[int], None] | None = None,
+) -> ScoreTable:
+    """Score every picture of a folder, in the order of their codes.
+
+    Args:
+        folder: of a run of `sample`, or with pictures whose names sort as their codes.
+        scorers: models of images by name, see `scoring.score_latents`.
+        codes: of the pictures, by space; none if they are not known.
+        odds: as for `score_generator`.
+        chunk: pictures per compiled call.
+        progress: called with the number of pictures just scored.
+
+    Raises:
+        ValueError: without pictures, for pictures of several sizes, or for codes of
+            another number.
+    """
+    files = picture_files(folder)
+    for one in codes.values():
+        if len(one) != len(files):
+            raise ValueError(
+                f"codes: {len(one)} codes for {len(files)} pictures of {folder}"
+            )
+    parts = [
+        score_images(scorers, images, chunk=chunk, progress=progress)
+        for images in read_pictures(files)
+    ]
+    scores = {name: np.concatenate([part[name] for part in parts]) for name in scorers}
+    values, names = columns(scores, odds=odds)
+    return ScoreTable(values, names, codes)
 
 
 def columns(

@@ -1,10 +1,11 @@
 """`Generator`: parameters and a frozen config, seen through the functions of a family.
 
 A family is a module whose `Config` class and functions `init`, `prepare`, `sample`,
-`map`, `broadcast`, `truncate`, `synthesize`, `features`, `feature_names`, `affines` and
-`embed` share their names with every other family. The module is found from the class of
-the config, so a generator carries nothing but arrays and static data and is itself a
-pytree.
+`map`, `broadcast`, `truncate`, `run`, `feature_names`, `affines` and `embed` share
+their names with every other family. `run` yields the activations, of which the image is
+the last; synthesis and features are written once, over it. The module is found from the
+class of the config, so a generator carries nothing but arrays and static data and is
+itself a pytree.
 """
 
 import dataclasses
@@ -20,12 +21,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from jaxlatent.generators import functions
+from jaxlatent.generators import functions, plain, steps
 from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
-from jaxlatent.generators.kernels import without_prepared
-from jaxlatent.generators.per_sample import LARGE_IMAGE, by_image
-from jaxlatent.generators.steps import Hook
+from jaxlatent.generators.kernels import PREPARED, unknown_fingerprint
+from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
+from jaxlatent.generators.steps import Hook, Steps
 from jaxlatent.types import Affine, Noise, Params
 
 FAMILIES = (
@@ -97,18 +99,41 @@ class Generator:
     @property
     def latent_space(self) -> str:
         """What `synthesize` takes: "w", or "z" where there is no mapping network."""
-        return "w" if "w" in self.config.spaces else "z"
+        return "w" if "w" in self.code_spaces else "z"
+
+    @property
+    def code_spaces(self) -> tuple[str, ...]:
+        """The spaces of arrays of codes: those of z, w and w+ that there are."""
+        return tuple(name for name in ("z", "w", "w+") if name in self.config.spaces)
 
     @property
     def truncates_prior(self) -> bool:
         """Whether `sample` truncates z, as BigGAN does instead of w."""
-        return getattr(self.config, "truncated_prior", False)
+        return self.config.truncated_prior
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether `prepare` made it; False where a family has nothing to prepare."""
+        return self.family.prepare is not plain.prepare and PREPARED in self.params
 
     def prepare(self) -> "Generator":
-        """Add what can be computed once per weights, so that no call computes it."""
-        return dataclasses.replace(
-            self, params=self.family.prepare(self.params, self.config)
-        )
+        """The same pictures, faster: compute once what follows from the weights alone.
+
+        Kernels are replaced by the form in which convolutions multiply by them, so that
+        none is held twice, every leaf is one that the pictures depend on, and gradients
+        with respect to it are right. They are gradients of that form: to train weights
+        that are to be kept, train the generator itself. A prepared one keeps the
+        fingerprint of what it was made from, as a leaf of its own, and cannot be saved.
+
+        It is for the default platform: `jax.default_backend()`. Where the weights are
+        traced, the fingerprint is not known. Preparing again changes nothing.
+        """
+        params = self.family.prepare(self.params, self.config)
+        if self.is_prepared or params is self.params:
+            return self
+        traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self))
+        mark = unknown_fingerprint() if traced else _as_leaf(fingerprint(self))
+        return dataclasses.replace(self, params={**params, PREPARED: mark})
 
     def sample(
         self, key: jax.Array, num: int, *, truncation: float | None = None
@@ -130,6 +155,12 @@ class Generator:
         """Pull w or w+ towards the mean w by `psi`, in the first `cutoff` rows."""
         return self.family.truncate(self.params, self.config, w, psi, cutoff)
 
+    def __call__(
+        self, latent: Any, label: jax.Array | None = None, **options: Any
+    ) -> jax.Array:
+        """`synthesize`: a generator is a model like any other."""
+        return self.synthesize(latent, label, **options)
+
     def synthesize(
         self,
         latent: Any,
@@ -141,32 +172,36 @@ class Generator:
     ) -> jax.Array:
         """Latents -> images [N, H, W, C], nominally in [-1, 1], not clipped.
 
-        `hooks` are functions of activations, by the names of `feature_names`; what they
-        return takes the activation's place.
+        Args:
+            latent: z [N, z_dim] of families without a mapping network; else w [N, D],
+                w+ [N, L, D], or styles as `styles` returns them.
+            label: int [N] or weights [N, C], where synthesis sees the class.
+            noise: "fixed" or "none" (`Noise`); one key or [N] keys for fresh noise,
+                whose draws depend on the key and the sample alone; or maps by layer
+                name, each [N or 1, r, r].
+            hooks: functions of activations, by the names of `feature_names`; what they
+                return takes the activation's place.
+            options: of the family's `run`.
+
+        Raises:
+            ValueError: for inputs that the family does not accept, or as
+                `steps.activations`.
         """
         noise = as_noise(noise)
 
         def together() -> jax.Array:
-            return self.family.synthesize(
-                self.params,
-                self.config,
-                latent,
-                label,
-                noise=noise,
-                hooks=hooks,
-                **options,
-            )
+            running = self._run(latent, label, noise, options)
+            return steps.last(running, hooks, self.feature_names)
 
         count = sum(np.shape(jax.tree.leaves(latent)[0])[:1])
-        large = getattr(self.config, "resolution", 0) >= LARGE_IMAGE
-        if hooks or not large or count < 2:
+        if hooks or self.config.resolution < LARGE_IMAGE or count < 2:
             return together()
         inputs = {
             "latent": latent,
             "label": label,
             "noise": keys_per_image(noise, count),
         }
-        return by_image(self, together, inputs | options, count)
+        return map_per_sample(self, together, inputs | options, count)
 
     def features(
         self,
@@ -178,21 +213,36 @@ class Generator:
         hooks: Mapping[str, Hook] | None = None,
         **options: Any,
     ) -> dict[str, jax.Array]:
-        """Activations by name; nothing behind the last one asked for is run."""
-        return self.family.features(
-            self.params,
-            self.config,
-            latent,
-            label,
-            names=tuple(names),
-            noise=as_noise(noise),
-            hooks=hooks,
-            **options,
+        """Activations [N, ...] by name; nothing behind the last one asked for is run.
+
+        Args:
+            latent: as for `synthesize`.
+            label: likewise.
+            names: some of `feature_names`, of which "image" is the last.
+            noise: as for `synthesize`.
+            hooks: likewise.
+            options: likewise.
+
+        Raises:
+            ValueError: for an unknown name, or as `synthesize`.
+        """
+        running = self._run(latent, label, as_noise(noise), options)
+        return steps.collect(running, tuple(names), hooks, self.feature_names)
+
+    def _run(
+        self,
+        latent: Any,
+        label: jax.Array | None,
+        noise: NoiseInput,
+        options: Mapping[str, Any],
+    ) -> Steps:
+        return self.family.run(
+            self.params, self.config, latent, label, noise=noise, **options
         )
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What `features` and hooks know, in the network's order."""
+        """What `features` and hooks accept, in the network's order; "image" is last."""
         return self.family.feature_names(self.config)
 
     def affines(self) -> tuple[Affine, ...]:
@@ -265,15 +315,26 @@ def config_from_json(family: str, values: Mapping[str, Any]) -> Any:
 
 
 def fingerprint(generator: Generator) -> str:
-    """Sixteen hex digits that tell generators apart: SHA-256 of config and weights."""
+    """Sixteen hex digits that tell generators apart: SHA-256 of config and weights.
+
+    Of a prepared generator they are those of the one that it was made from, whatever
+    has become of its leaves since; empty where `prepare` saw traced weights.
+    """
+    if generator.is_prepared:
+        kept = np.asarray(generator.params[PREPARED])
+        return kept.astype(np.uint8).tobytes().hex() if (kept >= 0).all() else ""
     digest = hashlib.sha256(
         json.dumps(config_to_json(generator.config), sort_keys=True).encode()
     )
-    leaves = jax.tree_util.tree_leaves_with_path(without_prepared(generator.params))
-    for path, leaf in leaves:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(generator.params):
         array = np.asarray(leaf)
         digest.update(
             f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode()
         )
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _as_leaf(digits: str) -> jax.Array:
+    """A fingerprint as a leaf that may be cast and differentiated like any other."""
+    return jnp.asarray([float(byte) for byte in bytes.fromhex(digits)], jnp.float32)

@@ -7,15 +7,14 @@ of the weights by the conversion; the first linear layer makes its map by row, c
 channel.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import steps
 from jaxlatent.generators.biggan_layers import (
     SEED,
     attend,
@@ -30,10 +29,10 @@ from jaxlatent.generators.biggan_layers import sample as sample
 from jaxlatent.generators.biggan_layers import trainable as trainable
 from jaxlatent.generators.convolutions import repeat_pixels
 from jaxlatent.generators.inputs import without_noise
-from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
+from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import truncate as truncate
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
 
 ATTENTION = {"query": "theta", "key": "phi", "value": "g", "out": "o"}
@@ -204,8 +203,13 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    return prepare_kernels(params, lambda path: path[-1] == "conv1")
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    for block in config.blocks:
+        for name, upsample in (("conv1", True), ("conv2", False)):
+            change = partial(precompute, resolution=block.resolution, upsample=upsample)
+            path = ("blocks", str(block.index), "0", name)
+            params = at_layer(params, path, change)
+    return params
 
 
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
@@ -242,75 +246,44 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     return tuple(found)
 
 
-def synthesize(
+def feature_names(config: Config) -> tuple[str, ...]:
+    """The first layer, blocks, their attention, the last convolution, and "image".
+
+    The image is the tanh of what leaves "output_layer".
+    """
+    names = ["linear"]
+    for block in config.blocks:
+        names.append(block.name)
+        if block.resolution in config.attention:
+            names.append(block.attention)
+    return (*names, "output_layer", "image")
+
+
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
     embedding: jax.Array | None = None,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """z [N, z_dim] and labels -> images [N, R, R, C] in [-1, 1].
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """z and labels -> [N, 16 C], [N, r, r, C], images [N, R, R, C] in [-1, 1].
 
     Args:
         params: the generator's parameters.
         config: its config.
-        latent: z.
+        latent: z [N, z_dim].
         label: int [N] or weights [N, C].
         embedding: what `embed` returns, in place of a label; it may be mixed.
         noise: "fixed" or "none"; there is none.
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
 
     Raises:
         ValueError: for a latent, a label or an embedding of another shape, for a
             missing label, or for noise.
     """
     without_noise(noise)
-    running = _run(params, config, latent, label, embedding)
-    return jnp.tanh(steps.last(running, hooks, feature_names(config)))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    embedding: jax.Array | None = None,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations by name, [N, 16 C] of "linear", else [N, r, r, C].
-
-    Nothing behind the last one asked for is computed.
-    """
-    without_noise(noise)
-    running = _run(params, config, latent, label, embedding)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
-def feature_names(config: Config) -> tuple[str, ...]:
-    """The first layer, the blocks, their attention, and the image before its tanh."""
-    names = ["linear"]
-    for block in config.blocks:
-        names.append(block.name)
-        if block.resolution in config.attention:
-            names.append(block.attention)
-    return (*names, "output_layer")
-
-
-def _run(
-    params: Params,
-    config: Config,
-    z: jax.Array,
-    label: jax.Array | None,
-    embedding: jax.Array | None,
-) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
+    z = latent
     if z.ndim != 2 or z.shape[1] != config.z_dim:
         raise ValueError(
             f"latent: shape {z.shape} given; [N, {config.z_dim}] is accepted"
@@ -318,7 +291,6 @@ def _run(
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]
     check_embedding(embedding, z.shape[0], config.embed_dim or config.label_dim)
-    params = with_ready(params)
     linear = params["linear"]
     z, y = (array.astype(linear["bias"].dtype) for array in (z, embedding))
     step = config.chunk
@@ -341,7 +313,8 @@ def _run(
             x = yield block.attention, x
     norm, last = params["output_layer"]["0"], params["output_layer"]["2"]
     x = _normalize(norm, config, x, norm["gain"], norm["bias"], config.output_eps)
-    yield "output_layer", convolution(last, jax.nn.relu(x))
+    x = yield "output_layer", convolution(last, jax.nn.relu(x))
+    yield "image", jnp.tanh(x)
 
 
 def _block(
@@ -355,7 +328,7 @@ def _block(
         bias = condition @ norm["bias"]["weight"]
         return jax.nn.relu(_normalize(norm, config, h, gain, bias, config.bn_eps))
 
-    h = convolution(params["conv1"], activate("bn1", x), enlarge=True)
+    h = convolution(params["conv1"], activate("bn1", x), upsample=True)
     h = convolution(params["conv2"], activate("bn2", h))
     # one pixel sees one pixel, so that the skip may be repeated afterwards
     return h + repeat_pixels(convolution(params["conv_sc"], x))

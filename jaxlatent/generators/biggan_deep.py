@@ -11,15 +11,14 @@ for each block, as GANSpace edits them.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import steps
 from jaxlatent.generators.biggan_layers import (
     SEED,
     attend,
@@ -38,9 +37,9 @@ from jaxlatent.generators.convolutions import (
     repeat_pixels,
 )
 from jaxlatent.generators.inputs import without_noise
-from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
+from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import truncate as truncate
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
 
 ATTENTION = {
@@ -72,7 +71,7 @@ class Config:
         eps: added to the variances of the blocks' batch norms.
         output_eps: the same of the last batch norm.
         truncation: of z, in (0, 1], which chooses the statistics unless `synthesize` is
-            told another.
+            given another.
     """
 
     channels: tuple[int, ...]
@@ -247,9 +246,17 @@ def broadcast(config: Config, w: jax.Array) -> jax.Array:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    up = {str(module.number) for module in config.modules if module.up}
-    return prepare_kernels(params, lambda path: path[-1] == "conv_1" and path[-2] in up)
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    resolution = SEED
+    for module in config.modules:
+        if module.block is None:
+            continue
+        resolution <<= module.up
+        for name, upsample in (("conv_1", module.up), ("conv_2", False)):
+            change = partial(precompute, resolution=resolution, upsample=upsample)
+            path = ("generator", "layers", str(module.number), name)
+            params = at_layer(params, path, change)
+    return params
 
 
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
@@ -283,7 +290,17 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     return tuple(found)
 
 
-def synthesize(
+def feature_names(config: Config) -> tuple[str, ...]:
+    """The first layer, blocks, attention, the last convolution, "image": its tanh."""
+    return (
+        "generator.gen_z",
+        *(module.name for module in config.modules),
+        "generator.conv_to_rgb",
+        "image",
+    )
+
+
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
@@ -291,10 +308,9 @@ def synthesize(
     *,
     truncation: float | None = None,
     embedding: jax.Array | None = None,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """z and labels -> images [N, R, R, C] in [-1, 1].
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """z and labels -> [N, 16 C], [N, r, r, C], images [N, R, R, C] in [-1, 1].
 
     Args:
         params: the generator's parameters.
@@ -306,64 +322,19 @@ def synthesize(
             the config.
         embedding: what `embed` returns, in place of a label; it may be mixed.
         noise: "fixed" or "none"; there is none.
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
 
     Raises:
         ValueError: for a latent, a label or an embedding of another shape, for a
             missing label, for a truncation out of range, or for noise.
     """
     without_noise(noise)
-    running = _run(params, config, latent, label, embedding, truncation)
-    return jnp.tanh(steps.last(running, hooks, feature_names(config)))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    truncation: float | None = None,
-    embedding: jax.Array | None = None,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations by name, [N, 16 C] of the first linear layer, else [N, r, r, C].
-
-    Nothing behind the last one asked for is computed.
-    """
-    without_noise(noise)
-    running = _run(params, config, latent, label, embedding, truncation)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
-def feature_names(config: Config) -> tuple[str, ...]:
-    """The first layer, blocks and attention, and the image before its tanh."""
-    return (
-        "generator.gen_z",
-        *(module.name for module in config.modules),
-        "generator.conv_to_rgb",
-    )
-
-
-def _run(
-    params: Params,
-    config: Config,
-    z: jax.Array,
-    label: jax.Array | None,
-    embedding: jax.Array | None,
-    truncation: float | None,
-) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
     chosen = config.truncation if truncation is None else truncation
     rows = _mixture(config, chosen)
-    z = broadcast(config, z)
+    z = broadcast(config, latent)
     if embedding is None:
         embedding = embed(params, config, label)  # pyright: ignore[reportArgumentType]
     check_embedding(embedding, z.shape[0], config.embed_dim)
-    generator = with_ready(params)["generator"]
+    generator = params["generator"]
     first = generator["gen_z"]
     z, y = (array.astype(first["bias"].dtype) for array in (z, embedding))
 
@@ -389,7 +360,8 @@ def _run(
     kept = config.image_channels
     kernel, bias = last["weight"][..., :kept], last["bias"][:kept]
     x = convolve(jax.nn.relu(x), kernel, padding=SAME)
-    yield "generator.conv_to_rgb", x + bias[None, None, None, :]
+    x = yield "generator.conv_to_rgb", x + bias[None, None, None, :]
+    yield "image", jnp.tanh(x)
 
 
 Mixture = tuple[tuple[int, float], ...] | None
@@ -432,9 +404,9 @@ def _block(
         gain = 1 + condition @ norm["scale"]["weight"]
         bias = condition @ norm["offset"]["weight"]
         h = jax.nn.relu(_normalize(norm, h, gain, bias, rows, eps))
-        enlarge = module.up and index == 1
-        h = convolution(layer, h, enlarge=enlarge)
-        if enlarge:
+        upsample = module.up and index == 1
+        h = convolution(layer, h, upsample=upsample)
+        if upsample:
             skip = repeat_pixels(skip)
     return h + skip
 

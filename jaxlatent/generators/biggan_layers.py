@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from jax import lax
 
 from jaxlatent.generators.convolutions import convolve
 from jaxlatent.generators.inputs import GeneratorConfig, as_label, normal_codes
+from jaxlatent.generators.kernels import trainable_leaves
 from jaxlatent.types import Params
 
 SEED = 4
@@ -40,14 +41,8 @@ def init_flat(key: jax.Array, shapes: Mapping[str, tuple[int, ...]]) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for statistics and prepared arrays."""
-    fixed = _MEANS | _VARIANCES | {"accumulation_counter"}
-    return unflatten_dict(
-        {
-            path: path[0] != "prepared" and path[-1] not in fixed
-            for path in flatten_dict(params)
-        }
-    )
+    """Mask for optimisers: False for statistics; see `kernels.trainable_leaves`."""
+    return trainable_leaves(params, _MEANS | _VARIANCES | {"accumulation_counter"})
 
 
 def sample(
@@ -130,13 +125,13 @@ def batch_norm(
         additive: add the gain instead of multiplying by it.
     """
 
-    def spread(values: jax.Array) -> jax.Array:
+    def per_channel(values: jax.Array) -> jax.Array:
         return values.reshape(-1, 1, 1, x.shape[-1])
 
-    centred, scale = x - spread(mean), spread(lax.rsqrt(variance + eps))
+    centred, scale = x - per_channel(mean), per_channel(lax.rsqrt(variance + eps))
     if additive:
-        return centred * scale + spread(gain) + spread(bias)
-    return centred * (scale * spread(gain)) + spread(bias)
+        return centred * scale + per_channel(gain) + per_channel(bias)
+    return centred * (scale * per_channel(gain)) + per_channel(bias)
 
 
 def attend(

@@ -5,7 +5,8 @@ machine's limit than a convolution does, so that fewer multiplications, done as 
 of matrices, are worth more passes over memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,55 +17,65 @@ from jaxlatent.generators.filters import Padding
 SAME: Padding = ((1, 1), (1, 1))
 VALID: Padding = ((0, 0), (0, 0))
 
-LEAST_CHANNELS, LEAST_PIXELS, LEAST_PIXELS_READY = 96, 1024, 256
-"""From where on Winograd's transforms cost less than they save, as measured; with a
-kernel that is ready, that of the kernel costs nothing."""
+PARITIES = ("even_even", "even_odd", "odd_even", "odd_odd")
+"""Of rows and columns: what `interleave` puts together."""
+
+LEAST_CHANNELS, LEAST_PIXELS, LEAST_RESOLUTION = 96, 1024, 16
+"""From where on Winograd's transforms cost less than they save, as measured: pixels of
+a batch where the kernel's transform is computed too, or the resolution of one image
+where it is kept."""
 
 
 def convolve(
-    x: jax.Array,
-    kernel: jax.Array,
-    *,
-    padding: Padding = VALID,
-    stride: int = 1,
-    spread: jax.Array | None = None,
+    x: jax.Array, kernel: jax.Array, *, padding: Padding = VALID, stride: int = 1
 ) -> jax.Array:
     """Correlate [N, H, W, I] with a kernel [h, w, I, O].
 
-    Large 3 x 3 convolutions go through `winograd_convolve` on CPUs.
+    Large 3 x 3 convolutions go through sums and products of matrices on CPUs, as
+    `winograd_convolve` does.
 
     Args:
         x: the image.
         kernel: the kernel.
         padding: by zeros.
         stride: every how many-th output is kept, each way.
-        spread: `winograd_kernel(kernel)`, where it was computed before.
     """
-
-    def direct(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(stride, stride),
-            padding=padding,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-
+    direct = partial(_direct, padding=padding, stride=stride)
     pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    least = LEAST_PIXELS if spread is None else LEAST_PIXELS_READY
-    if not is_spread(kernel.shape) or stride != 1 or pixels < least:
+    if not _wide(kernel.shape) or stride != 1 or pixels < LEAST_PIXELS:
         return direct(x, kernel)
 
     def saving(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        found = winograd_kernel(kernel) if spread is None else spread
-        return winograd_convolve(x, found, padding=padding)
+        return _winograd(x, winograd_kernel(kernel), padding=padding)
 
     return lax.platform_dependent(x, kernel, cpu=saving, default=direct)
 
 
-def is_spread(shape: tuple[int, ...]) -> bool:
-    """Whether kernels of a shape [h, w, I, O] are worth a `winograd_kernel`."""
+def takes_winograd(shape: tuple[int, ...], resolution: int) -> bool:
+    """Whether kernels of a shape [h, w, I, O] are worth keeping as `winograd_kernel`.
+
+    Args:
+        shape: of the kernel.
+        resolution: of what its layer makes.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    return on_cpu and resolution >= LEAST_RESOLUTION and _wide(shape)
+
+
+def _wide(shape: tuple[int, ...]) -> bool:
     return shape[:2] == (3, 3) and min(shape[2:]) >= LEAST_CHANNELS
+
+
+def _direct(
+    x: jax.Array, kernel: jax.Array, *, padding: Padding, stride: int = 1
+) -> jax.Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
 
 
 def winograd_kernel(kernel: jax.Array) -> jax.Array:
@@ -77,14 +88,24 @@ def winograd_kernel(kernel: jax.Array) -> jax.Array:
     return kernel
 
 
+def invert_winograd_kernel(kernel: jax.Array) -> jax.Array:
+    """The kernel [3, 3, I, O] of its `winograd_kernel` [4, 4, I, O]."""
+    for axis in (0, 1):
+        first, plus, minus, third = jnp.moveaxis(kernel, axis, 0)
+        kernel = jnp.stack([first, plus - minus, third], axis=axis)
+    return kernel
+
+
 def winograd_convolve(
     x: jax.Array, kernel: jax.Array, *, padding: Padding = SAME
 ) -> jax.Array:
-    """A 3 x 3 convolution of stride 1 with four ninths of its multiplications.
+    """A 3 x 3 convolution of stride 1 by a kernel that is transformed already.
 
-    Each 2 x 2 square of the output comes from 16 products of sums of a 4 x 4 square of
-    the input with sums of the kernel, where it would take 36; all squares together make
-    16 products of matrices. The sums cost a rounding or two.
+    On CPUs with four ninths of the multiplications: each 2 x 2 square of the output
+    comes from 16 products of sums of a 4 x 4 square of the input with sums of the
+    kernel, where it would take 36; all squares together make 16 products of matrices.
+    The sums cost a rounding or two. Other platforms convolve faster than that, by the
+    kernel that the transformed one stands for.
 
     Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016),
     F(2 x 2, 3 x 3).
@@ -94,6 +115,15 @@ def winograd_convolve(
         kernel: `winograd_kernel` of the kernel.
         padding: by zeros.
     """
+
+    def direct(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return _direct(x, invert_winograd_kernel(kernel), padding=padding)
+
+    products = partial(_winograd, padding=padding)
+    return lax.platform_dependent(x, kernel, cpu=products, default=direct)
+
+
+def _winograd(x: jax.Array, kernel: jax.Array, *, padding: Padding) -> jax.Array:
     (top, bottom), (left, right) = padding
     height = x.shape[1] + top + bottom - 2
     width = x.shape[2] + left + right - 2
@@ -109,15 +139,15 @@ def winograd_convolve(
     return interleave(quarters)[:, :height, :width]
 
 
-def enlarging_kernel(kernel: jax.Array) -> jax.Array:
-    """What `enlarging_convolve` needs of a 3 x 3 kernel; of the same shape."""
+def upsample_kernel(kernel: jax.Array) -> jax.Array:
+    """What `upsample_convolve_nearest` needs of a 3 x 3 kernel; of the same shape."""
     for axis in (0, 1):
         first, second, third = jnp.moveaxis(kernel, axis, 0)
         kernel = jnp.stack([first, first + second + third, -third], axis=axis)
     return kernel
 
 
-def enlarging_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def upsample_convolve_nearest(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A 3 x 3 convolution behind a repetition of pixels: [N, 2H, 2W, O].
 
     Along an axis, pixel x_i and its left neighbour give the even output
@@ -127,7 +157,7 @@ def enlarging_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     Args:
         x: the small image, [N, H, W, I].
-        kernel: `enlarging_kernel` of the kernel.
+        kernel: `upsample_kernel` of the kernel.
     """
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     down = padded[:, :-1] - padded[:, 1:]
@@ -156,24 +186,25 @@ def repeat_pixels(x: jax.Array, factor: int = 2) -> jax.Array:
     return tiled.reshape(count, factor * height, factor * width, depth)
 
 
-def transposed_phases(kernel: jax.Array) -> tuple[jax.Array, ...]:
+def transposed_phases(kernel: jax.Array) -> dict[str, jax.Array]:
     """Split a 3 x 3 kernel for a transposed convolution of stride 2 by output parity.
 
     Returns:
-        Kernels [2, 2, I, O], [2, 1, I, O], [1, 2, I, O] and [1, 1, I, O]: those of the
-        (even, even), (even, odd), (odd, even) and (odd, odd) output pixels.
+        Kernels [2, 2, I, O], [2, 1, I, O], [1, 2, I, O] and [1, 1, I, O], by the parity
+        of the rows and the columns of the output pixels that they make.
     """
     even_rows = kernel[::-2]
     odd_rows = kernel[1:2]
-    return (
+    parts = (
         even_rows[:, ::-2],
         even_rows[:, 1:2],
         odd_rows[:, ::-2],
         odd_rows[:, 1:2],
     )
+    return dict(zip(PARITIES, parts, strict=True))
 
 
-def transposed_convolve(x: jax.Array, phases: tuple[jax.Array, ...]) -> jax.Array:
+def transposed_convolve(x: jax.Array, phases: Mapping[str, jax.Array]) -> jax.Array:
     """Transposed 3 x 3 convolution, stride 2: [N, H, W, I] -> [N, 2H + 1, 2W + 1, O].
 
     Four small convolutions, one per output parity, do a quarter of the multiplications
@@ -182,7 +213,7 @@ def transposed_convolve(x: jax.Array, phases: tuple[jax.Array, ...]) -> jax.Arra
     """
     quarters = [
         convolve(x, phase, padding=((rows - 1, rows - 1), (columns - 1, columns - 1)))
-        for phase in phases
+        for phase in (phases[parity] for parity in PARITIES)
         for rows, columns in [phase.shape[:2]]
     ]
     even, across, down, both = quarters

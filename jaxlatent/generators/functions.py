@@ -1,28 +1,29 @@
 """The family of generators that are made of a user's own functions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import steps
 from jaxlatent.generators.inputs import normal_codes, without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.plain import without_truncation
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
-
-FEATURES = ("image",)
 
 
 @dataclass(frozen=True)
 class Config:
-    """The functions, as `Generator.from_functions` describes them."""
+    """The functions, as `Generator.from_functions` describes them.
+
+    Attributes:
+        resolution: 0, since what `synthesize_function` makes is not known before it
+            runs; such pictures are never drawn one by one to save memory.
+    """
 
     synthesize_function: Callable[[Params, jax.Array], jax.Array]
     sample_function: Callable[[jax.Array], jax.Array] | None
@@ -32,6 +33,8 @@ class Config:
 
     num_layers = 0
     label_dim = 0
+    resolution = 0
+    truncated_prior = False
 
     @property
     def spaces(self) -> tuple[str, ...]:
@@ -63,46 +66,25 @@ def map(
     return z if config.map_function is None else config.map_function(params, z)
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents [N, D] -> images [N, H, W, C]."""
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """Latents [N, D] -> images [N, H, W, C]; a user's functions show nothing else."""
     without_label(label)
     without_noise(noise)
-    return steps.last(_run(params, config, latent), hooks, FEATURES)
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """The image under the name "image"; foreign functions show nothing else."""
-    without_label(label)
-    without_noise(noise)
-    return steps.collect(_run(params, config, latent), names, hooks, FEATURES)
+    yield "image", config.synthesize_function(params, latent)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
-    """Of the image alone."""
-    return FEATURES
+    """The image alone."""
+    return ("image",)
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     """None: where a latent enters a foreign function is not known."""
     return ()
-
-
-def _run(params: Params, config: Config, latent: jax.Array) -> Steps:
-    yield "image", config.synthesize_function(params, latent)

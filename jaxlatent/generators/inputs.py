@@ -13,7 +13,7 @@ from jaxlatent.types import Noise
 
 
 class GeneratorConfig(Protocol):
-    """What every family's config tells, whatever else it holds."""
+    """What every family's config offers, as fields, properties or class attributes."""
 
     @property
     def z_dim(self) -> int:
@@ -33,6 +33,16 @@ class GeneratorConfig(Protocol):
     @property
     def label_dim(self) -> int:
         """Number of classes; 0 if unconditional."""
+        ...
+
+    @property
+    def resolution(self) -> int:
+        """Of the image, its larger side; 0 where it is not known before a run."""
+        ...
+
+    @property
+    def truncated_prior(self) -> bool:
+        """Whether `sample` truncates z, as BigGAN does, in place of w."""
         ...
 
     @property

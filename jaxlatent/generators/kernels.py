@@ -1,97 +1,144 @@
-"""Kernels made ready once per weights, and the layers that take them.
+"""The forms in which a layer keeps its kernel, and the convolutions that take them.
 
-`prepare` of a family keeps what it derives from the weights in `params["prepared"]`,
-under the path of the layer that it belongs to. `with_ready` shows it as more entries of
-that layer: "spread" or "enlarging" of a kernel, beside its "weight".
+A layer's parameters hold its kernel once, under the name of its form: "weight" as it
+was trained, or, where `prepare` of the family replaced that, "winograd_kernel",
+"upsample_kernel" or "phase_kernels", as the convolution multiplies by it. So whatever a
+generator holds, its pictures depend on, and a gradient with respect to it is whole.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
-from flax.traverse_util import flatten_dict, unflatten_dict
+import jax.numpy as jnp
 
 from jaxlatent.generators.convolutions import (
     SAME,
     VALID,
     convolve,
-    enlarging_convolve,
-    enlarging_kernel,
-    is_spread,
+    takes_winograd,
+    transposed_phases,
+    upsample_convolve_nearest,
+    upsample_kernel,
+    winograd_convolve,
     winograd_kernel,
 )
+from jaxlatent.generators.filters import Padding
 from jaxlatent.types import Params
 
-Path = tuple[str, ...]
+PREPARED = "prepared"
+"""Where a prepared generator keeps the fingerprint of the one it was made from."""
 
 
-def make_ready(kernel: jax.Array, *, enlarging: bool = False) -> dict[str, jax.Array]:
-    """What a layer needs of its kernel [h, w, I, O] beside the kernel itself.
+def unknown_fingerprint() -> jax.Array:
+    """What stands for a fingerprint that is not known: eight bytes that no byte is."""
+    return jnp.full(8, -1.0, jnp.float32)
+
+
+def precompute(
+    layer: Params,
+    resolution: int,
+    *,
+    upsample: bool = False,
+    transposed: bool = False,
+    run_time: Callable[[jax.Array], jax.Array] | None = None,
+    energy: bool = False,
+) -> Params:
+    """A layer that keeps its kernel as the convolution multiplies by it.
+
+    What is done follows from shapes and the default platform alone.
 
     Args:
-        kernel: as the layer applies it.
-        enlarging: whether the layer is an `enlarging_convolve`.
+        layer: its parameters, among them "weight" [3, 3, I, O].
+        resolution: of what it makes.
+        upsample: whether it repeats pixels first.
+        transposed: whether it is a transposed convolution of stride 2.
+        run_time: the kernel as it is applied, of the stored one; None for the same.
+        energy: whether to keep `kernel_energy` too, which a replaced kernel cannot give
+            any more.
+
+    Returns:
+        The layer with another form in place of "weight"; as it is, if it has none, or
+        if no form is faster.
     """
-    if enlarging:
-        return {"enlarging": enlarging_kernel(kernel)}
-    return {"spread": winograd_kernel(kernel)} if is_spread(kernel.shape) else {}
+    if "weight" not in layer:
+        return layer
+    kernel = layer["weight"] if run_time is None else run_time(layer["weight"])
+    if upsample:
+        form: Params = {"upsample_kernel": upsample_kernel(kernel)}
+    elif transposed:
+        form = {"phase_kernels": transposed_phases(kernel)}
+    elif takes_winograd(kernel.shape, resolution):
+        form = {"winograd_kernel": winograd_kernel(kernel)}
+    else:
+        return layer
+    if energy:
+        form["energy"] = kernel_energy(kernel)
+    return {name: leaf for name, leaf in layer.items() if name != "weight"} | form
 
 
-def prepare_kernels(params: Params, enlarging: Callable[[Path], bool]) -> Params:
-    """Parameters with all their 3 x 3 kernels made ready; idempotent.
-
-    Args:
-        params: layers hold their kernel as "weight".
-        enlarging: whether the layer of a path is an `enlarging_convolve`.
-    """
-    stored: dict[Path, jax.Array] = flatten_dict(without_prepared(params))  # pyright: ignore[reportAssignmentType]
-    found: dict[Path, jax.Array] = {}
-    for path, weight in stored.items():
-        if path[-1] == "weight" and weight.ndim == 4 and weight.shape[0] == 3:
-            ready = make_ready(weight, enlarging=enlarging(path[:-1]))
-            found |= {(*path[:-1], name): value for name, value in ready.items()}
-    return {**params, "prepared": unflatten_dict(found)}
-
-
-def with_ready(params: Params) -> Params:
-    """The weights, with what was prepared for a layer among the layer's entries."""
-    return _joined(without_prepared(params), params.get("prepared", {}))
+def at_layer(
+    params: Params, path: tuple[str, ...], change: Callable[[Params], Params]
+) -> Params:
+    """Parameters whose part under `path` is what `change` makes of it."""
+    if not path:
+        return change(params)
+    first, *rest = path
+    return {**params, first: at_layer(params[first], tuple(rest), change)}
 
 
 def apply_kernel(
-    x: jax.Array, kernel: jax.Array, ready: Params, *, enlarge: bool
+    x: jax.Array,
+    layer: Params,
+    *,
+    upsample: bool = False,
+    padding: Padding | None = None,
+    run_time: Callable[[jax.Array], jax.Array] | None = None,
 ) -> jax.Array:
-    """A convolution that keeps the resolution, or doubles it by repeating pixels first.
+    """The convolution of a layer, whatever form its kernel is kept in.
 
     Args:
         x: [N, H, W, I].
-        kernel: [3, 3, I, O] or [1, 1, I, O].
-        ready: what `make_ready` returned for the kernel; not needed.
-        enlarge: whether to repeat pixels.
+        layer: as it was before `precompute` or behind it.
+        upsample: whether to repeat pixels first, for twice the resolution.
+        padding: by zeros; None for what keeps the resolution.
+        run_time: as for `precompute`.
     """
-    if enlarge:
-        found = ready.get("enlarging")
-        return enlarging_convolve(
-            x, enlarging_kernel(kernel) if found is None else found
+    if upsample and "upsample_kernel" in layer:
+        return upsample_convolve_nearest(x, layer["upsample_kernel"])
+    if "winograd_kernel" in layer:
+        kernel = layer["winograd_kernel"]
+        return winograd_convolve(
+            x, kernel, padding=SAME if padding is None else padding
         )
-    padding = SAME if kernel.shape[0] == 3 else VALID
-    return convolve(x, kernel, padding=padding, spread=ready.get("spread"))
+    kernel = layer["weight"] if run_time is None else run_time(layer["weight"])
+    if upsample:
+        return upsample_convolve_nearest(x, upsample_kernel(kernel))
+    if padding is None:
+        padding = SAME if kernel.shape[0] == 3 else VALID
+    return convolve(x, kernel, padding=padding)
 
 
-def convolution(params: Params, x: jax.Array, *, enlarge: bool = False) -> jax.Array:
-    """A layer of "weight" and "bias": `apply_kernel`, and the bias added."""
-    y = apply_kernel(x, params["weight"], params, enlarge=enlarge)
-    return y + params["bias"][None, None, None, :]
+def convolution(layer: Params, x: jax.Array, *, upsample: bool = False) -> jax.Array:
+    """`apply_kernel` of a layer, and its "bias" added."""
+    y = apply_kernel(x, layer, upsample=upsample)
+    return y + layer["bias"][None, None, None, :]
 
 
-def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Two trees of dictionaries as one; they share no leaf."""
-    both = {name: _joined(one[name], other[name]) for name in one.keys() & other.keys()}
-    return {**one, **other, **both}
+def kernel_energy(kernel: jax.Array) -> jax.Array:
+    """Sum of squares over a kernel's pixels, [I, O]: what demodulation needs of it."""
+    return jnp.sum(jnp.square(kernel), axis=(0, 1))
 
 
-def without_prepared(params: Params) -> Params:
-    """The stored weights alone, without what `prepare` added."""
-    if not isinstance(params, Mapping):  # of foreign functions, any pytree
-        return params
-    return {key: value for key, value in params.items() if key != "prepared"}
+def trainable_leaves(params: Params, fixed: frozenset[str]) -> Params:
+    """Mask for optimisers: False for leaves whose name is in `fixed`.
+
+    False too for what belongs to a prepared generator and is no weight: its
+    fingerprint, and energies, which describe kernels.
+    """
+
+    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
+        names = [key.key for key in path]
+        return names[0] != PREPARED and names[-1] not in fixed | {"energy"}
+
+    return jax.tree_util.tree_map_with_path(learned, params)

@@ -6,7 +6,7 @@ ordinary convolution, and so do tangents.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -27,6 +27,8 @@ from jaxlatent.generators.filters import (
     upfirdn,
     upsample,
 )
+from jaxlatent.generators.kernels import apply_kernel, kernel_energy
+from jaxlatent.types import Params
 
 
 class Activation(NamedTuple):
@@ -73,13 +75,7 @@ def activate(
     return x if clamp is None else jnp.clip(x, -clamp, clamp)
 
 
-def upsample_convolve(
-    x: jax.Array,
-    kernel: jax.Array,
-    taps: ArrayLike,
-    *,
-    phases: tuple[jax.Array, ...] | None = None,
-) -> jax.Array:
+def upsample_convolve(x: jax.Array, kernel: jax.Array, taps: ArrayLike) -> jax.Array:
     """Convolve at twice the resolution: [N, H, W, I] -> [N, 2H, 2W, O].
 
     A 3 x 3 kernel acts as a transposed convolution, followed by the filter; a 1 x 1
@@ -89,11 +85,16 @@ def upsample_convolve(
         x: the image.
         kernel: [3, 3, I, O] or [1, 1, I, O].
         taps: 1-D or 2-D filter.
-        phases: `transposed_phases(kernel)`, where they were computed before.
     """
     if kernel.shape[0] == 1:
         return upsample(convolve(x, kernel), taps)
-    x = transposed_convolve(x, transposed_phases(kernel) if phases is None else phases)
+    return _upsample_transposed(x, transposed_phases(kernel), taps)
+
+
+def _upsample_transposed(
+    x: jax.Array, phases: Mapping[str, jax.Array], taps: ArrayLike
+) -> jax.Array:
+    x = transposed_convolve(x, phases)
     padding = filter_padding(taps, lambda n: ((n + 1) // 2 - 1, n // 2 - 1))
     return upfirdn(x, taps, padding=padding, gain=4.0)
 
@@ -112,22 +113,14 @@ def downsample_convolve(x: jax.Array, kernel: jax.Array, taps: ArrayLike) -> jax
     return convolve(upfirdn(x, taps, padding=padding), kernel, stride=2)
 
 
-def kernel_energy(kernel: jax.Array) -> jax.Array:
-    """Sum of squares over a kernel's pixels, [I, O]: what demodulation needs of it."""
-    return jnp.sum(jnp.square(kernel), axis=(0, 1))
-
-
 def modulated_convolve(
     x: jax.Array,
-    kernel: jax.Array,
+    layer: Params,
     style: jax.Array,
     *,
     demodulate: bool = True,
     padding: Padding = VALID,
     up_taps: ArrayLike | None = None,
-    energy: jax.Array | None = None,
-    phases: tuple[jax.Array, ...] | None = None,
-    spread: jax.Array | None = None,
 ) -> jax.Array:
     """Convolution whose input channels are scaled by a style.
 
@@ -136,23 +129,23 @@ def modulated_convolve(
 
     Args:
         x: [N, H, W, I].
-        kernel: [h, w, I, O], shared by the batch.
+        layer: its kernel, shared by the batch: "weight" [h, w, I, O] or what
+            `kernels.precompute` left in its place, with the energy.
         style: [N, I].
         demodulate: whether to normalise the output channels.
         padding: without upsampling.
         up_taps: filter of an upsampling layer, None for a layer that keeps its size.
-        energy: `kernel_energy(kernel)`, where it was computed before.
-        phases: `transposed_phases(kernel)`, likewise.
-        spread: `convolutions.winograd_kernel(kernel)`, likewise.
     """
     x = x * style[:, None, None, :]
     if up_taps is None:
-        x = convolve(x, kernel, padding=padding, spread=spread)
+        x = apply_kernel(x, layer, padding=padding)
+    elif "phase_kernels" in layer:
+        x = _upsample_transposed(x, layer["phase_kernels"], up_taps)
     else:
-        x = upsample_convolve(x, kernel, up_taps, phases=phases)
+        x = upsample_convolve(x, layer["weight"], up_taps)
     if not demodulate:
         return x
-    energy = kernel_energy(kernel) if energy is None else energy
+    energy = kernel_energy(layer["weight"]) if "weight" in layer else layer["energy"]
     scale = lax.rsqrt(jnp.square(style) @ energy + 1e-8)
     return x * scale[:, None, None, :]
 

@@ -25,7 +25,7 @@ class Network(Protocol):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Of all activations, in the network's order."""
+        """Of all activations, in the network's order; the image is last."""
         ...
 
     def synthesize(self, **inputs: Any) -> jax.Array:
@@ -37,7 +37,7 @@ class Network(Protocol):
         ...
 
 
-def by_image(
+def map_per_sample(
     network: Network,
     together: Callable[[], jax.Array],
     inputs: dict[str, Any],
@@ -52,7 +52,8 @@ def by_image(
             image, others serve all of them.
         count: N, 2 or more.
     """
-    names = network.feature_names
+    # no image is larger than what it is made of, and some take long to trace
+    names = network.feature_names[:-1]
     shapes = jax.eval_shape(lambda: network.features(**inputs, names=names))
     small = tuple(
         takewhile(lambda name: shapes[name].size < count * LARGE_ACTIVATION, names)

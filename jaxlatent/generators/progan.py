@@ -7,21 +7,26 @@ time, those of the image layers by 1 / sqrt(fan in). Only image layers that the 
 detail puts to use have parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import ops, progressive, steps
+from jaxlatent.generators import ops, progressive
 from jaxlatent.generators.inputs import as_label, without_label, without_noise
-from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
+from jaxlatent.generators.kernels import (
+    apply_kernel,
+    at_layer,
+    precompute,
+    trainable_leaves,
+)
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.progressive import feature_names as feature_names
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import Draw
 from jaxlatent.types import Affine, Noise, Params
 
@@ -55,6 +60,7 @@ class Config:
     lod: float = 0.0
 
     num_layers = 0
+    truncated_prior = False
 
     def __post_init__(self) -> None:
         progressive.check_growth(self)
@@ -95,20 +101,22 @@ def init(key: jax.Array, config: Config) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for prepared arrays."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: path[0].key != "prepared", params
-    )
+    """Mask for optimisers: every weight; see `prepare`."""
+    return trainable_leaves(params, frozenset())
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
+    """Replace kernels by what convolutions multiply by; idempotent."""
     last, _ = progressive.last_level(config)
-    prepared = {}
     for index in range(1, 2 * last + 2):
-        kernel = _kernel(params, config, index)
-        prepared[f"layer{index}"] = make_ready(kernel, enlarging=index % 2 == 0)
-    return {**params, "prepared": prepared}
+        change = partial(
+            precompute,
+            resolution=4 << (index // 2),
+            upsample=index % 2 == 0,
+            run_time=_run_time(config, index),
+        )
+        params = at_layer(params, (f"layer{index}",), change)
+    return params
 
 
 def embed(params: Params, config: Config, label: jax.Array) -> jax.Array:
@@ -133,74 +141,36 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     return (Affine(matrix=matrix, name="layer0"),)
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """z [N, z_dim] of any length -> [N, r, r, C], images [N, R, R, C] about [-1, 1].
 
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: z [N, z_dim], of any length: the network normalises it.
-        label: int [N] or weights [N, classes], for a conditional generator.
-        noise: `Noise.FIXED` or `Noise.NONE`; there are no noise inputs.
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
+    Raises:
+        ValueError: for a latent or a label of another shape, a missing or an unwanted
+            label, or noise.
     """
     without_noise(noise)
-    return steps.last(_run(params, config, latent, label), hooks, feature_names(config))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    without_noise(noise)
-    running = _run(params, config, latent, label)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
-def _kernel(params: Params, config: Config, index: int) -> jax.Array:
-    """The 3 x 3 kernel of a layer; even ones follow a repetition of pixels."""
-    kernel = params[f"layer{index}"]["weight"]
-    return progressive.run_time_kernel(
-        kernel, fused=config.fused_scale and index % 2 == 0
-    )
-
-
-def _run(
-    params: Params, config: Config, latent: jax.Array, label: jax.Array | None
-) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
     last, _ = progressive.last_level(config)
     shown = progressive.image_levels(config)
-    params = with_ready(params)
     images = {}
     x = _joined(params, config, latent, label)
     for index in range(2 * last + 2):
         name = f"layer{index}"
-        weight, bias = params[name]["weight"], params[name]["bias"]
+        layer = params[name]
         x = ops.normalize_second_moment(x)
         if index == 0:
-            x = x @ _first_matrix(progressive.equalize(weight))
+            x = x @ _first_matrix(progressive.equalize(layer["weight"]))
             x = x.reshape(-1, 4, 4, config.channels[0])
         else:
-            kernel = _kernel(params, config, index)
-            x = apply_kernel(x, kernel, params[name], enlarge=index % 2 == 0)
-        x = yield name, progressive.rectify(x, bias)
+            run_time, upsample = _run_time(config, index), index % 2 == 0
+            x = apply_kernel(x, layer, upsample=upsample, run_time=run_time)
+        x = yield name, progressive.rectify(x, layer["bias"])
         level = index // 2
         if index % 2 and level in shown:
             y = ops.normalize_second_moment(x)
@@ -208,6 +178,12 @@ def _run(
             images[level] = yield f"output{level}", y
     image = progressive.compose(images, config)
     yield "image", jnp.tanh(image) if config.final_tanh else image
+
+
+def _run_time(config: Config, index: int) -> Callable[[jax.Array], jax.Array]:
+    """The kernel of a layer as it is applied; even ones follow repeated pixels."""
+    fused = config.fused_scale and index % 2 == 0
+    return partial(progressive.run_time_kernel, fused=fused)
 
 
 def _joined(

@@ -24,7 +24,7 @@ from jaxlatent.types import Params
 
 
 class Growing(Protocol):
-    """What the configs of growing networks tell."""
+    """What the configs of growing networks hold."""
 
     @property
     def resolution(self) -> int:

@@ -18,7 +18,6 @@ of each q_j is positive, the sign that the library gives to eigenvectors.
 
 import importlib.resources
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.data import faces
-from jaxlatent.generators import steps
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
@@ -37,7 +35,7 @@ from jaxlatent.generators.plain import map as map
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
 
 FEATURES = ("layer0", "factors", "image")
@@ -67,6 +65,12 @@ class Config:
     num_layers = 0
     label_dim = 0
     spaces = ("z",)
+    truncated_prior = False
+
+    @property
+    def resolution(self) -> int:
+        """`size`."""
+        return self.size
 
     @property
     def w_dim(self) -> int:
@@ -137,43 +141,24 @@ def factors(params: Params, config: Config, z: jax.Array) -> jax.Array:
     return _factors(params, config, _layer0(params, config, z))
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents [N, D] -> images [N, size, size, 3] in [-1, 1].
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """z [N, D] -> units [N, H], factors [N, F], images [N, size, size, 3] in [-1, 1].
 
     Raises:
         ValueError: for latents of another shape, a label, or noise.
     """
     without_label(label)
     without_noise(noise)
-    return steps.last(_run(params, config, latent), hooks, FEATURES)
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Any of "layer0" [N, H], "factors" [N, F] and "image" [N, size, size, 3].
-
-    Raises:
-        ValueError: for an unknown name, latents of another shape, a label, or noise.
-    """
-    without_label(label)
-    without_noise(noise)
-    return steps.collect(_run(params, config, latent), names, hooks, FEATURES)
+    units = yield "layer0", _layer0(params, config, latent)
+    values = yield "factors", _factors(params, config, units)
+    yield "image", faces.render(values, size=config.size)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
@@ -214,13 +199,6 @@ def save_embedded(path: str | Path) -> None:
     }
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez_compressed(path, header=text, **arrays)
-
-
-def _run(params: Params, config: Config, z: jax.Array) -> Steps:
-    """Hand out every stage; go on with what comes back."""
-    units = yield "layer0", _layer0(params, config, z)
-    values = yield "factors", _factors(params, config, units)
-    yield "image", faces.render(values, size=config.size)
 
 
 def _layer0(params: Params, config: Config, z: jax.Array) -> jax.Array:

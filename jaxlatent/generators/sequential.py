@@ -16,15 +16,13 @@ A chain is described by its layers, in Python or as JSON:
 Layers bear the names of the checkpoint's modules, parameters those of its tensors.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxlatent.generators import steps
 from jaxlatent.generators.fields import Count, MapShape
 from jaxlatent.generators.inputs import without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
@@ -41,8 +39,11 @@ from jaxlatent.generators.sequential_layers import (
     Unflatten,
 )
 from jaxlatent.generators.sequential_weighted import STATISTICS, Weighted
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
+
+IMAGE = "image"
+"""The name of what leaves a generator, which its last layer may bear too."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Config(Chain):
     num_layers = 0
     label_dim = 0
     spaces = ("z",)
+    truncated_prior = False
 
     @property
     def w_dim(self) -> int:
@@ -69,8 +71,17 @@ class Config(Chain):
         """(z_dim,)."""
         return (self.z_dim,)
 
+    @cached_property
+    def resolution(self) -> int:
+        """Height or width of the image, whichever is larger."""
+        height, width, _ = item_shapes(self)[-1]
+        return max(height, width)
+
     def check_output(self, shape: Shape) -> None:
-        """Refuse chains that do not end in a map."""
+        """Refuse chains that do not end in a map, or name another layer as they do."""
+        for layer in self.layers[:-1]:
+            if layer.name == IMAGE:
+                layer.refuse("the name of what leaves the chain; another is accepted")
         if len(shape) != 3:
             raise ValueError(
                 f"config: layers: {shape} leaves the last one; a generator ends in "
@@ -122,63 +133,34 @@ def init(key: jax.Array, config: Chain) -> Params:
     return unflatten_dict(flat, sep=".")
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """z [N, z_dim] -> images [N, H, W, C] in [-1, 1].
-
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: z.
-        label: not accepted.
-        noise: "fixed" or "none"; there is none.
-        hooks: functions of activations, by layer, whose results take their place.
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """z [N, z_dim] -> what leaves each layer, then the image [N, H, W, C] in [-1, 1].
 
     Raises:
         ValueError: for a latent of another shape, a label, or noise.
     """
     without_label(label)
     without_noise(noise)
-    running = _run(params, config, latent, "latent")
-    image = steps.last(running, hooks, feature_names(config))
+    x = _entering(params, config, latent, "latent")
+    for layer in config.layers:
+        x = layer(_weights(params, layer.name), x)
+        if layer.name != IMAGE:
+            x = yield layer.name, x
     low, high = config.image_range
     # spelled so that the range [-1, 1] changes no bit
-    return image * (2 / (high - low)) - (high + low) / (high - low)
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """What leaves the named layers, [N, D] or [N, H, W, C], before the image range.
-
-    Nothing behind the last layer asked for is run.
-
-    Raises:
-        ValueError: for an unknown name, or as `synthesize`.
-    """
-    without_label(label)
-    without_noise(noise)
-    running = _run(params, config, latent, "latent")
-    return steps.collect(running, names, hooks, feature_names(config))
+    yield IMAGE, x * (2 / (high - low)) - (high + low) / (high - low)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
-    """The names of the layers."""
-    return tuple(layer.name for layer in config.layers)
+    """The names of the layers, and "image": the last one's map, in [-1, 1]."""
+    return (*(layer.name for layer in config.layers if layer.name != IMAGE), IMAGE)
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
@@ -216,8 +198,10 @@ def discriminate(
     without_label(label)
     low, high = config.image_range
     inside = images * ((high - low) / 2) + (high + low) / 2
-    running = _run(params, config, inside, "images")
-    return steps.last(running, None, ())
+    x = _entering(params, config, inside, "images")
+    for layer in config.layers:
+        x = layer(_weights(params, layer.name), x)
+    return x
 
 
 def trainable(params: Params) -> Params:
@@ -227,17 +211,13 @@ def trainable(params: Params) -> Params:
     )
 
 
-def _run(params: Params, config: Chain, x: jax.Array, argument: str) -> Steps:
-    """Hand out what leaves each layer; go on with what comes back."""
+def _entering(params: Params, config: Chain, x: jax.Array, argument: str) -> jax.Array:
+    """What the first layer is given, in the dtype of the parameters."""
     if x.shape[1:] != config.input_shape:
         accepted = ", ".join(("N", *(str(side) for side in config.input_shape)))
         raise ValueError(f"{argument}: shape {x.shape} given; [{accepted}] is accepted")
     leaves = jax.tree.leaves(params)
-    if leaves:
-        x = x.astype(jnp.result_type(*leaves))
-    for layer in config.layers:
-        x = layer(_weights(params, layer.name), x)
-        x = yield layer.name, x
+    return x.astype(jnp.result_type(*leaves)) if leaves else x
 
 
 def _weights(params: Params, name: str) -> Params:

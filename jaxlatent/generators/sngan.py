@@ -6,15 +6,13 @@ itself has no spectral norm. Parameter names are those of their checkpoints, spl
 dots; dense weights are [in, out] and kernels [h, w, in, out].
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import steps
 from jaxlatent.generators.biggan_layers import (
     SEED,
     batch_norm,
@@ -25,13 +23,13 @@ from jaxlatent.generators.convolutions import (
     repeat_pixels,
 )
 from jaxlatent.generators.inputs import without_label, without_noise
-from jaxlatent.generators.kernels import convolution, prepare_kernels, with_ready
+from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params
 
 
@@ -54,6 +52,7 @@ class Config:
     label_dim = 0
     num_layers = 0
     spaces = ("z",)
+    truncated_prior = False
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2:
@@ -120,9 +119,17 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    # "3" is the first convolution of a block; "1" only the bypass has
-    return prepare_kernels(params, lambda path: len(path) > 2 and path[-1] in "13")
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    for level, (block, inputs, outputs) in enumerate(config.blocks):
+        kernels = [("model", "3", True), ("model", "6", False)]
+        if inputs != outputs:
+            kernels.append(("bypass", "1", True))
+        for part, number, upsample in kernels:
+            change = partial(
+                precompute, resolution=2 * SEED << level, upsample=upsample
+            )
+            params = at_layer(params, ("model", block, part, number), change)
+    return params
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
@@ -130,68 +137,27 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     return (Affine(params["model"]["0"]["weight"], name="model.0"),)
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array,
     label: jax.Array | None = None,
     *,
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """z [N, z_dim] -> images [N, R, R, C] in [-1, 1].
-
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: z.
-        label: not accepted.
-        noise: "fixed" or "none"; there is none.
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """z [N, z_dim] -> [N, 16 C] of "model.0", [N, r, r, C], images in [-1, 1].
 
     Raises:
         ValueError: for a latent of another shape, a label, or noise.
     """
     without_label(label)
     without_noise(noise)
-    running = _run(params, config, latent)
-    return jnp.tanh(steps.last(running, hooks, feature_names(config)))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array,
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Any = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations by name, [N, 16 C] of "model.0", else [N, r, r, C].
-
-    Nothing behind the last one asked for is computed.
-    """
-    without_label(label)
-    without_noise(noise)
-    running = _run(params, config, latent)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
-def feature_names(config: Config) -> tuple[str, ...]:
-    """The first layer, the blocks, and the image before its tanh."""
-    numbers = ("0", *(block for block, _, _ in config.blocks), config.last[1])
-    return tuple(f"model.{number}" for number in numbers)
-
-
-def _run(params: Params, config: Config, z: jax.Array) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
+    z = latent
     if z.ndim != 2 or z.shape[1] != config.z_dim:
         raise ValueError(
             f"latent: shape {z.shape} given; [N, {config.z_dim}] is accepted"
         )
-    model = with_ready(params)["model"]
+    model = params["model"]
     first = model["0"]
 
     def activate(norm: Params, x: jax.Array) -> jax.Array:
@@ -205,12 +171,19 @@ def _run(params: Params, config: Config, z: jax.Array) -> Steps:
     x = x.reshape(z.shape[0], SEED, SEED, config.channels[0])
     for block, inputs, outputs in config.blocks:
         entry = model[block]["model"]
-        h = convolution(entry["3"], activate(entry["0"], x), enlarge=True)
+        h = convolution(entry["3"], activate(entry["0"], x), upsample=True)
         h = convolution(entry["6"], activate(entry["4"], h))
         if inputs == outputs:
             skip = repeat_pixels(x)
         else:
-            skip = convolution(model[block]["bypass"]["1"], x, enlarge=True)
+            skip = convolution(model[block]["bypass"]["1"], x, upsample=True)
         x = yield f"model.{block}", h + skip
     norm, last = config.last
-    yield f"model.{last}", convolution(model[last], activate(model[norm], x))
+    x = yield f"model.{last}", convolution(model[last], activate(model[norm], x))
+    yield "image", jnp.tanh(x)
+
+
+def feature_names(config: Config) -> tuple[str, ...]:
+    """The first layer, the blocks, the last convolution, and "image": its tanh."""
+    numbers = ("0", *(block for block, _, _ in config.blocks), config.last[1])
+    return (*(f"model.{number}" for number in numbers), "image")

@@ -1,7 +1,8 @@
 """A network run step by step: activations by name, hooks on them, early stops.
 
-A family writes its network as a Python generator that hands out every named activation
-and goes on with what it is given back: `x = yield name, x`.
+A family writes its network as a Python generator, `run`, that yields every named
+activation and goes on with what is sent back: `x = yield name, x`. The last one is the
+image.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ Hook = Callable[[jax.Array], jax.Array]
 Steps = Generator[tuple[str, jax.Array], jax.Array, None]
 
 
-def run(
+def activations(
     steps: Steps, hooks: Mapping[str, Hook] | None, offered: Sequence[str]
 ) -> Iterator[tuple[str, jax.Array]]:
     """Every activation by name, behind its hook.
@@ -22,7 +23,7 @@ def run(
     Args:
         steps: the network.
         hooks: by the name of the activation they replace; None for none.
-        offered: the names that the network hands out.
+        offered: the names that the network yields.
 
     Raises:
         ValueError: for a hook on an unknown name, or one that returns another shape.
@@ -43,8 +44,8 @@ def run(
 def last(
     steps: Steps, hooks: Mapping[str, Hook] | None, offered: Sequence[str]
 ) -> jax.Array:
-    """The activation that leaves the network; see `run`."""
-    *_, (_, value) = run(steps, hooks, offered)
+    """The activation that leaves the network; see `activations`."""
+    *_, (_, value) = activations(steps, hooks, offered)
     return value
 
 
@@ -57,11 +58,11 @@ def collect(
     """The activations called `names`; nothing behind the last of them is run.
 
     Raises:
-        ValueError: for an unknown name, or as `run`.
+        ValueError: for an unknown name, or as `activations`.
     """
     check_names("names", names, offered)
     found: dict[str, jax.Array] = {}
-    running = run(steps, hooks, offered)
+    running = activations(steps, hooks, offered)
     while set(found) != set(names):
         name, value = next(running)
         if name in names:

@@ -1,4 +1,4 @@
-"""What StyleGAN generators and their discriminators share: the way from z to w+.
+"""What StyleGAN generators and their discriminators share: the mapping from z to w+.
 
 Weights are stored divided by the learning-rate multiplier and scaled back, together
 with 1 / sqrt(fan in), when they are used.
@@ -19,7 +19,7 @@ ARCHITECTURES = ("skip", "resnet", "orig")
 
 
 class MappingConfig(GeneratorConfig, Protocol):
-    """What the config of a family with such a mapping network tells."""
+    """The config of a family with such a mapping network."""
 
     @property
     def mapping_layers(self) -> int:

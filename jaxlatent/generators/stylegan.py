@@ -7,20 +7,26 @@ and scaled by sqrt(2 / fan in) at run time, those of styles and images by
 1 / sqrt(fan in). Only layers that the level of detail puts to use have parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import ops, progressive, steps
+from jaxlatent.generators import ops, progressive
 from jaxlatent.generators.filters import make_filter, smooth
 from jaxlatent.generators.inputs import as_label, normal_codes
-from jaxlatent.generators.kernels import apply_kernel, make_ready, with_ready
+from jaxlatent.generators.kernels import (
+    apply_kernel,
+    at_layer,
+    precompute,
+    trainable_leaves,
+)
 from jaxlatent.generators.noise import fill_noise
 from jaxlatent.generators.progressive import feature_names as feature_names
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import Draw, dense, truncate_rows
 from jaxlatent.generators.style_mapping import broadcast as broadcast
 from jaxlatent.types import Affine, Noise, Params
@@ -62,6 +68,8 @@ class Config:
     filter: tuple[float, ...] = (1.0, 2.0, 1.0)
     final_tanh: bool = False
     lod: float = 0.0
+
+    truncated_prior = False
 
     def __post_init__(self) -> None:
         progressive.check_growth(self)
@@ -159,26 +167,22 @@ def init(key: jax.Array, config: Config) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for noise maps, the mean w and prepared arrays."""
-
-    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
-        first, last = path[0].key, path[-1]
-        fixed = getattr(last, "key", None) in ("noise", "w_avg")
-        return first != "prepared" and not fixed
-
-    return jax.tree_util.tree_map_with_path(learned, params)
+    """Mask for optimisers: False for noise maps and the mean w; see `prepare`."""
+    return trainable_leaves(params, frozenset({"noise", "w_avg"}))
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the kernels; idempotent."""
-    prepared = {
-        layer.name: make_ready(
-            _kernel(params["synthesis"][layer.name], layer), enlarging=layer.up
-        )
-        for layer in layers(config)
-        if layer.index
-    }
-    return {**params, "prepared": {"synthesis": prepared}}
+    """Replace kernels by what convolutions multiply by; idempotent."""
+    for layer in layers(config):
+        if layer.index:
+            change = partial(
+                precompute,
+                resolution=layer.resolution,
+                upsample=layer.up,
+                run_time=_run_time(layer),
+            )
+            params = at_layer(params, ("synthesis", layer.name), change)
+    return params
 
 
 def sample(
@@ -271,56 +275,27 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
-def synthesize(
+def run(
     params: Params,
     config: Config,
     latent: jax.Array | Mapping[str, jax.Array],
     label: jax.Array | None = None,
     *,
     noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
+) -> Steps:
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
 
     Args:
         params: the generator's parameters.
         config: its config.
-        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
-        label: ignored; StyleGAN sees the label in `map` alone.
+        latent: w, w+, or styles as `styles` returns them.
+        label: ignored; the label enters in `map` alone.
         noise: as for `noise.fill_noise`; maps go by layer name, such as "layer2".
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
     """
     del label
-    return steps.last(_run(params, config, latent, noise), hooks, feature_names(config))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    del label
-    running = _run(params, config, latent, noise)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
-def _kernel(params: Params, layer: Layer) -> jax.Array:
-    fused = layer.up and layer.fused
-    return progressive.run_time_kernel(params["weight"], fused=fused)
-
-
-def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
-    synthesis = with_ready(params)["synthesis"]
+    synthesis = params["synthesis"]
     taps = make_filter(config.filter)
     shown = progressive.image_levels(config)
     stored = {
@@ -334,7 +309,7 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
     for layer in layers(config):
         entry = synthesis[layer.name]
         if layer.index:
-            x = apply_kernel(x, _kernel(entry, layer), entry, enlarge=layer.up)
+            x = apply_kernel(x, entry, upsample=layer.up, run_time=_run_time(layer))
         if layer.up:
             x = smooth(x, taps)
         if layer.name in noise_maps:
@@ -349,3 +324,8 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             images[level] = yield f"output{level}", y
     image = progressive.compose(images, config)
     yield "image", jnp.tanh(image) if config.final_tanh else image
+
+
+def _run_time(layer: Layer) -> Callable[[jax.Array], jax.Array]:
+    fused = layer.up and layer.fused
+    return partial(progressive.run_time_kernel, fused=fused)

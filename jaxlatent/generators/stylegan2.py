@@ -11,18 +11,19 @@ carry no run-time gain, except the image and skip kernels (1 / sqrt(fan in)).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.generators import ops, steps
-from jaxlatent.generators.convolutions import SAME, transposed_phases
+from jaxlatent.generators import ops
+from jaxlatent.generators.convolutions import SAME
 from jaxlatent.generators.filters import make_filter, upsample
 from jaxlatent.generators.inputs import as_label, normal_codes
-from jaxlatent.generators.kernels import make_ready, with_ready
+from jaxlatent.generators.kernels import at_layer, precompute, trainable_leaves
 from jaxlatent.generators.noise import fill_noise
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
     check_sizes,
@@ -78,6 +79,8 @@ class Config:
     filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     activation: str = "lrelu"
     final_tanh: bool = False
+
+    truncated_prior = False
 
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.channels, self.architecture)
@@ -187,36 +190,27 @@ def init(key: jax.Array, config: Config) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for noise maps, the mean w and prepared arrays."""
-
-    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
-        first, last = path[0].key, path[-1]
-        fixed = getattr(last, "key", None) in ("noise_const", "w_avg")
-        return first != "prepared" and not fixed
-
-    return jax.tree_util.tree_map_with_path(learned, params)
+    """Mask for optimisers: False for noise maps and the mean w; see `prepare`."""
+    return trainable_leaves(params, frozenset({"noise_const", "w_avg"}))
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add what synthesis derives from the weights alone; idempotent.
+    """Replace kernels by what convolutions multiply by; idempotent.
 
-    That is, for every layer, the kernel's energy for demodulation and the kernel as
-    fast convolutions take it; where the layer upsamples, its four phases.
+    A layer that upsamples keeps its four phases, one that is wide and large enough its
+    Winograd transform where that is faster, both with the energy that demodulation
+    needs.
     """
-    prepared: Params = {f"b{resolution}": {} for resolution in config.resolutions}
     for layer in layers(config):
-        kernel = params["synthesis"][layer.block][layer.kind]["weight"]
-        if layer.rgb:
-            continue
-        prepared[layer.block][layer.kind] = {
-            "energy": ops.kernel_energy(kernel),
-            **(
-                {"phases": transposed_phases(kernel)}
-                if layer.up
-                else make_ready(kernel)
-            ),
-        }
-    return {**params, "prepared": {"synthesis": prepared}}
+        if not layer.rgb:
+            change = partial(
+                precompute,
+                resolution=layer.resolution,
+                transposed=layer.up,
+                energy=True,
+            )
+            params = at_layer(params, ("synthesis", layer.block, layer.kind), change)
+    return params
 
 
 def sample(
@@ -308,55 +302,11 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
-def synthesize(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
-
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
-        label: ignored; StyleGAN2 sees the label in `map` alone.
-        noise: `Noise.FIXED` or `Noise.NONE`; one key or [N] keys for fresh noise, whose
-            draws depend on the key and the sample alone; or maps by layer name, each
-            [N or 1, r, r].
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
-    """
-    del label
-    image = steps.last(
-        _run(params, config, latent, noise), hooks, feature_names(config)
-    )
-    return jnp.tanh(image) if config.final_tanh else image
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    del label
-    running = _run(params, config, latent, noise)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
 def feature_names(config: Config) -> tuple[str, ...]:
     """Layers ("b8.conv0"), blocks ("b8": what it hands on), images so far ("b8.image").
 
-    In the network's order; "b8.torgb" is what a to-RGB layer adds to the image.
+    In the network's order, with "image" at the end; "b8.torgb" is what a to-RGB layer
+    adds to the image.
     """
     names = []
     for layer in layers(config):
@@ -365,24 +315,40 @@ def feature_names(config: Config) -> tuple[str, ...]:
             names.append(layer.block)
         if layer.rgb:
             names.append(f"{layer.block}.image")
-    return tuple(names)
+    return (*names, "image")
 
 
-def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
+def run(
+    params: Params,
+    config: Config,
+    latent: jax.Array | Mapping[str, jax.Array],
+    label: jax.Array | None = None,
+    *,
+    noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
+) -> Steps:
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: w, w+, or styles as `styles` returns them.
+        label: ignored; the label enters in `map` alone.
+        noise: as for `noise.fill_noise`; maps go by layer name, such as "b8.conv0".
+    """
+    del label
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
     count = next(iter(style.values())).shape[0]
-    synthesis = with_ready(params)["synthesis"]
+    synthesis = params["synthesis"]
     taps = make_filter(config.filter)
     stored = {
-        layer.name: params["synthesis"][layer.block][layer.kind]["noise_const"]
+        layer.name: synthesis[layer.block][layer.kind]["noise_const"]
         for layer in layers(config)
         if config.use_noise and not layer.rgb
     }
     noise_maps = fill_noise(noise, stored, count)
     residual = config.architecture == "resnet"
 
-    const = params["synthesis"]["b4"]["const"]
+    const = synthesis["b4"]["const"]
     x = jnp.broadcast_to(const[None], (count, *const.shape))
     shortcut = image = None
     for layer in layers(config):
@@ -390,7 +356,7 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
         if layer.rgb:
             gain = 1 / math.sqrt(layer.inputs)
             y = ops.modulated_convolve(
-                x, entry["weight"], style[layer.name] * gain, demodulate=False
+                x, entry, style[layer.name] * gain, demodulate=False
             )
             y = ops.activate(y, entry["bias"], clamp=config.clamp)
             y = yield layer.name, y
@@ -398,18 +364,15 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             image = yield f"{layer.block}.image", image
             continue
         if layer.up and residual:
-            kernel = params["synthesis"][layer.block]["skip"]["weight"]
+            kernel = synthesis[layer.block]["skip"]["weight"]
             gain = math.sqrt(0.5 / layer.inputs)
             shortcut = ops.upsample_convolve(x, kernel * gain, taps)
         x = ops.modulated_convolve(
             x,
-            entry["weight"],
+            entry,
             style[layer.name],
             padding=SAME,
             up_taps=taps if layer.up else None,
-            energy=entry.get("energy"),
-            phases=entry.get("phases"),
-            spread=entry.get("spread"),
         )
         if layer.name in noise_maps:
             strength = entry["noise_strength"]
@@ -428,3 +391,5 @@ def _run(params: Params, config: Config, latent: Any, noise: Any) -> Steps:
             if shortcut is not None:
                 x, shortcut = x + shortcut, None
             x = yield layer.block, x
+    assert image is not None  # the last layer makes one in every architecture
+    yield "image", jnp.tanh(image) if config.final_tanh else image

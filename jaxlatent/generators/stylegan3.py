@@ -13,7 +13,7 @@ picture, in units of its width, the identity in released files.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +21,16 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxlatent.generators import ops, steps
+from jaxlatent.generators import ops
 from jaxlatent.generators.inputs import as_label, normal_codes, without_noise
-from jaxlatent.generators.kernels import make_ready, with_ready
-from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.kernels import (
+    PREPARED,
+    at_layer,
+    precompute,
+    trainable_leaves,
+    unknown_fingerprint,
+)
+from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import (
     Draw,
     dense,
@@ -66,6 +72,8 @@ class Config(Schedule):
     mapping_rate: float = 0.01
     clamp: float | None = 256.0
     output_scale: float = 0.25
+
+    truncated_prior = False
 
     @property
     def num_layers(self) -> int:
@@ -139,22 +147,24 @@ def init(key: jax.Array, config: Config) -> Params:
 
 
 def trainable(params: Params) -> Params:
-    """Mask for optimisers: False for the mean w, `FIXED` and prepared arrays."""
-
-    def learned(path: tuple[Any, ...], _: jax.Array) -> bool:
-        return path[0].key != "prepared" and path[-1].key not in (*FIXED, "w_avg")
-
-    return jax.tree_util.tree_map_with_path(learned, params)
+    """Mask for optimisers: False for the mean w and `FIXED`; see `prepare`."""
+    return trainable_leaves(params, frozenset({*FIXED, "w_avg"}))
 
 
 def prepare(params: Params, config: Config) -> Params:
-    """Add every layer's normalised kernel, made ready, and its energy; idempotent."""
-    prepared = {}
-    for layer in layers(config):
+    """Replace kernels by what convolutions multiply by; idempotent.
+
+    A layer that is wide and large enough keeps the Winograd transform of its normalised
+    kernel where that is faster, with the energy that demodulation needs.
+    """
+    incoming = (config.sizes[0], *config.sizes)
+    for layer, side in zip(layers(config), incoming, strict=False):
         if not layer.rgb:
-            ready = _normalized(params["synthesis"][layer.name]["weight"])
-            prepared[layer.name] = ready | make_ready(ready["kernel"])
-    return {**params, "prepared": {"synthesis": prepared}}
+            change = partial(
+                precompute, resolution=side, run_time=_normalized, energy=True
+            )
+            params = at_layer(params, ("synthesis", layer.name), change)
+    return params
 
 
 def sample(
@@ -234,7 +244,8 @@ def placement(
 def transformed(params: Params, transform: ArrayLike) -> Params:
     """The same parameters, whose pictures are moved by a transform [3, 3].
 
-    Its inverse is stored as the input's "transform".
+    Its inverse is stored as the input's "transform". Of a prepared generator the
+    fingerprint is not known afterwards.
 
     Raises:
         ValueError: for another shape.
@@ -246,7 +257,10 @@ def transformed(params: Params, transform: ArrayLike) -> Params:
     first = params["synthesis"]["input"]
     inverse = np.linalg.inv(np.asarray(transform, np.float64))
     first = {**first, "transform": jnp.asarray(inverse, first["freqs"].dtype)}
-    return {**params, "synthesis": {**params["synthesis"], "input": first}}
+    changed = {**params, "synthesis": {**params["synthesis"], "input": first}}
+    if PREPARED in params:
+        changed[PREPARED] = unknown_fingerprint()
+    return changed
 
 
 def styles(params: Params, config: Config, w: jax.Array) -> dict[str, jax.Array]:
@@ -276,58 +290,33 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
-def synthesize(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    noise: Noise = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> jax.Array:
-    """Latents -> images [N, R, R, C], nominally in [-1, 1], not clipped.
-
-    Args:
-        params: the generator's parameters.
-        config: its config.
-        latent: w [N, D], w+ [N, L, D], or styles as `styles` returns them.
-        label: ignored; StyleGAN3 sees the label in `map` alone.
-        noise: there is none; keys and maps are refused.
-        hooks: functions of activations, by the names of `feature_names`, whose results
-            take their place.
-    """
-    del label
-    without_noise(noise)
-    return steps.last(_run(params, config, latent), hooks, feature_names(config))
-
-
-def features(
-    params: Params,
-    config: Config,
-    latent: jax.Array | Mapping[str, jax.Array],
-    label: jax.Array | None = None,
-    *,
-    names: tuple[str, ...],
-    noise: Noise = Noise.FIXED,
-    hooks: Mapping[str, Hook] | None = None,
-) -> dict[str, jax.Array]:
-    """Activations [N, r, r, C] by name; nothing behind the last one is computed."""
-    del label
-    without_noise(noise)
-    running = _run(params, config, latent)
-    return steps.collect(running, names, hooks, feature_names(config))
-
-
 def feature_names(config: Config) -> tuple[str, ...]:
     """The "input", the layers ("L0_36_512"), and "image": the last layer, scaled."""
     return (*(name for name, _ in _rows(config)), "image")
 
 
-def _run(params: Params, config: Config, latent: Any) -> Steps:
-    """Hand out every named activation; go on with what comes back."""
+def run(
+    params: Params,
+    config: Config,
+    latent: jax.Array | Mapping[str, jax.Array],
+    label: jax.Array | None = None,
+    *,
+    noise: Noise = Noise.FIXED,
+) -> Steps:
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
+
+    Args:
+        params: the generator's parameters.
+        config: its config.
+        latent: w, w+, or styles as `styles` returns them.
+        label: ignored; the label enters in `map` alone.
+        noise: there is none; keys and maps are refused.
+    """
+    del label
+    without_noise(noise)
     style = latent if isinstance(latent, Mapping) else styles(params, config, latent)
-    synthesis = with_ready(params)["synthesis"]
-    x = _fourier_features(params["synthesis"]["input"], config, style["input"])
+    synthesis = params["synthesis"]
+    x = _fourier_features(synthesis["input"], config, style["input"])
     x = yield "input", x
     for layer in layers(config):
         entry = synthesis[layer.name]
@@ -335,20 +324,19 @@ def _run(params: Params, config: Config, latent: Any) -> Steps:
         full = (layer.kernel - 1, layer.kernel - 1)
         if layer.rgb:
             scales = scales / math.sqrt(layer.inputs * layer.kernel**2)
-            weights = {"kernel": entry["weight"], "energy": None}
+            weights = entry
         else:
             # over the batch too, as the original does; but for the demodulation's
             # 1e-8, which this keeps in proportion, the scale cancels
             scales = scales * lax.rsqrt(jnp.mean(jnp.square(scales)))
-            weights = entry if "kernel" in entry else _normalized(entry["weight"])
+            plain = "weight" in entry
+            weights = {"weight": _normalized(entry["weight"])} if plain else entry
         x = ops.modulated_convolve(
             x,
-            weights["kernel"],
+            weights,
             scales,
             demodulate=not layer.rgb,
             padding=(full, full),
-            energy=weights["energy"],
-            spread=entry.get("spread"),
         )
         x = ops.filtered_leaky_relu(
             x * lax.rsqrt(entry["magnitude_ema"]),
@@ -366,11 +354,10 @@ def _run(params: Params, config: Config, latent: Any) -> Steps:
     yield "image", x * config.output_scale
 
 
-def _normalized(kernel: jax.Array) -> dict[str, jax.Array]:
-    """A kernel whose output channels have a mean square of one, and its energy."""
+def _normalized(kernel: jax.Array) -> jax.Array:
+    """A kernel whose output channels have a mean square of one."""
     square = jnp.mean(jnp.square(kernel), axis=(0, 1, 2), keepdims=True)
-    kernel = kernel * lax.rsqrt(square)
-    return {"kernel": kernel, "energy": ops.kernel_energy(kernel)}
+    return kernel * lax.rsqrt(square)
 
 
 def _fourier_features(params: Params, config: Config, style: jax.Array) -> jax.Array:

@@ -48,14 +48,16 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.directions import Directions, directions, linear
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.steps import check_names
-from jaxlatent.latents import Prior, Truncation, code_spaces, prior, to_space
+from jaxlatent.latents import Prior, Truncation, prior, to_space
 from jaxlatent.numerics.decomposition import Decomposition, Estimation, decompose
 from jaxlatent.numerics.pca import Components
 from jaxlatent.numerics.stream import Progress, Source
 from jaxlatent.types import Model, as_model, parse_layers
+
+EDITS = ("latent", "activation", "both")
 
 
 class Options(TypedDict, total=False):
@@ -105,46 +107,68 @@ def ganspace(
 def discover(
     generator: Generator,
     *,
+    key: jax.Array,
     layer: str | None = None,
+    edit: str = "latent",
     regress: str | None = None,
     layers: Sequence[int] | str | None = None,
     label: Any = None,
     num: int | None = None,
-    key: jax.Array,
     **options: Unpack[Options],
-) -> Directions:
+) -> tuple[Directions, ...]:
     """GANSpace of a generator.
 
-    For a latent edit and an activation edit of the same components, run `decompose` on
-    `generator_source` once, then `latent_directions` and `feature_directions`.
-
     Args:
-        generator: the generator.
+        generator: the generator; prepare it first.
+        key: of all draws.
         layer: what to decompose: "w", or one of `Generator.feature_names`; None for w.
-        regress: the latent to carry components of a layer to: "w" or "z". None for
-            directions of the layer itself, in space "feature:LAYER".
+        edit: what to move: "latent"; the layer's "activation", in "feature:LAYER"; or
+            "both" together.
+        regress: the latent to carry components of a layer to: "w" or "z"; None for w
+            if there is one.
         layers: rows of w+ to edit: indices or a selection such as "0-1"; None for all.
         label: the classes of the codes, as `latents.prior` takes them.
         num: codes; None for 1 000 000 of w and 20 000 of features.
-        key: of all draws.
         **options: as for `decompose`.
+
+    Returns:
+        The edit; for "both" that of the latent and that of the activation, which
+        `editing.traverse_images` moves together.
 
     Raises:
         ValueError: names the argument that does not fit.
     """
-    source = generator_source(generator, layer=layer, regress=regress, label=label)
-    regressed = regress is not None and (layer or "w") != regress
+    of_latent = layer in (None, "w")
+    if edit not in EDITS:
+        raise ValueError(f"edit: {edit!r} given; one of {EDITS} is accepted")
+    if of_latent and (regress or edit != "latent"):
+        given = f"regress: {regress!r}" if regress else f"edit: {edit!r}"
+        raise ValueError(f"{given} given for components of w; layer names a layer")
     rows = parse_layers(layers, generator.config.num_layers)
-    space = _space(layer, regress)
-    if rows is not None and space != generator.latent_space:
+    space = "w" if of_latent else regress or generator.latent_space
+    if rows is not None and (edit == "activation" or space != generator.latent_space):
         raise ValueError(
-            f"layers: {layers!r} given for directions in {space!r}; rows are chosen in "
-            f"{generator.latent_space!r} alone"
+            f"layers: {layers!r} given for directions of {edit} in {space!r}; rows are "
+            f"chosen in {generator.latent_space!r} alone"
         )
-    num = num or default_num(layer)
-    found = decompose(source, num=num, key=key, regressed=regressed, **options)
-    build = latent_directions if regressed else feature_directions
-    return build(found, space=space, layers=rows, generator=fingerprint(generator))
+    carried = None if of_latent or edit == "activation" else space
+    source = generator_source(generator, layer=layer, regress=carried, label=label)
+    found = decompose(
+        source,
+        num=num or default_num(layer),
+        key=key,
+        regressed=carried is not None,
+        **options,
+    )
+    owner = fingerprint(generator)
+    edits = []
+    if edit != "activation":
+        build = feature_directions if of_latent else latent_directions
+        edits.append(build(found, space=space, layers=rows, generator=owner))
+    if edit != "latent":
+        feature = f"feature:{layer}"
+        edits.append(feature_directions(found, space=feature, generator=owner))
+    return tuple(edits)
 
 
 def default_num(layer: str | None) -> int:
@@ -198,7 +222,7 @@ def generator_source(
     label: Any = None,
 ) -> GeneratorSource:
     """The codes and features of a generator; see `discover` for the arguments."""
-    spaces = [space for space in code_spaces(generator) if space != "w+"]
+    spaces = [space for space in generator.code_spaces if space != "w+"]
     layer = layer or "w"
     if layer == "w" and "w" not in spaces:
         raise ValueError(
@@ -292,18 +316,16 @@ def set_to_target(
         index: direction, scalar or [N].
         value: the coordinate to reach, in units of strength, scalar or [N].
         mirror: go to the side opposite to the present one, at distance `value`.
+
+    Raises:
+        TypeError: for an edit that is not linear.
     """
+    edit = linear(edit, "edit")
     first = latent[:, 0] if latent.ndim == 3 else latent
     now = dataclasses.replace(edit, layers=None).coordinate(first, index)
     value = jnp.asarray(value, latent.dtype)
     target = -jnp.sign(now) * value if mirror else value
     return edit.shift(latent, index, target - now)
-
-
-def _space(layer: str | None, regress: str | None) -> str:
-    if regress is not None:
-        return regress
-    return "w" if layer in (None, "w") else f"feature:{layer}"
 
 
 def _single(array: Any) -> np.ndarray:

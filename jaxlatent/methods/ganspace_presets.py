@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.directions import Directions, directions, linear
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,11 @@ def preset_directions(
         [K, L, D] in w+, zero outside each preset's rows.
 
     Raises:
+        TypeError: as `apply_preset`.
         ValueError: as `apply_preset`; or for a mirrored preset, whose target depends on
             the code: only `apply_preset` applies it.
     """
+    components = linear(components, "components")
     mirrored = [preset.name for preset in chosen if preset.mirror]
     if mirrored:
         raise ValueError(f"chosen: {mirrored} mirror each code; use apply_preset")
@@ -143,8 +145,10 @@ def apply_preset(
         is measured on row 0, as the authors do.
 
     Raises:
+        TypeError: for components that are not linear.
         ValueError: if space, number of components or layers do not suit the preset.
     """
+    components = linear(components, "components")
     if latent.ndim != 3:
         raise ValueError(f"latent: shape {latent.shape} given; [N, L, D] is accepted")
     rows = _rows(preset, components, latent.shape[1])

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.directions import Directions, directions, linear
 from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.numerics.svm import Hyperplane, fit_hyperplane, project_out
@@ -308,9 +308,12 @@ def condition(
         the original.
 
     Raises:
+        TypeError: for edits that are not linear.
         ValueError: if spaces or shapes differ, or a boundary lies in the conditions'
             span.
     """
+    boundaries = linear(boundaries, "boundaries")
+    others = [linear(other, "others") for other in others]
     for other in others:
         if other.space != boundaries.space:
             raise ValueError(

@@ -7,6 +7,7 @@ features as a perceptual metric", 2018.
 from collections.abc import Iterator
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 
@@ -46,64 +47,72 @@ CHANNELS: dict[str, tuple[int, ...]] = {
 VERSIONS = ("0.1", "0.0")
 
 
-def lpips(
-    params: Params, x: jax.Array, y: jax.Array, *, version: str = "0.1"
-) -> jax.Array:
-    """The distance of pairs of pictures.
+@flax.struct.dataclass(eq=False)
+class Lpips:
+    """The distance of pictures: `distance(x, y) -> [N]`, a model like any other.
 
-    Args:
-        params: as `converters.load_lpips` returns them: `trunk`, the parameters of one
-            of `TRUNKS`, and `heads`, weights [C] of the channels of each tap, by the
-            names lin0, lin1, ...; without `heads` every channel weighs one.
-        x: [N, H, W, 3] in [-1, 1].
-        y: likewise.
+    Attributes:
+        params: `trunk`, the parameters of one of `TRUNKS`, and `heads`, weights [C] of
+            the channels of each tap, by the names lin0, lin1, ...; without `heads`
+            every channel weighs one.
         version: "0.1", or "0.0" for the heads of that release, whose trunks see images
             in [-1, 1] as they are.
-
-    Returns:
-        [N], not below zero.
-
-    Raises:
-        ValueError: for another version, or pictures of different shapes.
     """
-    terms = differences(params, x, y, version=version)
-    return sum((d.mean(axis=(1, 2)) for d in terms), jnp.zeros((), x.dtype))
 
+    params: Params
+    version: str = flax.struct.field(pytree_node=False, default="0.1")
 
-def lpips_map(
-    params: Params, x: jax.Array, y: jax.Array, *, version: str = "0.1"
-) -> jax.Array:
-    """The distance of pairs of pictures at every pixel, [N, H, W]; see `lpips`."""
-    shape = x.shape[:3]
-    terms = differences(params, x, y, version=version)
-    return sum(
-        (jax.image.resize(term, shape, "bilinear") for term in terms),
-        jnp.zeros((), x.dtype),
-    )
+    def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        """The distance of pairs of pictures.
 
+        Args:
+            x: [N, H, W, 3] in [-1, 1].
+            y: likewise.
 
-def differences(
-    params: Params, x: jax.Array, y: jax.Array, *, version: str = "0.1"
-) -> Iterator[jax.Array]:
-    """What each tap adds to the distance, before its mean over the map, [N, h, w].
+        Returns:
+            [N], not below zero.
 
-    Arguments and errors are those of `lpips`.
-    """
-    if version not in VERSIONS:
-        raise ValueError(f"version: {version!r} given; one of {VERSIONS} is accepted")
-    if x.shape != y.shape:
-        raise ValueError(f"y: shape {y.shape} given; that of x, {x.shape}, is accepted")
-    net = trunk_of(params["trunk"])
-    module = TRUNKS[net] if version == "0.1" else TRUNKS[net].clone(mean=None)
-    both = jnp.concatenate([x, y])
-    taps: Any = module.apply({"params": params["trunk"]}, both, names=TAPS[net])
-    for index, name in enumerate(TAPS[net]):
-        first, second = jnp.split(unit(taps[name]), 2)
-        squares = (first - second) ** 2
-        heads = params.get("heads")
-        if heads is not None:
-            squares = squares * heads[f"lin{index}"][None, None, None]
-        yield squares.sum(axis=-1)
+        Raises:
+            ValueError: for an unknown version, or pictures of different shapes.
+        """
+        terms = (term.mean(axis=(1, 2)) for term in self.differences(x, y))
+        return sum(terms, jnp.zeros((), x.dtype))
+
+    def map(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        """The distance of pairs of pictures at every pixel, [N, H, W]; see a call."""
+        shape = x.shape[:3]
+        return sum(
+            (
+                jax.image.resize(term, shape, "bilinear")
+                for term in self.differences(x, y)
+            ),
+            jnp.zeros((), x.dtype),
+        )
+
+    def differences(self, x: jax.Array, y: jax.Array) -> Iterator[jax.Array]:
+        """What each tap adds to the distance, before its mean over the map, [N, h, w].
+
+        Arguments and errors are those of a call.
+        """
+        if self.version not in VERSIONS:
+            raise ValueError(
+                f"version: {self.version!r} given; one of {VERSIONS} is accepted"
+            )
+        if x.shape != y.shape:
+            raise ValueError(
+                f"y: shape {y.shape} given; that of x, {x.shape}, is accepted"
+            )
+        trunk, heads = self.params["trunk"], self.params.get("heads")
+        net = trunk_of(trunk)
+        module = TRUNKS[net] if self.version == "0.1" else TRUNKS[net].clone(mean=None)
+        both = jnp.concatenate([x, y])
+        taps: Any = module.apply({"params": trunk}, both, names=TAPS[net])
+        for index, name in enumerate(TAPS[net]):
+            first, second = jnp.split(unit(taps[name]), 2)
+            squares = (first - second) ** 2
+            if heads is not None:
+                squares = squares * heads[f"lin{index}"][None, None, None]
+            yield squares.sum(axis=-1)
 
 
 def trunk_of(params: Params) -> str:

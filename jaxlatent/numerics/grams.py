@@ -5,7 +5,7 @@ M = J^T J / P is its Gram matrix, and p^T M p the mean squared change of that pa
 a unit direction p: the *gain* in the region, the *leak* in the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -131,3 +131,43 @@ def per_picture(
     return [
         method(own, other, **options) for own, other in zip(region, rest, strict=True)
     ]
+
+
+RANDOM_DIRECTIONS = 100
+"""Random directions beside which those that were found stand in a table."""
+
+
+def locality_table(
+    report: Mapping[str, ArrayLike],
+    names: Sequence[str],
+    gram_region: Gram,
+    gram_rest: Gram,
+) -> tuple[str, list[float], float]:
+    """Gain and leak of every direction beside those of random ones, as CSV.
+
+    Args:
+        report: "gain", "leak" and perhaps "residual" [K], as methods report them.
+        names: of the K directions.
+        gram_region: [D, D].
+        gram_rest: [D, D].
+
+    Returns:
+        The text, leak over gain of every direction, and the median of that ratio over
+        `RANDOM_DIRECTIONS`.
+    """
+    size = len(np.asarray(gram_region))
+    vectors = np.random.default_rng(0).normal(size=(RANDOM_DIRECTIONS, size))
+    random = float(np.median(locality(vectors, gram_region, gram_rest).ratio))
+    found = {
+        key: np.asarray(report[key], np.float64)
+        for key in ("gain", "leak", "residual")
+        if key in report
+    }
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = found["leak"] / found["gain"]
+    lines = [",".join(["direction", *found, "leak over gain"])]
+    for index, name in enumerate(names):
+        values = [values[index] for values in (*found.values(), ratios)]
+        lines.append(",".join([name, *(f"{one:.6g}" for one in values)]))
+    lines.append(f"random{',' * (len(found) + 1)}{random:.6g}")
+    return "\n".join(lines) + "\n", [float(one) for one in ratios], random

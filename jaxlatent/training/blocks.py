@@ -12,26 +12,42 @@ from jaxlatent.learning import Method, Metrics
 from jaxlatent.parallel import place
 
 
-@functools.partial(
-    jax.jit, static_argnames=("batch", "block", "mesh"), donate_argnames="state"
-)
+@functools.partial(jax.jit, static_argnames=("batch", "block", "mesh"))
 def run_block(
     method: Method,
-    state: Any,
     key: jax.Array,
+    state: Any,
     start: jax.Array,
     count: jax.Array,
     rows: Any,
     *,
+    strict: jax.Array,
     batch: int,
     block: int,
     mesh: Mesh | None,
 ) -> tuple[Any, jax.Array, jax.Array, Metrics]:
     """At most `block` steps; fewer where `count` says so or one of them fails.
 
+    The state that it begins with is not donated: where a step fails, the steps before
+    it are done once more from there. To choose between the old and the new state after
+    every step would need as much memory and take longer.
+
+    Args:
+        method: it takes the steps.
+        key: the run's.
+        state: where they begin.
+        start: the number of the first step.
+        count: how many to take.
+        rows: a pytree of [block, batch, ...], or None.
+        strict: see `finite`; for the leaves of the state.
+        batch: samples of a step.
+        block: how many steps there is room for.
+        mesh: devices to split the samples over, or None.
+
     Returns:
-        The last good state, how many steps led to it, whether all were good, and the
-        metrics [block], of which those behind the good steps mean nothing.
+        The state after the last step; how many steps were good; whether all were, and
+        if not, the state is the one after the first that was not; and the metrics
+        [block], of which those behind the good steps mean nothing.
     """
 
     def fixed(tree: Any, *spec: Any) -> Any:
@@ -51,13 +67,12 @@ def run_block(
 
     def step(carry: Any) -> Any:
         state, done, _, history = carry
-        new, metrics = update(state, done)
-        good = _is_finite(state, new, metrics["loss"])
-        kept = jax.tree.map(lambda old, leaf: jnp.where(good, leaf, old), state, new)
+        state, metrics = update(state, done)
+        good = _is_finite(state, metrics["loss"], strict)
         history = {
             name: history[name].at[done].set(value) for name, value in metrics.items()
         }
-        return fixed((kept, done + good.astype(np.int32), good, history))
+        return fixed((state, done + good.astype(np.int32), good, history))
 
     def goes_on(carry: Any) -> jax.Array:
         _, done, good, _ = carry
@@ -66,8 +81,7 @@ def run_block(
     shapes = jax.eval_shape(update, state, jnp.int32(0))
     metrics = _checked(state, *shapes)
     history = {name: jnp.zeros(block, leaf.dtype) for name, leaf in metrics.items()}
-    # a loop rather than a scan with a branch: what is not done costs nothing, and the
-    # branches would copy the state
+    # a loop rather than a scan with a branch: what is not done costs nothing
     carry = state, jnp.int32(0), jnp.bool_(True), history
     return jax.lax.while_loop(goes_on, step, carry)
 
@@ -78,19 +92,23 @@ def _update(method: Method, state: Any, keys: jax.Array, rows: Any) -> Any:
     return method.update(state, keys, rows)
 
 
-def _is_finite(state: Any, new: Any, loss: jax.Array) -> jax.Array:
-    def inexact(tree: Any) -> list[jax.Array]:
-        leaves = jax.tree.leaves(tree)
-        return [x for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)]
-
+def _is_finite(state: Any, loss: jax.Array, strict: jax.Array) -> jax.Array:
     good = [jnp.isfinite(loss)]
-    good += [jnp.isfinite(leaf).all() for leaf in inexact(new.params)]
-    # an optimiser may begin with infinities, as the best loss so far
-    good += [
-        (jnp.isfinite(after) | ~jnp.isfinite(before)).all()
-        for before, after in zip(inexact(state), inexact(new), strict=True)
-    ]
+    good += [finite(leaf) for leaf in jax.tree.leaves(state.params)]
+    for one, leaf in zip(strict, jax.tree.leaves(state), strict=True):
+        good.append(finite(leaf) | ~one)
     return jnp.stack(good).all()
+
+
+def finite(leaf: Any) -> jax.Array:
+    """Whether all values of an array are finite, as all whole numbers are.
+
+    Leaves of a state that are finite when a run begins have to stay so. An optimiser
+    may begin with infinities, as the best loss so far; those are let be.
+    """
+    if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+        return jnp.bool_(True)
+    return jnp.isfinite(leaf).all()
 
 
 def _checked(state: Any, new: Any, metrics: Any) -> Metrics:
@@ -116,7 +134,7 @@ def _checked(state: Any, new: Any, metrics: Any) -> Metrics:
 
 
 def own(tree: Any, mesh: Mesh | None) -> Any:
-    """A copy of a pytree that may be donated, on no particular device or on a mesh."""
+    """A copy of a pytree, on no particular device or on a mesh."""
 
     def copy(leaf: Any) -> Any:
         # of numbers too, and not weakly typed: the next block would compile again

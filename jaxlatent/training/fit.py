@@ -5,6 +5,7 @@ equals four, a batch of 8 equals four accumulated ones of 2, and a run that was 
 and went on equals one that nobody killed.
 """
 
+import functools
 import operator
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -19,7 +20,7 @@ from jaxlatent.collectives import is_key, is_main
 from jaxlatent.files import atomic_write
 from jaxlatent.learning import Method
 from jaxlatent.parallel import check_mesh, place
-from jaxlatent.training.blocks import own, released, run_block
+from jaxlatent.training.blocks import finite, own, released, run_block
 from jaxlatent.training.checkpointer import Checkpointer
 from jaxlatent.training.curves import CURVES_FILE, to_csv
 from jaxlatent.training.record import claim, describe
@@ -71,8 +72,9 @@ def fit(
     Compiled once for a method's settings, its models' shapes, `batch`, `block` and
     `mesh`: other weights, keys and numbers of steps compile nothing.
 
-    A step fails when its loss or any of its new params is not finite, or when anything
-    else in its new state ceases to be; the run then ends with the state before it.
+    A step fails when its loss, any of its new params, or anything else in its new state
+    is not finite, but for what was not finite when the run began; the run then ends
+    with the state before it.
 
     Args:
         method: what to learn. The state begins with `method.init`, under a key of its
@@ -111,12 +113,13 @@ def fit(
         own(jax.random.key_data(key), None), impl=jax.random.key_impl(key)
     )
     rows = None if data is None else len(data)
-    run = _Run(method.init(jax.random.fold_in(key, _INIT)), 0, {}, None)
+    run = Fitted(method.init(jax.random.fold_in(key, _INIT)), {}, 0, None)
     if any(is_key(leaf) for leaf in jax.tree.leaves(run.state)):
         raise ValueError(
             "method: a state with a key in it given; arrays of numbers are accepted, "
             "for each step draws from its own keys"
         )
+    strict = np.array([bool(finite(leaf)) for leaf in jax.tree.leaves(run.state)])
     with ExitStack() as stack:
         checkpoints = None
         if folder is not None:
@@ -126,7 +129,7 @@ def fit(
             checkpoints = Checkpointer(folder / CHECKPOINTS)
             stack.callback(checkpoints.close)
             if found := checkpoints.load(run.state):
-                run = _Run(found.state, found.steps, found.history, None)
+                run = Fitted(found.state, found.history, found.steps, None)
         saved = run.steps
         if saved > steps:
             raise ValueError(f"steps: {steps} given; {folder} holds {saved} already")
@@ -139,10 +142,12 @@ def fit(
             method, key = place((method, key), mesh)
         else:
             method = jax.device_put(method)
+        sizes = {"batch": batch, "block": block, "mesh": mesh}
+        launch = functools.partial(run_block, method, key, strict=strict, **sizes)
         try:
             for count, loaded in blocks:
-                run = _begun(run, method, key, count, loaded, batch, block, mesh)
-                before, run = run.steps, _settled(run)
+                # in one step, so that an interrupt finds what was before or what is now
+                before, run = run.steps, _advanced(run, launch, count, loaded, mesh)
                 due = run.steps > saved and run.steps % save_every == 0
                 if checkpoints is not None and due:
                     checkpoints.save(run.steps, run.state, run.history)
@@ -155,67 +160,32 @@ def fit(
                 if run.failed is not None:
                     break
         finally:
-            run = _settled(run)
-            if checkpoints is not None and run.steps > saved and _is_whole(run.state):
+            if checkpoints is not None and run.steps > saved:
                 checkpoints.save(run.steps, run.state, run.history)
             if isinstance(folder, Path) and run.history and is_main():
                 atomic_write(folder / CURVES_FILE, to_csv(run.history).encode())
     return Fitted(released(run.state, mesh), run.history, run.steps, run.failed)
 
 
-class _Run(NamedTuple):
-    """What a run has done, but for a block that may be under way.
-
-    It is replaced in one step, so that an interrupt finds the old one or the new.
-    """
-
-    state: Any
-    steps: int
-    history: History
-    failed: int | None
-    pending: Any = None
-
-
-def _begun(
-    run: _Run,
-    method: Method,
-    key: jax.Array,
-    count: int,
-    rows: Any,
-    batch: int,
-    block: int,
-    mesh: Mesh | None,
-) -> _Run:
-    """The run with its next block under way, which the state already waits for."""
+def _advanced(
+    run: Fitted, launch: Callable[..., Any], count: int, rows: Any, mesh: Mesh | None
+) -> Fitted:
+    """The run after a block of `count` steps, or after its last good one."""
     if mesh is not None:
         rows = place(rows, mesh, PartitionSpec(None, mesh.axis_names))
-    state, *pending = run_block(
-        method,
-        run.state,
-        key,
-        np.uint32(run.steps),
-        np.int32(count),
-        rows,
-        batch=batch,
-        block=block,
-        mesh=mesh,
-    )
-    return run._replace(state=state, pending=pending)
-
-
-def _settled(run: _Run) -> _Run:
-    """The run with what its block has done."""
-    if run.pending is None:
-        return run
-    count, good, metrics = jax.device_get(run.pending)
+    start = np.uint32(run.steps)
+    state, *outcome = launch(run.state, start, np.int32(count), rows)
+    done, good, metrics = jax.device_get(outcome)
+    if not good:
+        state = launch(run.state, start, done, rows)[0]
     history = {
-        name: np.concatenate([run.history[name], values[:count]])
-        if name in run.history
-        else values[:count]
+        name: np.concatenate([run.history[name], values[:done]])
+        if run.history
+        else values[:done]
         for name, values in metrics.items()
     }
-    steps = run.steps + int(count)
-    return _Run(run.state, steps, history, None if good else steps)
+    steps = run.steps + int(done)
+    return Fitted(state, history, steps, None if good else steps)
 
 
 def _plan(start: int, steps: int, *, block: int, save_every: int) -> Iterator[Any]:
@@ -241,14 +211,6 @@ def _with_rows(
     loading = ahead(lambda each: load_rows(data, each, block), numbers)
     with closing(loading):
         yield from ((len(each), loaded) for each, loaded in loading)
-
-
-def _is_whole(state: Any) -> bool:
-    """Whether no array was given away to a block that never began."""
-    return not any(
-        isinstance(leaf, jax.Array) and leaf.is_deleted()
-        for leaf in jax.tree.leaves(state)
-    )
 
 
 def _check(

@@ -39,17 +39,23 @@ class Run:
         arguments: all of its arguments, defaults included.
         """
         if out.exists() and not out.is_dir():
-            raise NotADirectoryError(f"--out: {out} is not a folder")
+            raise NotADirectoryError(f"out: {out} is not a folder")
         self.out = out
         self.command = command
         self.arguments = dict(arguments)
         self.names: list[str] = []
+        self.started = False
+
+    def start(self) -> None:
+        """Make the folder, and clear it of what an earlier run recorded, once."""
+        if not self.started:
+            self.out.mkdir(parents=True, exist_ok=True)
+            _clear(self.out)
+        self.started = True
 
     def file(self, name: str) -> Path:
         """Where to write a result; it will be recorded."""
-        if not self.names:
-            self.out.mkdir(parents=True, exist_ok=True)
-            _clear(self.out)
+        self.start()
         self.names.append(name)
         return self.out / name
 

@@ -1,0 +1,151 @@
+"""A checkpoint file, opened, hashed and read once; and what lies beside it.
+
+Huggingface's models are a folder of `pytorch_model.bin` and `config.json`; caches put
+the model's name before both.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from converters.containers.reading import HEAD_BYTES, container_of, decode
+from jaxlatent.types import CheckpointError
+
+TENSORS = "pytorch_model.bin"
+DESCRIPTION = "config.json"
+
+_MAX_DESCRIPTION_BYTES = 1 << 20
+_UNFORESEEN = "damaged in a way that no reader foresees"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The content of one checkpoint file. One made by hand needs `tensors` alone.
+
+    Attributes:
+        tensors: what the file holds, nearly always tensors by dotted name, or dicts of
+            such; a tree of dicts, lists, tuples, sets, numbers, text, bytes, None and
+            NumPy arrays. The arrays are read-only and may be strided or share memory;
+            bfloat16 has the dtype of ml_dtypes. Network objects of NVIDIA pickles are
+            records (see `converters.containers.nvidia`), namespaces are dicts.
+        container: "torch-zip" (`torch.save` since 1.6), "torch-legacy" (before),
+            "nvidia" (a pickle of network objects), "pickle" (any other plain pickle),
+            "safetensors", "npy" or "npz".
+        sha256: of the bytes that `tensors` were read from, in hex.
+        description: the JSON object in `config.json` beside the file, None if there is
+            none.
+        metadata: the texts in the header of a safetensors file, by name.
+        path: the file, whose name some tools tell things by, and messages quote.
+    """
+
+    tensors: Any
+    container: str = ""
+    sha256: str = ""
+    description: Mapping[str, Any] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    path: Path = Path("checkpoint")
+
+
+CheckpointFile = str | os.PathLike[str] | Checkpoint
+"""A file to read, or one that was read."""
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int | None = None,
+    numpy_files: bool = False,
+) -> Checkpoint:
+    """Read a checkpoint file, told by its content and never by its name.
+
+    The file is opened once and its bytes are read once; the hash is that of the bytes
+    that are parsed. Nothing in it is executed, and what it announces is held against
+    its size before anything is allocated.
+
+    Args:
+        path: the file; or a folder that holds `pytorch_model.bin` and `config.json`.
+        max_bytes: a cap on the bytes of all arrays and texts together.
+        numpy_files: whether `.npy` and `.npz` files, without pickles, are read too.
+
+    Raises:
+        CheckpointError: if the file is not a sound checkpoint or exceeds a limit, or
+            its description is no JSON object.
+        FileNotFoundError: there is no such file.
+    """
+    file = _tensor_file(path)
+    with _naming(file):
+        data = _bytes(file)
+        found = decode(data, max_bytes=max_bytes, numpy_files=numpy_files)
+    return Checkpoint(
+        tensors=found.value,
+        container=found.container,
+        sha256=hashlib.sha256(data).hexdigest(),
+        description=_description(file),
+        metadata=found.metadata,
+        path=file,
+    )
+
+
+def opened(file: CheckpointFile, *, numpy_files: bool = False) -> Checkpoint:
+    """What was read already, or else is read now, as `read` does."""
+    if isinstance(file, Checkpoint):
+        return file
+    return read(file, numpy_files=numpy_files)
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a folder of tensors and their description."""
+    return all((Path(path) / name).is_file() for name in (TENSORS, DESCRIPTION))
+
+
+def _tensor_file(path: str | os.PathLike[str]) -> Path:
+    """The file that holds the tensors: that of a folder, or `path` itself."""
+    return Path(path) / TENSORS if is_folder(path) else Path(path)
+
+
+def _bytes(file: Path) -> bytes:
+    """A regular file's content, unless its beginning tells that nothing reads it."""
+    if file.exists() and not file.is_file():
+        raise CheckpointError("a folder or a device, not a file")
+    with file.open("rb") as stream:
+        container_of(stream.read(HEAD_BYTES))
+        stream.seek(0)
+        # not to the end, which a file that somebody writes to need not have
+        return stream.read(os.fstat(stream.fileno()).st_size)
+
+
+@contextlib.contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Puts the file's name in front of every message about its content."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{file}: {error}") from None
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as e:
+        # the readers foresee what bytes can do; callers must not depend on that
+        raise CheckpointError(f"{file}: {_UNFORESEEN} ({type(e).__name__})") from e
+
+
+def _description(file: Path) -> dict[str, Any] | None:
+    """What the `config.json` of a file called `pytorch_model.bin`, or so, says."""
+    beside = file.with_name(file.name.removesuffix(TENSORS) + DESCRIPTION)
+    if not file.name.endswith(TENSORS) or not beside.is_file():
+        return None
+    with beside.open("rb") as stream:
+        text = stream.read(_MAX_DESCRIPTION_BYTES + 1)
+    if len(text) > _MAX_DESCRIPTION_BYTES:
+        raise CheckpointError(
+            f"{beside}: over {_MAX_DESCRIPTION_BYTES} bytes of description"
+        )
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{beside}: not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{beside}: {type(found).__name__}, not a JSON object")
+    return found

@@ -1,0 +1,276 @@
+"""A command at work: its generator, its codes, its folder, and what all commands do."""
+
+import dataclasses
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from jaxlatent import checkpoint
+from jaxlatent.cli import arguments, inputs
+from jaxlatent.cli.devices import open_mesh
+from jaxlatent.cli.inputs import Samples
+from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
+from jaxlatent.cli.progress import progress_bar
+from jaxlatent.collectives import agree, is_main
+from jaxlatent.editing import where_edited
+from jaxlatent.edits.base import Edit
+from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
+from jaxlatent.gallery.plots import Plot
+from jaxlatent.generators.base import Generator, family_name, fingerprint
+from jaxlatent.latents import Truncation
+from jaxlatent.loading import load, short_name
+from jaxlatent.runs import RUN_FILE, Run
+from jaxlatent.training.curves import CURVES_FILE
+from jaxlatent.training.fit import Fitted, fit
+
+TRAINING = "training"
+"""The folder of a run in which it keeps its checkpoints."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Session:
+    """One command at work on one generator.
+
+    Attributes:
+        job: what the command was asked.
+        run: its folder.
+        mesh: its devices, None for one.
+        generator: prepared.
+        owner: the generator's fingerprint.
+    """
+
+    job: Job
+    run: Run
+    mesh: Mesh | None
+    generator: Generator
+    owner: str
+
+    @classmethod
+    def open(cls, job: Job, command: str, words: Mapping[str, Any]) -> "Session":
+        """Join the devices and read the generator.
+
+        Args:
+            job: what the command was asked.
+            command: its words.
+            words: all of its arguments, defaults included.
+        """
+        run = Run(job.out, command, words)
+        alike = {**words, "job": dataclasses.replace(job, where=Devices())}
+        mesh = open_mesh(job.where, alike)
+        arguments.at_least_one(job.chunk, "chunk")
+        plain = open_generator(job.generator, job.reading, job.start.truncation)
+        owner = fingerprint(plain)
+        agree(owner, "GENERATOR")
+        return cls(job, run, mesh, plain.prepare(), owner)
+
+    @property
+    def name(self) -> str:
+        """The generator's name for a title."""
+        return short_name(self.job.generator)
+
+    @property
+    def truncation(self) -> Truncation | None:
+        """What the options ask for, before an edit."""
+        return inputs.truncation_of(self.job.start, self.generator)
+
+    @cached_property
+    def label(self) -> Any:
+        """The classes of codes to learn from, as `latents.prior` takes them."""
+        return inputs.class_choice(self.job.start, self.generator)
+
+    def samples(self, num: int = 3, **changes: Any) -> Samples:
+        """The codes that the options ask for, some of the options changed."""
+        start = dataclasses.replace(self.job.start, **changes)
+        return inputs.draw_samples(start, self.generator, num)
+
+    def progress(
+        self, label: str, total: int | None = None, unit: str = "image"
+    ) -> Any:
+        """A progress bar; see `progress.progress_bar`."""
+        return progress_bar(label, total, unit=unit)
+
+    def draw(
+        self,
+        edits: Mapping[str, Edit],
+        page: Page,
+        heading: Heading,
+        indices: Sequence[int],
+        *,
+        read: Sequence[Any] = (),
+        **recorded: Any,
+    ) -> None:
+        """Draw directions, write everything, and say where it is.
+
+        Args:
+            edits: by the file each is written to; all of them move together.
+            page: how they are drawn.
+            heading: of the page.
+            indices: the directions.
+            read: files that were read, besides the generator and the codes.
+            **recorded: further JSON values for the record.
+        """
+        job, generator = self.job, self.generator
+        edit = next(iter(edits.values()))
+        first = self.samples()
+        truncation = inputs.truncation_of(job.start, generator, page.truncate)
+        traversal = Traversal(
+            first.latents,
+            first.names,
+            indices,
+            arguments.parse_strengths(page.strengths),
+            page.move == "to",
+            truncation,
+        )
+        facts = [("Generator", f"{self.name} ({family_name(generator.config)})")]
+        if job.start.label is not None:
+            facts.append(("Class", job.start.label))
+        heading = dataclasses.replace(heading, facts=[*facts, *heading.facts])
+        counts = {
+            "direction": len(indices),
+            "code": len(first.names),
+            "strength": len(traversal.strengths),
+        }
+        total = counts["direction"] * counts["code"] * counts["strength"]
+        if is_main():
+            self.run.start()
+        with self.progress("drawing", total) as progress:
+            files = draw_edits(
+                job.out,
+                generator,
+                tuple(edits.values()),
+                traversal,
+                heading,
+                chunk=job.chunk,
+                mesh=self.mesh,
+                progress=progress,
+            )
+        if not is_main():
+            return
+        self.run.names += files
+        for file, one in edits.items():
+            checkpoint.save_edit(self.run.file(file), one)
+        self.finish(
+            first,
+            read=read,
+            strengths=traversal.strengths,
+            directions=[edit.names[index] for index in indices],
+            edited=where_edited(generator, edit, truncation),
+            **recorded,
+        )
+        print(f"{run_names(counts)}; {', '.join(edits)}, PNG, GIF and a page")
+        print((job.out / files[-1]).resolve().as_uri())
+
+    def fit(self, method: Any, training: Training) -> Fitted:
+        """Run a learned method: a bar with its losses, checkpoints, the way on.
+
+        Raises:
+            ValueError: for an unfinished run in the folder, unless it is to go on; or a
+                step that was not finite.
+            KeyboardInterrupt: once what was done is saved; says how to go on.
+        """
+        folder = self.job.out / TRAINING
+        if folder.exists() and not training.resume:
+            if not (self.job.out / RUN_FILE).exists():
+                raise ValueError(
+                    f"resume: not given, but {self.job.out} holds an unfinished run; "
+                    "--resume goes on with it, another --out starts anew"
+                )
+            if is_main():
+                shutil.rmtree(folder)
+        key = jax.random.key(arguments.check_seed(training.seed))
+        done = 0
+        with self.progress("learning", training.steps, "step") as progress:
+
+            def tell(step: int, metrics: Mapping[str, float]) -> None:
+                nonlocal done
+                note = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items())
+                progress(step - done, note)
+                done = step
+
+            with _ended_by_signal():
+                try:
+                    fitted = fit(
+                        method,
+                        training.steps,
+                        key=key,
+                        batch=training.batch,
+                        mesh=self.mesh,
+                        folder=folder,
+                        save_every=training.save_every,
+                        callback=tell,
+                    )
+                except KeyboardInterrupt:
+                    raise KeyboardInterrupt(
+                        f"interrupted after step {done}; the same command with "
+                        "--resume goes on"
+                    ) from None
+        if fitted.failed is not None:
+            raise ValueError(
+                f"steps: number {fitted.failed} was not finite; {folder} keeps the "
+                "state before it; a lower learning rate may help"
+            )
+        return fitted
+
+    def keep_losses(self, fitted: Fitted) -> Sequence[Plot]:
+        """Record `losses.csv`; the losses as a plot for the page."""
+        if is_main():
+            text = (self.job.out / TRAINING / CURVES_FILE).read_text()
+            self.run.file(CURVES_FILE).write_text(text)
+        loss = fitted.history["loss"]
+        return (Plot("Loss", range(len(loss)), {"loss": loss}),)
+
+    def finish(
+        self, first: Samples | None, *, read: Sequence[Any] = (), **facts: Any
+    ) -> None:
+        """Write the record; see `runs.Run.finish`."""
+        told = {} if first is None else {"seeds": first.seeds, "codes": first.names}
+        self.run.finish(
+            self.generator,
+            inputs=(self.job.generator, self.job.start.codes, *read),
+            **told,
+            **facts,
+        )
+
+
+def open_generator(
+    text: str, reading: Reading, truncation: float | None = None
+) -> Generator:
+    """The generator that a command names, not prepared.
+
+    Args:
+        text: which.
+        reading: how to read a checkpoint file.
+        truncation: of z, where the family keeps statistics for it.
+    """
+    config = arguments.parse_config(reading.config)
+    with progress_bar(f"reading {Path(text).name}"):
+        generator = load(text, family=reading.family, config=config)
+    if truncation is None or not hasattr(generator.config, "truncation"):
+        return generator
+    bent = dataclasses.replace(generator.config, truncation=truncation)
+    return dataclasses.replace(generator, config=bent)
+
+
+@contextmanager
+def _ended_by_signal() -> Any:
+    """Let SIGTERM end a block as Ctrl-C does, so that it can save what it has done."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # only the main thread may
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
