@@ -29,7 +29,7 @@ from jaxlatent.methods.ganalyze_settings import PAPER
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.outputs import Column
 from jaxlatent.networks.resnet import DEPTHS, resnet
-from jaxlatent.training.blocks import run_block
+from jaxlatent.training.blocks import finite, run_block
 from jaxlatent.types import Model, as_model
 
 CONFIG = CASES["biggan-128"].config
@@ -102,17 +102,19 @@ def ours(inputs: Inputs, *, block: bool = False) -> Callable[[], Side]:
                 seconds,
             )
 
+        strict = np.array([bool(finite(leaf)) for leaf in jax.tree.leaves(state)])
+
         def call() -> Any:
-            given = jax.tree.map(jnp.copy, state)
             key, first, count = jax.random.key(0), np.uint32(0), np.int32(BLOCK)
             return jax.block_until_ready(
                 run_block(
                     method,
-                    given,
                     key,
+                    state,
                     first,
                     count,
                     None,
+                    strict=strict,
                     batch=inputs.batch,
                     block=BLOCK,
                     mesh=None,

@@ -252,7 +252,9 @@ class GANalyze:
         codes, normalize = latents.codes, self.settings.normalize
         moved = codes + alpha.reshape(-1, *(1,) * (codes.ndim - 1)) * theta
         if normalize == "sample":
-            moved = with_length(moved, jnp.linalg.norm(codes, axis=-1))
+            rows = codes.reshape(-1, codes.shape[-1])
+            lengths = jnp.linalg.norm(rows, axis=1)
+            moved = jax.vmap(with_length)(moved.reshape(rows.shape), lengths)
         if normalize == "batch":
             moved = with_length(moved.ravel(), jnp.linalg.norm(codes))
         return dataclasses.replace(latents, codes=moved.reshape(codes.shape))
