@@ -32,6 +32,10 @@ Where |alpha theta| far exceeds |z|, normalised codes all become theta: negative
 then gives one picture, positive alpha another, whatever the code, as users reported.
 `collapsed` looks at the metric "displacement", the mean of |alpha theta| / |z|.
 
+A score that is all but 0 or 1, such as a classifier's probability, is a bad assessor:
+if a share p of the pictures goes from 0 to 1, the loss is alpha^2 + p (1 - 2 alpha),
+least for no change at all where alpha is below a half. Take its log-odds.
+
 Defaults of the original: 400 000 pairs in batches of 4, Adam at 2e-4, z within two
 deviations (truncation 1), every class alike; tests with alpha -0.3 to 0.3 in steps of
 0.1, either at once or by repeated steps of 0.1 (`ganalyze_edits.repeated`).
@@ -248,7 +252,9 @@ class GANalyze:
         codes, normalize = latents.codes, self.settings.normalize
         moved = codes + alpha.reshape(-1, *(1,) * (codes.ndim - 1)) * theta
         if normalize == "sample":
-            moved = with_length(moved, jnp.linalg.norm(codes, axis=-1))
+            rows = codes.reshape(-1, codes.shape[-1])
+            lengths = jnp.linalg.norm(rows, axis=1)
+            moved = jax.vmap(with_length)(moved.reshape(rows.shape), lengths)
         if normalize == "batch":
             moved = with_length(moved.ravel(), jnp.linalg.norm(codes))
         return dataclasses.replace(latents, codes=moved.reshape(codes.shape))
