@@ -90,7 +90,7 @@ def test_pictures_of_masks():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: named_mask("ear", 256), r"name: 'ear' given; one of \['center0'"),
+        (lambda: named_mask("ear", 256), r"region: 'ear' given; one of \['center0'"),
         (lambda: named_mask("eyes", 0), "size: 0 given"),
         (lambda: named_mask("point_eye", 16), "covers no pixel"),
         (lambda: rectangle_mask((1, 2, 3), 8), r"rectangle: \(1, 2, 3\) given"),

@@ -2,24 +2,21 @@
 
 import dataclasses
 import warnings
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from jaxlatent.cli import scores
 from jaxlatent.cli.options import (
-    QUIET,
     Assessor,
     AssessorGroup,
     JobGroup,
-    Number,
     Page,
     PageGroup,
     Space,
     Training,
     TrainingGroup,
-    option,
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.evaluation.curves import held_out_curves
@@ -31,20 +28,16 @@ from jaxlatent.methods.ganalyze_settings import PRESETS
 HELD_OUT = np.uint32(2**32 - 3)
 """What a run's key is folded with for codes that it does not see."""
 
-MaybeReal = Annotated[float | None, option("X")]
-
 
 def discover_ganalyze(
     job: JobGroup,
     *,
-    preset: Annotated[Literal["quick", "paper", "pytorch"], QUIET] = "quick",
-    transformer: Annotated[
-        Literal["direction", "class", "mlp", "class mlp"] | None, QUIET
-    ] = None,
-    normalize: Annotated[Literal["sample", "none", "batch"] | None, QUIET] = None,
-    learning_rate: MaybeReal = None,
+    preset: Literal["quick", "paper", "pytorch"] = "quick",
+    transformer: Literal["direction", "class", "mlp", "class mlp"] | None = None,
+    normalize: Literal["sample", "none", "batch"] | None = None,
+    learning_rate: float | None = None,
     learned_space: Space = None,
-    held_out: Number = 64,
+    held_out: int = 64,
     assessor: AssessorGroup = Assessor(),
     training: TrainingGroup = Training(),
     page: PageGroup = Page("-0.5:0.5:7"),

@@ -14,7 +14,6 @@ from jaxlatent.cli.session import Session
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.tables import ScoreTable
-from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators.base import Generator
 from jaxlatent.loading import import_name, load, load_latents
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
@@ -94,23 +93,6 @@ def draw_table(session: Session, scoring: Scoring) -> ScoreTable:
         )
 
 
-def read_table(path: Path) -> ScoreTable:
-    """A file that `score` wrote, or an array of scores [N] or [N, A] of any origin.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    if not path.is_file():
-        raise ValueError(f"scores: {path} is not a file")
-    if tables.is_table(path):
-        return tables.load_table(path)
-    arrays = _arrays(path)
-    if "scores" not in arrays and len(arrays) != 1:
-        raise ValueError(f"scores: {path} holds {sorted(arrays)}, not one array")
-    values = arrays.get("scores", next(iter(arrays.values())))
-    return tables.table_of(values, path.stem)
-
-
 def with_codes(
     table: ScoreTable, path: Path | None, generator: Generator, space: str
 ) -> ScoreTable:
@@ -125,18 +107,3 @@ def with_codes(
 def keep_attributes(table: ScoreTable, attribute: str | None) -> ScoreTable:
     """The columns that the option names, by number or name; all for None."""
     return table.choose(arguments.parse_columns(attribute, table.names))
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name."""
-    if not holds_arrays(path):
-        from converters import load_codes
-
-        values = load_codes(path)
-        # a lone vector comes as one row
-        return {"scores": values[0] if len(values) == 1 else values}
-    try:
-        found = read_arrays(path)
-    except ValueError as error:
-        raise ValueError(f"scores: {path}: {error}") from error
-    return found if isinstance(found, dict) else {"scores": found}

@@ -20,14 +20,15 @@ from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
-from jaxlatent.editing import where_edited
+from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
+from jaxlatent.edits.directions import Directions
 from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
 from jaxlatent.loading import load, short_name
-from jaxlatent.runs import RUN_FILE, Run
+from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 
@@ -63,13 +64,13 @@ class Session:
             words: all of its arguments, defaults included.
         """
         run = Run(job.out, command, words)
-        alike = {**words, "job": dataclasses.replace(job, where=Devices())}
+        alike = plain({**words, "job": dataclasses.replace(job, where=Devices())})
         mesh = open_mesh(job.where, alike)
         arguments.at_least_one(job.chunk, "chunk")
-        plain = open_generator(job.generator, job.reading, job.start.truncation)
-        owner = fingerprint(plain)
+        generator = open_generator(job.generator, job.reading, job.start.truncation)
+        owner = fingerprint(generator)
         agree(owner, "GENERATOR")
-        return cls(job, run, mesh, plain.prepare(), owner)
+        return cls(job, run, mesh, generator.prepare(), owner)
 
     @property
     def name(self) -> str:
@@ -86,10 +87,17 @@ class Session:
         """The classes of codes to learn from, as `latents.prior` takes them."""
         return inputs.class_choice(self.job.start, self.generator)
 
-    def samples(self, num: int = 3, **changes: Any) -> Samples:
-        """The codes that the options ask for, some of the options changed."""
+    def samples(
+        self, num: int | None = None, default: int = 3, **changes: Any
+    ) -> Samples:
+        """The codes that the options ask for; see `inputs.draw_samples`."""
         start = dataclasses.replace(self.job.start, **changes)
-        return inputs.draw_samples(start, self.generator, num)
+        return inputs.draw_samples(start, self.generator, num, default)
+
+    def check(self, page: Page) -> None:
+        """Refuse what cannot be drawn, before hours are spent on what to draw."""
+        self.samples()
+        arguments.parse_strengths(page.strengths)
 
     def progress(
         self, label: str, total: int | None = None, unit: str = "image"
@@ -129,6 +137,12 @@ class Session:
             page.move == "to",
             truncation,
         )
+        check_traversal(generator, list(edits.values()), first.latents, truncation)
+        for one in edits.values():
+            if page.move == "to" and not isinstance(one, Directions):
+                raise ValueError(
+                    f"move: to given, but a {type(one).__name__} knows no coordinate"
+                )
         facts = [("Generator", f"{self.name} ({family_name(generator.config)})")]
         if job.start.label is not None:
             facts.append(("Class", job.start.label))
