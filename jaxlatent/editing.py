@@ -134,7 +134,7 @@ def _traverse(
     """[P, S, H, W, C] of P codes, each along its own direction."""
 
     def draw(*inputs: Any) -> jax.Array:
-        return _edited_images(*inputs, absolute=absolute, batch=batch)
+        return edited_images(*inputs, absolute=absolute, batch=batch)
 
     whole = (generator, edits, truncation, strengths)
     if mesh is None:
@@ -150,7 +150,7 @@ def _traverse(
     return share(*whole, latents, index, noise)
 
 
-def _edited_images(
+def edited_images(
     generator: Generator,
     edits: tuple[Edit, ...],
     truncation: Truncation | None,
@@ -162,6 +162,22 @@ def _edited_images(
     absolute: bool,
     batch: int,
 ) -> jax.Array:
+    """The compiled part of `traverse_images`, for a function that looks at pictures.
+
+    Args:
+        generator: the generator.
+        edits: bare edits that move together.
+        truncation: as for `traverse_images`, as are the following two.
+        strengths: S of them.
+        latents: P codes.
+        index: [P], the direction of each.
+        noise: of each code, as `generators.inputs.per_image` returns it.
+        absolute: as for `traverse_images`.
+        batch: pictures that are made at a time.
+
+    Returns:
+        [P, S, H, W, C].
+    """
     count, steps = len(latents), len(strengths)
     last = last_space(generator)
     late = truncation is not None and truncation.when == "after"

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 import toy
 from helpers import compilations, drawn, error
 
-from jaxlatent.editing import traverse_images
+from jaxlatent.editing import check_edit, traverse_images, where_edited
 from jaxlatent.edits.directions import directions
+from jaxlatent.edits.rbf import rbf_field
+from jaxlatent.edits.walks import neural_walk
 from jaxlatent.generators import biggan_deep, stylegan2
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.rendering import render
 from jaxlatent.latents import Latents, Truncation
+from jaxlatent.parallel import mesh
 from jaxlatent.types import Noise
 
 N, D = 3, 3
@@ -317,3 +321,170 @@ def test_a_stylegan2_is_drawn_as_by_hand():
     # and on to the right generator: other weights, other pictures
     other = dataclasses.replace(generator, params=jax.tree.map(jnp.ones_like, params))
     assert error(traverse(other, made, CODES[:2], chunk=6), images) > 1e-2
+
+
+# every kind of edit
+
+
+def field(seed=0, scale=1.0, **changes):
+    """Warped paths of w, two of them."""
+    supports = scale * normal(seed, 2, 4, D)
+    weights = np.tile(np.float32([1, -1]), (2, 2))
+    scales = np.full(2, 0.1, np.float32)
+    return rbf_field(supports, weights, scales, step=0.5, steps=4, **changes)
+
+
+def walk(seed=0, scale=1.0, **changes):
+    """Two constant directions that keep the length of a code."""
+    return neural_walk([{"bias": scale * normal(seed, 2, D)}], norm="sample", **changes)
+
+
+KINDS = {"directions": edit, "rbf": lambda space, **c: field(space=space, **c)}
+KINDS["walk"] = lambda space, **changes: walk(space=space, **changes)
+
+
+@flax.struct.dataclass(eq=False)
+class Foreign:
+    """A kind of a user's, with the protocol's members and nothing more."""
+
+    step: jax.Array
+    space: str = flax.struct.field(pytree_node=False, default="w")
+    names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=("a", "b"))
+
+    @property
+    def dimension(self):
+        return D
+
+    def __len__(self):
+        return 2
+
+    def shift(self, latent, index, strength):
+        raise AssertionError("a traversal is followed once, not once a strength")
+
+    def traverse(self, latent, index, strengths):
+        sides = (1,) * (latent.ndim - 1)
+        amounts = strengths[:, None] * (1 + index)[None]
+        amounts = amounts.reshape(*amounts.shape, *sides)
+        return latent[None] + amounts * self.step.reshape(1, 1, *sides[1:], -1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_every_kind_draws_what_it_moves_to(kind, space):
+    made = KINDS[kind](space)
+    images = traverse(toy.make(), made, CODES)
+    codes = jnp.asarray(CODES if space == "z" else 2 * CODES)
+    moved = np.moveaxis(np.asarray(made.traverse(codes, 1, STRENGTHS)), 0, 1)
+    expected = 11 * moved * (2 if space == "z" else 1)
+    np.testing.assert_allclose(shape(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["rbf", "walk"])
+def test_rows_of_every_kind_move_as_codes_of_their_own(kind):
+    made = KINDS[kind]("w", layers=(1,))
+    images = traverse(toy.make(), made, ROWS, space="w+")
+    alone = KINDS[kind]("w").traverse(jnp.asarray(ROWS[:, 1]), 1, STRENGTHS)
+    rows = np.repeat(ROWS[:, None], 3, axis=1)
+    rows[:, :, 1] = np.moveaxis(np.asarray(alone), 0, 1)
+    np.testing.assert_allclose(shape(images), drawn_by_hand(rows), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_but_shapes_compiles_again(kind):
+    codes = Latents(jnp.asarray(CODES), "z")
+    truncation = Truncation(0.5)
+    traverse_images(
+        toy.make(), KINDS[kind]("w"), codes, 0, STRENGTHS, truncation=truncation
+    )
+    other = KINDS[kind]("w", names=["c", "d"], method="another", facts={"rank": 2})
+    other = jax.tree.map(lambda leaf: 1.5 * leaf, other)
+    with compilations() as count:
+        images = [
+            traverse_images(
+                toy.make(2.0),
+                other.rename({0: "e"}),
+                codes,
+                index,
+                [0.5, 1.0, -2.0],
+                truncation=Truncation(0.7),
+            )
+            for index in (0, 1)
+        ]
+    assert count() == 0
+    assert not np.allclose(*images)
+
+
+def test_a_kind_of_a_users_own_is_an_equal_citizen():
+    made = Foreign(jnp.asarray(VECTORS[0]))
+    images = traverse(toy.make(), made, CODES)
+    steps = np.asarray(STRENGTHS)[None, :, None] * 2 * VECTORS[0]
+    expected = 11 * ((2 * CODES)[:, None] + steps)
+    np.testing.assert_allclose(shape(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 9, 100])
+def test_several_directions_at_once(chunk):
+    latents = Latents(jnp.asarray(CODES), "z")
+    both = traverse_images(
+        toy.make(), field(space="w"), latents, [1, 0], STRENGTHS, chunk=chunk
+    )
+    assert both.shape == (2, N, 3, 1, D, 1)
+    for images, index in zip(both, (1, 0), strict=True):
+        alone = traverse_images(toy.make(), field(space="w"), latents, index, STRENGTHS)
+        assert error(images, alone) <= 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_devices_change_nothing(kind):
+    latents = Latents(jnp.asarray(CODES), "z")
+    inputs = (toy.make(), KINDS[kind]("w"), latents, [0, 1], STRENGTHS)
+    alone = traverse_images(*inputs)
+    for count in (2, 4):
+        assert error(traverse_images(*inputs, mesh=mesh(count)), alone) <= 1e-6
+
+
+def wrong(seed, **changes):
+    return {
+        "directions": lambda: directions(normal(seed, 2, D + 1), **changes),
+        "rbf": lambda: rbf_field(
+            normal(seed, 2, 4, D + 1), np.ones((2, 4), "f"), np.ones(2, "f"), **changes
+        ),
+        "walk": lambda: neural_walk([{"bias": normal(seed, 2, D + 1)}], **changes),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dimension_that_does_not_fit_is_named(kind):
+    made = wrong(0, space="w")[kind]()
+    with pytest.raises(ValueError, match="edit: of dimension 4 in w"):
+        traverse(toy.make(), made, CODES)
+    with pytest.raises(ValueError, match=r"edit: shifts row 2; .* rows 0 to 1"):
+        check_edit(toy.make(), KINDS[kind]("w", layers=(2,)))
+    with pytest.raises(ValueError, match=r"edit: shifts row 1; .* has no rows"):
+        check_edit(MAPPED, KINDS[kind]("w", layers=(1,)))
+
+
+def test_what_is_linear_only_is_named():
+    with pytest.raises(TypeError, match="absolute: a RBFField knows no coordinate"):
+        traverse(toy.make(), field(space="w"), CODES, absolute=True)
+
+
+@pytest.mark.parametrize(
+    ("generator", "space", "truncation", "words"),
+    [
+        (toy.make(), "z", Truncation(0.5), "before the mapping network"),
+        (LINEAR, "z", None, "at the network's input"),
+        (toy.make(), "w", None, "in w"),
+        (toy.make(), "w", Truncation(0.5), "after truncation (psi 0.5)"),
+        (
+            toy.make(),
+            "w+",
+            Truncation(0.5, cutoff=1),
+            "after truncation (psi 0.5, first 1 rows)",
+        ),
+        (toy.make(), "w", Truncation(0.5, when="after"), "before truncation"),
+        (toy.make(), "feature:mixed", Truncation(0.5), "in feature:mixed"),
+    ],
+)
+def test_where_an_edit_acted_is_said(generator, space, truncation, words):
+    assert where_edited(generator, edit(space), truncation) == words

@@ -47,13 +47,26 @@ def test_one_unit_of_strength_is_one_of_the_score(recwarn):
     edit = import_edit(ONE)
     assert (edit.space, edit.method, edit.layers) == ("z", "ganalyze", None)
     assert edit.names == (ONE.stem,)
-    assert edit.vectors.shape == (1, D)
-    same(np.linalg.norm(edit.vectors), 1)
-    same(edit.scale, [np.linalg.norm(RECORDED["w"])])
-    moved = edit.shift(RECORDED["z"], 0, RECORDED["alpha"].astype(np.float32))
-    same(on_the_sphere(np.asarray(moved)), RECORDED["one_direction_torch"])
-    # the length is kept, so there is nothing to warn of
+    same(edit.report["length"], [np.linalg.norm(RECORDED["w"])])
+    z, alpha = RECORDED["z"], RECORDED["alpha"].astype(np.float32)
+    moved = np.asarray(edit.shift(z, 0, alpha))
+    same(np.linalg.norm(moved, axis=1), np.linalg.norm(z, axis=1))
+    # the recording brought back the length of the batch instead of each sample's
+    same(unit(moved), unit(RECORDED["one_direction_torch"]))
     assert not recwarn
+
+
+def test_every_class_has_a_direction_of_its_own():
+    edit = import_edit(BY_CLASS)
+    assert edit.names == tuple(f"class {number}" for number in range(C))
+    z, alpha = RECORDED["z"], RECORDED["alpha"].astype(np.float32)
+    moved = np.asarray(edit.shift(z, RECORDED["y_index"], alpha))
+    same(np.linalg.norm(moved, axis=1), np.linalg.norm(z, axis=1))
+    same(unit(moved), unit(RECORDED["class_dependent_torch"]))
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1)[:, None]
 
 
 def test_the_folders_tell_the_assessor(tmp_path):
@@ -75,7 +88,7 @@ def test_the_folders_tell_the_assessor(tmp_path):
 def test_where_the_direction_may_lie(tmp_path, name, value):
     edit = import_edit(write(tmp_path, name, value))
     assert (edit.space, edit.method) == ("z", "ganalyze")
-    same(edit.vectors * edit.scale[:, None], W)
+    same(edit.forward["0"]["bias"], W)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from converters.artefacts.contents import member
 from converters.artefacts.file_names import origin
 from converters.checkpoints import Checkpoint
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.walks import NeuralWalk, neural_walk
 from jaxlatent.types import CheckpointError
 
 ONE_DIRECTION = "w"
@@ -57,31 +57,34 @@ def read_ganalyze(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     }
 
 
-def ganalyze_directions(checkpoint: Checkpoint) -> Directions:
-    """The direction of z of a transformer that has one for all classes.
+def ganalyze_walk(checkpoint: Checkpoint) -> NeuralWalk:
+    """The walk of z of a transformer, which keeps the length of z.
+
+    The original's PyTorch code keeps that of a batch, which for a batch of one is the
+    same.
 
     Returns:
-        One direction of length one; `scale` is the length it was trained to, so that
-        one unit of strength is one of the assessor's score.
+        One direction, or one for each class; a unit of strength is one of the
+        assessor's score.
 
     Raises:
-        CheckpointError: if there is no such direction, or its length is zero.
+        CheckpointError: if the arrays do not fit, or a direction's length is zero.
     """
     found = read_ganalyze(checkpoint)
-    if "direction" not in found:
-        raise CheckpointError(
-            f"{checkpoint.path}: a direction for each class found; one for all classes "
-            "is accepted"
-        )
-    vector = found["direction"].astype(np.float64)
-    length = np.linalg.norm(vector)
-    if not length:
+    if "direction" in found:
+        table, names = found["direction"], [origin(checkpoint.path).name]
+    else:
+        table = found["weight"] + found["bias"]
+        names = [f"class {number}" for number in range(len(table))]
+    lengths = np.linalg.norm(table, axis=1)
+    if not lengths.all():
         raise CheckpointError(f"{checkpoint.path}: a direction of length zero")
-    return directions(
-        (vector / length).astype(np.float32),
+    return neural_walk(
+        [{"bias": table}],
+        norm="sample",
         space="z",
-        scale=np.asarray([length], np.float32),
-        names=[origin(checkpoint.path).name],
+        names=names,
+        report={"length": lengths},
         method="ganalyze",
     )
 

@@ -1,9 +1,11 @@
 """One way in for every file of directions."""
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from converters.artefacts.arrays import ACCEPTED, read_array
-from converters.artefacts.ganalyze import ganalyze_directions, is_ganalyze
+from converters.artefacts.ganalyze import ganalyze_walk, is_ganalyze
 from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
 from converters.artefacts.ganspace_named import (
     MOST_ROWS,
@@ -14,6 +16,7 @@ from converters.artefacts.safetensors_layout import decode_directions, is_direct
 from converters.checkpoints import CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.walks import NeuralWalk
 from jaxlatent.types import CheckpointError, check_space, parse_layers
 
 PARTS = ("latent", "activation")
@@ -29,7 +32,7 @@ def import_edit(
     num_layers: int | None = None,
     per_layer: bool = False,
     default_space: str = "w",
-) -> Directions:
+) -> Directions | NeuralWalk:
     """Read directions that another project wrote, or `export_edit`.
 
     The kind of a file is told by its content; its name and its folders add what
@@ -50,8 +53,9 @@ def import_edit(
         default_space: the space of a bare array whose name tells nothing.
 
     Returns:
-        Directions with `method` "ganalyze", "ganspace", "interfacegan", "lowrankgan",
-        "resefa", what the file says, or "imported".
+        Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
+        what the file says, or "imported"; of GANalyze's files a walk that keeps the
+        length of z.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -87,7 +91,7 @@ def import_edit(
             "named directions alone hold activations"
         )
     elif is_ganalyze(checkpoint):
-        edit = ganalyze_directions(checkpoint)
+        edit = ganalyze_walk(checkpoint)
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:
@@ -98,17 +102,23 @@ def import_edit(
 
 
 def _with(
-    edit: Directions,
+    edit: Directions | NeuralWalk,
     space: str | None,
     layers: tuple[int, ...] | None,
     has_layers: bool,
-) -> Directions:
+) -> Directions | NeuralWalk:
     """The edit with what the caller knows better than the file."""
     if edit.space.startswith("feature:") and (space is not None or has_layers):
         raise ValueError(
             f"space, layers: {space!r}, {layers} given; activations are edited in "
             f"{edit.space} and have no rows"
         )
+    changes: dict[str, Any] = {
+        "space": space or edit.space,
+        "layers": layers if has_layers else edit.layers,
+    }
+    if not isinstance(edit, Directions):
+        return dataclasses.replace(edit, **changes)
     if edit.vectors.ndim == 3 and space not in (None, "w+"):
         raise ValueError(f"space: {space!r} given; directions per layer act in 'w+'")
     # built again, for its rows are held against the layers
@@ -118,8 +128,7 @@ def _with(
         mean=edit.mean,
         bias=edit.bias,
         report=edit.report,
-        space=space or edit.space,
-        layers=layers if has_layers else edit.layers,
+        **changes,
         names=edit.names,
         method=edit.method,
         generator=edit.generator,

@@ -9,6 +9,7 @@ from jaxlatent import checkpoint
 from jaxlatent.cli import inputs
 from jaxlatent.cli.options import Rows, Space, option
 from jaxlatent.edits import combining
+from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.methods import interfacegan
 
@@ -205,7 +206,7 @@ def _weighted(text: str) -> tuple[Directions, int, float]:
     return edit, index, weight
 
 
-def _save(out: Path, edit: Directions) -> None:
+def _save(out: Path, edit: Edit) -> None:
     if out.suffix != ".npz":
         raise ValueError(f"OUT: {out} given; a file that ends in .npz is accepted")
     checkpoint.save_edit(out, edit)

@@ -150,13 +150,26 @@ class Scoring:
 
 
 @dataclass(frozen=True)
+class Assessor:
+    """The score that is to be changed."""
+
+    scorer: Annotated[Repeated, option("SCORER")] = ()
+    """A network's checkpoint file, module:function, or a formula such as brightness."""
+    attribute: Annotated[str | None, option("COLUMN")] = None
+    """Which of a network's outputs, by number."""
+    outputs: Literal["plain", "probabilities", "odds"] = "plain"
+    """What a classifier's outputs are turned into: nothing, or of each class its
+    probability or its log-odds against the others."""
+
+
+@dataclass(frozen=True)
 class Training:
     """How long a method learns, and how a run goes on."""
 
-    steps: int = 1000
-    """Steps of the optimiser, in all."""
-    batch: int = 4
-    """Samples of a step."""
+    steps: int | None = None
+    """Steps of the optimiser, in all; the preset's if left out."""
+    batch: int | None = None
+    """Samples of a step; the preset's if left out."""
     seed: int = 0
     """Of all samples."""
     save_every: int = 500
@@ -169,6 +182,7 @@ JobGroup = Annotated[Job, group("")]
 PageGroup = Annotated[Page, group("page")]
 RegionsGroup = Annotated[Regions, group("region")]
 ScoringGroup = Annotated[Scoring, group("score")]
+AssessorGroup = Annotated[Assessor, group("assessor")]
 TrainingGroup = Annotated[Training, group("training")]
 NO_REGION = Regions()
 EVERY_SCORE = Scoring()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxlatent.cli import arguments
-from jaxlatent.cli.options import Scoring
+from jaxlatent.cli.options import Assessor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.evaluation import tables
@@ -16,7 +16,7 @@ from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.generators.base import Generator
 from jaxlatent.loading import import_name, load, load_latents
-from jaxlatent.networks.outputs import Column, LogOdds
+from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
 from jaxlatent.types import Model
 
 FILE = "scores.npz"
@@ -56,25 +56,24 @@ def _open(text: str) -> tuple[str, Model]:
     raise ValueError(f"scorer: {text!r} given; {ACCEPTED}")
 
 
-def open_assessor(scoring: Scoring) -> tuple[str, Model]:
-    """The one scorer whose score is to be raised, and what it is called.
+def open_assessor(asked: Assessor) -> tuple[str, Model]:
+    """The one score that is to be changed, and what it is called.
 
     Raises:
         ValueError: for several scorers, or a choice that is not one output.
     """
-    scorers = open_scorers(scoring.scorer)
-    if len(scorers) > 1:
+    scorers = open_scorers(asked.scorer)
+    if len(scorers) != 1:
         raise ValueError(f"scorer: {len(scorers)} given; one is accepted")
     name, model = next(iter(scorers.items()))
-    if scoring.odds:
-        model = LogOdds(model)
-    if scoring.attribute is None:
+    if asked.outputs != "plain":
+        model = {"probabilities": Probabilities, "odds": LogOdds}[asked.outputs](model)
+    if asked.attribute is None:
         return name, model
-    numbers = arguments.parse_numbers(scoring.attribute, "attribute")
+    numbers = arguments.parse_numbers(asked.attribute, "attribute")
     if len(numbers) != 1:
-        raise ValueError(f"attribute: {scoring.attribute!r} given; one is accepted")
-    column = numbers[0]
-    return str(column), Column(model, column)
+        raise ValueError(f"attribute: {asked.attribute!r} given; one is accepted")
+    return str(numbers[0]), Column(model, numbers[0])
 
 
 def draw_table(session: Session, scoring: Scoring) -> ScoreTable:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from jaxlatent import checkpoint
@@ -181,8 +182,19 @@ class Session:
         print(f"{run_names(counts)}; {', '.join(edits)}, PNG, GIF and a page")
         print((job.out / files[-1]).resolve().as_uri())
 
-    def fit(self, method: Any, training: Training) -> Fitted:
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Those of the codes that are drawn, each once."""
+        return tuple(np.unique(np.asarray(self.samples().latents.label)).tolist())
+
+    def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
         """Run a learned method: a bar with its losses, checkpoints, the way on.
+
+        Args:
+            method: see `jaxlatent.learning.Method`.
+            training: how long, and whether to go on.
+            steps: where the options do not tell; so is `batch`.
+            batch: samples of a step.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
@@ -199,8 +211,8 @@ class Session:
             if is_main():
                 shutil.rmtree(folder)
         key = jax.random.key(arguments.check_seed(training.seed))
-        done = 0
-        with self.progress("learning", training.steps, "step") as progress:
+        steps, done = training.steps or steps, 0
+        with self.progress("learning", steps, "step") as progress:
 
             def tell(step: int, metrics: Mapping[str, float]) -> None:
                 nonlocal done
@@ -212,9 +224,9 @@ class Session:
                 try:
                     fitted = fit(
                         method,
-                        training.steps,
+                        steps,
                         key=key,
-                        batch=training.batch,
+                        batch=training.batch or batch,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,
