@@ -97,6 +97,7 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
 
     def newest():
         found = (plain / "b/training/checkpoints").glob("[0-9]*")
+        found = [one for one in found if one.name.isdecimal()]
         return max((int(one.name) for one in found), default=0)
 
     done = 0
