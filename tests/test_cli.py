@@ -51,7 +51,7 @@ OPTIONS = {
     "regions": f"PICTURE --out {REGIONS} {CODES} {READING}",
     "jacobian": "GENERATOR --out --num --full --chunk "
     f"{REGIONS} {VIEW} {CODES} {READING} {DEVICES}",
-    "discover": "sefa ganspace interfacegan lowrankgan resefa --debug",
+    "discover": "sefa ganspace interfacegan lowrankgan resefa ganalyze --debug",
     "discover sefa": "GENERATOR --out --layers --k --no-normalize --order --chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "discover ganspace": "GENERATOR --out --layer --edit --regress --samples --seed "
@@ -65,6 +65,10 @@ OPTIONS = {
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
     "discover resefa": "GENERATOR --out --tau --at --grams --num --chunk "
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
+    "--learning-rate --learned-space --held-out --scorer --attribute --outputs "
+    "--steps --batch --seed --save-every --resume "
+    f"{MOVES} {CODES} {READING} {DEVICES}",
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",

@@ -348,3 +348,24 @@ def test_formulas_go_by_their_names():
     table = load_table(Path("a/scores.npz"))
     images = linear().synthesize(jnp.asarray(table.codes["z"]))
     np.testing.assert_allclose(table.values[:, 0], brightness(images), atol=1e-6)
+
+
+# ganalyze
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--steps", "0"), "steps: 0 given"),
+        (("--batch", "0"), "batch: 0 given"),
+        (("--save-every", "0"), "save_every: 0 given"),
+        (("--held-out", "0"), "held_out: 0 given"),
+        (("--seed", "-1"), "seed: -1 given"),
+        (("--strengths", "x"), "strengths: 'x' given"),
+        (("--scorer", "contrast"), "scorer: 2 given"),
+    ],
+)
+def test_ganalyze_names_what_does_not_fit(words, expected, capsys, tmp_path):
+    command = ("discover", "ganalyze", LINEAR, "--scorer", "brightness", "--out", "out")
+    assert refused(capsys, *command, *words).startswith(expected)
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from PIL import Image
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.tables import ScoreTable, load_table, save_table
 from jaxlatent.generators.base import fingerprint
-from jaxlatent.latents import Truncation
+from jaxlatent.latents import Latents, Truncation
 
 SMALL = ScoreTable(np.arange(6.0).reshape(2, 3), ("age", "smile", "pose"))
 
@@ -128,8 +128,10 @@ def test_codes_are_carried_to_a_later_space():
     np.testing.assert_array_equal(table.latents(model, "z"), z)
     # from the nearest space before it that is known
     assert table.latents(model, "w+").tolist() == [[[5] * 3] * 2] * 2
+    other = table.with_codes(Latents(jnp.asarray(7 * z), "w"))
+    assert other.latents(model, "w").tolist() == [[7] * 3] * 2
     with pytest.raises(ValueError, match=r"^space: z given; .* codes in w$"):
-        ScoreTable(np.ones((2, 1)), ("a",), {"w": z}).latents(model, "z")
+        other.latents(model, "z")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from jaxlatent.cli import scores
+from jaxlatent.cli import arguments, scores
 from jaxlatent.cli.options import (
     Assessor,
     AssessorGroup,
@@ -57,6 +57,8 @@ def discover_ganalyze(
         page: How the edit is drawn; strengths are units of the score.
     """
     session = Session.open(job, "discover ganalyze", locals())
+    session.check(page)
+    arguments.at_least_one(held_out, "held_out")
     name, model = scores.open_assessor(assessor)
     given = {
         "transformer": transformer,

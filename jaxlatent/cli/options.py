@@ -20,7 +20,10 @@ def shown(hint: Any) -> Any:
     """
     own = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     kind = get_args(hint)[0] if own else hint
-    words = [METAVARS[one] for one in (kind, *get_args(kind)) if one in METAVARS]
+    parts = (kind, *get_args(kind))
+    words = [METAVARS[one] for one in parts if one in METAVARS]
+    choices = [get_args(one) for one in parts if get_origin(one) is Literal]
+    words += [f"{{{','.join(some)}}}" for some in choices]
     look = tyro.conf.arg(metavar=next(iter(words), None), help_behavior_hint=_default)
     return Annotated[(kind, look, *own)]
 

@@ -1,11 +1,8 @@
 """Scorers as the command line names them, and tables of scores from files."""
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Assessor, Scoring
@@ -14,8 +11,7 @@ from jaxlatent.cli.session import Session
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.tables import ScoreTable
-from jaxlatent.generators.base import Generator
-from jaxlatent.loading import import_name, load, load_latents
+from jaxlatent.loading import import_name, load
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
 from jaxlatent.types import Model
 
@@ -91,17 +87,6 @@ def draw_table(session: Session, scoring: Scoring) -> ScoreTable:
             mesh=session.mesh,
             progress=progress,
         )
-
-
-def with_codes(
-    table: ScoreTable, path: Path | None, generator: Generator, space: str
-) -> ScoreTable:
-    """A table with the codes of a file in place of its own, if one is given."""
-    if path is None:
-        return table
-    found = load_latents(path, generator, default=space)
-    codes = {found.space: np.asarray(found.codes)}
-    return dataclasses.replace(table, codes=codes)
 
 
 def keep_attributes(table: ScoreTable, attribute: str | None) -> ScoreTable:

@@ -201,6 +201,12 @@ class Session:
                 step that was not finite.
             KeyboardInterrupt: once what was done is saved; says how to go on.
         """
+        steps = steps if training.steps is None else training.steps
+        batch = batch if training.batch is None else training.batch
+        asked = {"steps": steps, "batch": batch, "save_every": training.save_every}
+        for option, value in asked.items():
+            arguments.at_least_one(value, option)
+        key = jax.random.key(arguments.check_seed(training.seed))
         folder = self.job.out / TRAINING
         if folder.exists() and not training.resume:
             if not (self.job.out / RUN_FILE).exists():
@@ -210,8 +216,7 @@ class Session:
                 )
             if is_main():
                 shutil.rmtree(folder)
-        key = jax.random.key(arguments.check_seed(training.seed))
-        steps, done = training.steps or steps, 0
+        done = 0
         with self.progress("learning", steps, "step") as progress:
 
             def tell(step: int, metrics: Mapping[str, float]) -> None:
@@ -226,7 +231,7 @@ class Session:
                         method,
                         steps,
                         key=key,
-                        batch=training.batch or batch,
+                        batch=batch,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,
