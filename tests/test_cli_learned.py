@@ -80,7 +80,8 @@ def test_a_finished_run_begins_anew_and_an_unfinished_one_does_not(plain, capsys
 
 
 def test_signals_save_and_the_command_says_how_to_go_on(plain):
-    words = ("--steps", "3000", "--batch", "4", "--save-every", "10")
+    # steps too short to move far; enough of them to be caught at work
+    words = ("--steps", "2000", "--save-every", "10", "--learning-rate", "1e-6")
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "JAX_COMPILATION_CACHE_DIR": str(plain / "compiled"),
@@ -115,7 +116,7 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
         assert not (plain / "b" / "run.json").exists()
     assert start("--resume").wait(timeout=240) == 0
     ok(*learn("whole", *words))
-    assert steps_of(plain / "b") == list(range(3000))
+    assert steps_of(plain / "b") == list(range(2000))
     interrupted, whole = (
         load_edit(plain / f"{name}/ganalyze.npz") for name in ("b", "whole")
     )

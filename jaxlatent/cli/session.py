@@ -2,9 +2,7 @@
 
 import dataclasses
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from jaxlatent.loading import load, short_name
 from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
+from jaxlatent.training.interrupts import interruptible
 
 TRAINING = "training"
 """The folder of a run in which it keeps its checkpoints."""
@@ -218,15 +217,16 @@ class Session:
                 shutil.rmtree(folder)
         done = 0
         with self.progress("learning", steps, "step") as progress:
+            try:
+                with interruptible() as check:
 
-            def tell(step: int, metrics: Mapping[str, float]) -> None:
-                nonlocal done
-                note = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items())
-                progress(step - done, note)
-                done = step
+                    def tell(step: int, metrics: Mapping[str, float]) -> None:
+                        nonlocal done
+                        note = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items())
+                        progress(step - done, note)
+                        done = step
+                        check()
 
-            with _ended_by_signal():
-                try:
                     fitted = fit(
                         method,
                         steps,
@@ -237,11 +237,12 @@ class Session:
                         save_every=training.save_every,
                         callback=tell,
                     )
-                except KeyboardInterrupt:
-                    raise KeyboardInterrupt(
-                        f"interrupted after step {done}; the same command with "
-                        "--resume goes on"
-                    ) from None
+                    check()
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"interrupted after step {done}; the same command with --resume "
+                    "goes on"
+                ) from None
         if fitted.failed is not None:
             raise ValueError(
                 f"steps: number {fitted.failed} was not finite; {folder} keeps the "
@@ -287,21 +288,3 @@ def open_generator(
         return generator
     bent = dataclasses.replace(generator.config, truncation=truncation)
     return dataclasses.replace(generator, config=bent)
-
-
-@contextmanager
-def _ended_by_signal() -> Any:
-    """Let SIGTERM end a block as Ctrl-C does, so that it can save what it has done."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # only the main thread may
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
