@@ -97,7 +97,7 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
 
     def newest():
         found = (plain / "b/training/checkpoints").glob("[0-9]*")
-        return max((int(one.name) for one in found), default=0)
+        return max((int(one.name) for one in found if one.name.isdecimal()), default=0)
 
     done = 0
     for number, more in ((signal.SIGINT, ()), (signal.SIGTERM, ("--resume",))):
