@@ -97,7 +97,8 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
 
     def newest():
         found = (plain / "b/training/checkpoints").glob("[0-9]*")
-        return max((int(one.name) for one in found if one.name.isdecimal()), default=0)
+        found = [one for one in found if one.name.isdecimal()]
+        return max((int(one.name) for one in found), default=0)
 
     done = 0
     for number, more in ((signal.SIGINT, ()), (signal.SIGTERM, ("--resume",))):
@@ -112,7 +113,9 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
         assert newest() > done
         done = newest()
         assert not (plain / "b" / "run.json").exists()
-    assert start("--resume").wait(timeout=240) == 0
+    last = start("--resume")
+    _, said = last.communicate(timeout=240)
+    assert last.returncode == 0, said
     ok(*learn("whole", *words))
     assert steps_of(plain / "b") == list(range(3000))
     interrupted, whole = (
