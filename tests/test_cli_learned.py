@@ -79,6 +79,7 @@ def test_a_finished_run_begins_anew_and_an_unfinished_one_does_not(plain, capsys
     assert "differs in" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:the edit moves codes")
 def test_signals_save_and_the_command_says_how_to_go_on(plain):
     words = ("--steps", "3000", "--batch", "4", "--save-every", "10")
     environment = os.environ | {
