@@ -79,6 +79,7 @@ def test_a_finished_run_begins_anew_and_an_unfinished_one_does_not(plain, capsys
     assert "differs in" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:the edit moves codes")
 def test_signals_save_and_the_command_says_how_to_go_on(plain):
     # steps too short to move far; enough of them to be caught at work
     words = ("--steps", "2000", "--save-every", "10", "--learning-rate", "1e-6")
@@ -114,7 +115,9 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
         assert newest() > done
         done = newest()
         assert not (plain / "b" / "run.json").exists()
-    assert start("--resume").wait(timeout=240) == 0
+    last = start("--resume")
+    _, said = last.communicate(timeout=240)
+    assert last.returncode == 0, said
     ok(*learn("whole", *words))
     assert steps_of(plain / "b") == list(range(2000))
     interrupted, whole = (
