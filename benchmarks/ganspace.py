@@ -34,6 +34,7 @@ from jaxlatent.generators import stylegan2
 from jaxlatent.generators.base import Generator
 from jaxlatent.methods import ganspace
 from jaxlatent.numerics import pca
+from jaxlatent.numerics.decomposition import Estimation
 from jaxlatent.numerics.moments import init_moments, update_joint
 from jaxlatent.numerics.stream import draw_codes
 
@@ -140,14 +141,15 @@ def of_w(samples: int, batch: int = 10_000) -> dict[str, Any]:
     watch = Watch(samples)
 
     def discover(num: int, progress: Any = None) -> Any:
-        return ganspace.discover(
+        (found,) = ganspace.discover(
             generator,
-            num=num,
-            k=COMPONENTS,
+            samples=num,
+            estimation=Estimation(k=COMPONENTS),
             key=jax.random.key(0),
             chunk=batch,
             progress=progress,
         )
+        return found
 
     discover(batch)
     start = now()
@@ -215,9 +217,8 @@ def of_features(samples: int, batch: int = 250) -> dict[str, Any]:
         return ganspace.ganspace(
             features,
             sample,
-            num=num,
-            k=COMPONENTS,
-            estimator="randomized",
+            samples=num,
+            estimation=Estimation(k=COMPONENTS, estimator="randomized"),
             key=jax.random.key(0),
             space="feature:hidden",
             chunk=batch,

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent import checkpoint
-from jaxlatent.files import read_arrays
+from jaxlatent.evaluation import tables
+from jaxlatent.evaluation.tables import ScoreTable
+from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.latents import CODE_SPACES, Latents
@@ -227,3 +229,36 @@ def codes_of_file(path: Path, space: str | None) -> dict[str, np.ndarray]:
 def short_name(source: str) -> str:
     """A source's name for a title: a path without its folders."""
     return Path(source).name if os.path.exists(source) else source
+
+
+def load_scores(path: str | os.PathLike[str]) -> ScoreTable:
+    """What `save_table` wrote, or an array of scores [N] or [N, A] of any origin.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"scores: {path} is not a file")
+    if tables.is_table(path):
+        return tables.load_table(path)
+    arrays = _score_arrays(path)
+    if "scores" not in arrays and len(arrays) != 1:
+        raise ValueError(f"scores: {path} holds {sorted(arrays)}, not one array")
+    values = arrays.get("scores", next(iter(arrays.values())))
+    return tables.table_of(values, path.stem)
+
+
+def _score_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file by name."""
+    if not holds_arrays(path):
+        from converters import load_codes
+
+        values = load_codes(path)
+        # a lone vector comes as one row
+        return {"scores": values[0] if len(values) == 1 else values}
+    try:
+        found = read_arrays(path)
+    except ValueError as error:
+        raise ValueError(f"scores: {path}: {error}") from error
+    return found if isinstance(found, dict) else {"scores": found}

@@ -20,7 +20,7 @@ _TOPOLOGY_MINUTES = "jax_cpu_get_local_topology_timeout_minutes"
 def start(
     coordinator: str | None = None,
     processes: int | None = None,
-    rank: int | None = None,
+    process_id: int | None = None,
     *,
     same: Any = None,
     timeout: int = 50,
@@ -33,7 +33,7 @@ def start(
     Args:
         coordinator: "host:port" of process 0, the same for all.
         processes: how many there are.
-        rank: which of them this one is, from 0.
+        process_id: which of them this one is, from 0.
         same: configuration and host arrays that must not differ between the processes;
             see `agree`.
         timeout: seconds to wait for a process, here and (on CPUs) whenever values are
@@ -50,7 +50,11 @@ def start(
     A process that never comes ends the others within the timeout and some seconds: they
     are aborted by jax's runtime, which Python cannot catch.
     """
-    given = {"coordinator": coordinator, "processes": processes, "rank": rank}
+    given = {
+        "coordinator": coordinator,
+        "processes": processes,
+        "process_id": process_id,
+    }
     missing = [name for name, value in given.items() if value is None]
     if 0 < len(missing) < 3:
         raise ValueError(f"{missing[0]}: missing; {', '.join(given)} go together")
@@ -58,8 +62,10 @@ def start(
         raise ValueError(f"coordinator: {coordinator!r} given; host:port is accepted")
     if processes is not None and processes < 1:
         raise ValueError(f"processes: {processes} given; 1 or more is accepted")
-    if rank is not None and processes is not None and not 0 <= rank < processes:
-        raise ValueError(f"rank: {rank} given; 0 to {processes - 1} is accepted")
+    if process_id is not None and processes and not 0 <= process_id < processes:
+        raise ValueError(
+            f"process_id: {process_id} given; 0 to {processes - 1} is accepted"
+        )
     flags = os.environ.get("XLA_FLAGS", "")
     if _PATIENCE_FLAG not in flags:
         # there is no other way to shorten this wait; read when the backend starts
@@ -69,14 +75,14 @@ def start(
         jax.distributed.initialize(
             coordinator,
             num_processes=processes,
-            process_id=rank,
+            process_id=process_id,
             initialization_timeout=timeout,
             heartbeat_timeout_seconds=heartbeat,
         )
     except ValueError as error:
         raise ValueError(
             "coordinator: none given, and no job of several processes is detected "
-            f"({error}); coordinator, processes and rank are accepted"
+            f"({error}); coordinator, processes and process_id are accepted"
         ) from error
     except jax.errors.JaxRuntimeError as error:
         raise ConnectionError(f"start: {error}") from error
@@ -88,22 +94,22 @@ def start(
     agree(same, "same")
 
 
-def mesh(count: int | None = None, *, axis: str = "data") -> Mesh:
+def mesh(devices: int | None = None, *, axis: str = "data") -> Mesh:
     """A one-axis mesh over the devices of all processes, with Auto axes.
 
     Args:
-        count: how many devices, None for all.
+        devices: how many, None for all.
         axis: the axis' name.
 
     Raises:
         ValueError: if there are not that many devices.
     """
-    devices = jax.devices()
-    size = len(devices) if count is None else count
-    if not 1 <= size <= len(devices):
-        raise ValueError(f"count: {size} given; 1 to {len(devices)} devices exist")
+    there = jax.devices()
+    size = len(there) if devices is None else devices
+    if not 1 <= size <= len(there):
+        raise ValueError(f"devices: {size} given; 1 to {len(there)} devices exist")
     return jax.make_mesh(
-        (size,), (axis,), axis_types=(AxisType.Auto,), devices=devices[:size]
+        (size,), (axis,), axis_types=(AxisType.Auto,), devices=there[:size]
     )
 
 

@@ -75,7 +75,7 @@ class Run:
         """
         record = {
             "command": self.command,
-            "arguments": _plain(self.arguments),
+            "arguments": plain(self.arguments),
             "generator": None if generator is None else _describe(generator),
             **facts,
             "inputs": {
@@ -116,11 +116,12 @@ def _describe(generator: Generator) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Settings as JSON values; what is none of them as text."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, Mapping):
-        return {str(name): _plain(entry) for name, entry in value.items()}
+        return {str(name): plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return value if isinstance(value, int | float | str | None) else str(value)

@@ -111,9 +111,9 @@ def parse_layers(
         ranges = [(operator.index(row),) * 2 for row in layers]
     # before any range is spelled out, which may be long
     if not ranges or any(low < 0 or high >= num_layers for low, high in ranges):
-        raise ValueError(
-            f"layers: {layers!r} given; rows 0 to {num_layers - 1} are accepted"
-        )
+        there = f"; rows 0 to {num_layers - 1} are accepted"
+        none = ", but this generator has no rows of w+"
+        raise ValueError(f"layers: {layers!r} given{there if num_layers else none}")
     return tuple(sorted({row for low, high in ranges for row in range(low, high + 1)}))
 
 

@@ -15,6 +15,7 @@ from jaxlatent import Generator, cli, render
 from jaxlatent.collectives import agree, gather, is_main
 from jaxlatent.jobs import run_job
 from jaxlatent.methods import ganspace
+from jaxlatent.numerics.decomposition import Estimation
 from jaxlatent.parallel import mesh, place, split, start
 
 PATIENCE = 8
@@ -53,7 +54,12 @@ def work(rank, folder):
     keys = place(jax.random.split(jax.random.key(3), 2), devices)
     source = ganspace.generator_source(generator, layer="image")
     found = ganspace.decompose(
-        source, num=21, k=2, key=jax.random.key(0), chunk=6, mesh=devices
+        source,
+        samples=21,
+        key=jax.random.key(0),
+        estimation=Estimation(k=2),
+        chunk=6,
+        mesh=devices,
     )
 
     def item(index):
@@ -92,7 +98,7 @@ def command(port, rank, folder):
     """Draw through the command line; then rank 1 is killed."""
     words = ["sample", "peer:linear", "--out", str(folder / "drawn"), "--num", "3"]
     several = ["--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
-    status = cli.main([*words, *several, "--rank", str(rank), "--devices", "2"])
+    status = cli.main([*words, *several, "--process-id", str(rank), "--devices", "2"])
     report = {"status": status, "devices": jax.device_count()}
     if rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)

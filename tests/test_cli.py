@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import re
@@ -14,11 +15,12 @@ from helpers import GOLDEN, ok, run_file
 from PIL import Image
 
 import jaxlatent
-from jaxlatent import cli, parallel
+from jaxlatent import cli, describing, parallel
 from jaxlatent.checkpoint import file_hash
-from jaxlatent.cli import arguments, description, inputs, progress, runs
-from jaxlatent.cli.options import Codes, Reading
+from jaxlatent.cli import arguments, inputs, progress
+from jaxlatent.cli.options import Codes
 from jaxlatent.cli.usage import one_line
+from jaxlatent.runs import Run
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -29,35 +31,51 @@ ASSUMING = str(GOLDEN / "rosinality_stylegan2_a.pt")
 LINEAR = "test_cli:linear"
 DRAW = "--label --truncation --cutoff"
 CODES = f"--seeds --codes --space {DRAW}"
-DEVICES = "--devices --coordinator --processes --rank"
+DEVICES = "--devices --coordinator --processes --process-id"
 READING = "--family --config --debug"
-MOVES = "--strengths --absolute --truncate --layers"
+MOVES = "--strengths --move --truncate"
+SCORING = "--scorer --attribute --odds --samples --seed"
+REGIONS = "--region --rectangle --mask --labels"
+VIEW = "--layers --size --channels --resize"
 OPTIONS = {
-    "": "--debug demo convert inspect families sample score discover edit presets "
-    "condition combine import export name",
+    "": "--debug demo convert inspect families sample score regions jacobian discover "
+    "edit presets condition combine import export name",
     "demo": "--out --debug",
     "convert": f"SOURCE OUT --overwrite {READING}",
     "inspect": f"FILE --tensors --json {READING}",
     "families": "--debug",
     "sample": "GENERATOR --out --num --mix --layers --interpolate --path --chunk "
     f"{CODES} {READING} {DEVICES}",
-    "score": "GENERATOR|FOLDER --out --scorer --attribute --odds --samples --seed "
-    f"--seeds-only --codes --space {DRAW} --chunk {READING}",
-    "discover": "sefa ganspace interfacegan --debug",
-    "discover sefa": "GENERATOR --out --layers --num --formula --order --strengths "
-    f"--chunk {CODES} {READING}",
-    "discover ganspace": "GENERATOR --out --layer --edit --regress --samples --seed "
-    "--components --estimator --passes --resample --batch --num --chunk "
+    "score": "GENERATOR folder --out --seeds-only --chunk "
+    f"{SCORING} {CODES} {READING} {DEVICES}",
+    "regions": f"PICTURE --out {REGIONS} {CODES} {READING}",
+    "jacobian": "GENERATOR --out --num --full --chunk "
+    f"{REGIONS} {VIEW} {CODES} {READING} {DEVICES}",
+    "discover": "sefa ganspace interfacegan lowrankgan resefa ganalyze --debug",
+    "discover sefa": "GENERATOR --out --layers --k --no-normalize --order --chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
-    "discover interfacegan": "GENERATOR --out --scorer --scores --codes --attribute "
-    "--odds --space --samples --seed --chosen --split --invalid --penalty --layers "
-    f"--strengths --relative --truncate --chunk --seeds {DRAW} {READING}",
-    "edit": "GENERATOR EDIT --out --index --preset --edit-space --chunk "
+    "discover ganspace": "GENERATOR --out --layer --edit --regress --samples --seed "
+    "--k --estimator --passes --resample --batch --num --chunk --layers "
+    f"{MOVES} {CODES} {READING} {DEVICES}",
+    "discover interfacegan": "GENERATOR --out --scores --scored-codes --boundary-space "
+    "--top-fraction --train-fraction --invalid --C --tolerance --layers --chunk "
+    f"{SCORING} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover lowrankgan": "GENERATOR --out --relax --rank --energy --tolerance "
+    "--penalty --max-iterations --at --grams --num --chunk "
+    f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover resefa": "GENERATOR --out --tau --at --grams --num --chunk "
+    f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
+    "--learning-rate --learned-space --held-out --scorer --attribute --outputs "
+    "--steps --batch --seed --save-every --resume "
+    f"{MOVES} {CODES} {READING} {DEVICES}",
+    "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
-    "combine": "PART --out --name --rows --debug",
-    "import": "FILE OUT --space --layers --part --layer --rows --per-layer --debug",
+    "combine": "PART --out --name --num-layers --debug",
+    "import": "FILE OUT --space --layers --part --layer --num-layers --per-layer "
+    "--debug",
     "export": "EDIT OUT --layout --index --strength --activations --debug",
     "name": "EDIT INDEX NAME --debug",
 }
@@ -104,14 +122,47 @@ def size(path):
 
 
 @pytest.mark.parametrize("command", OPTIONS)
-def test_help_mentions_every_option_and_reads_like_english(command, capsys):
+def test_help_mentions_every_option_and_reads_like_english(
+    command, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "100")
     ok(*command.split(), "--help")
     text = capsys.readouterr().out
-    for option in OPTIONS[command].split():
+    words = OPTIONS[command].split()
+    for option in words:
         assert option in text, option
-    assert "None" not in text
-    assert "{True,False}" not in text
-    assert "--no-" not in text
+    found = set(re.findall(r"^[│ ] ?(--[a-zA-Z][\w-]*)", text, re.M))
+    accepted = {word for word in words if word.startswith("--")} | {"--debug"}
+    assert found == accepted
+    for leak in ("None", "True", "False", "INT", "FLOAT", "STR", "PATH"):
+        assert not re.search(rf"\b{leak}\b", text), leak
+    # every option says what it does, beside it or below
+    lines = [line.strip("│ ") for line in text.splitlines()]
+    for line, below in itertools.pairwise(lines):
+        if re.match(r"--[a-zA-Z]", line):
+            assert "  " in line or re.match(r"[A-Z]", below), line
+
+
+def test_help_shows_the_settings_of_the_library_as_groups(capsys):
+    ok("discover", "interfacegan", "--help")
+    text = capsys.readouterr().out
+    for said in (
+        "boundary options",
+        "Share of the codes on each side, or their number if above 1.",
+        "(default: 0.02)",
+        "--C X",
+        "score options",
+        "page options",
+        "(default: to)",
+    ):
+        assert said in text, said
+    ok("discover", "sefa", "--help")
+    assert "without scaling style channels" in capsys.readouterr().out
+
+
+def test_positional_arguments_stand_where_they_are_read(capsys):
+    ok("edit", "--help")
+    assert re.search(r"usage:.* GENERATOR EDIT\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
@@ -178,83 +229,89 @@ def test_boxes_of_either_alphabet_become_one_line(box, expected):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("inspect nowhere.pt", "FILE: nowhere.pt does not exist"),
-        ("inspect .", "FILE: . is a folder"),
+        ("inspect nowhere.pt", "path: nowhere.pt does not exist"),
+        ("inspect .", "path: . is a folder"),
         ("convert nowhere.pt out", "SOURCE: nowhere.pt is not a file"),
         (f"convert {PLAIN} CONVERTED/generator", "OUT: CONVERTED/generator exists"),
-        (f"convert {PLAIN} q --family vqgan", "--family: 'vqgan' given"),
-        (f"convert {PLAIN} q --config sise=1", "--config: ['sise'] given"),
-        (f"convert {PLAIN} q --config clamp=low", "--config: clamp = 'low' given"),
-        (f"convert {PLAIN} q --config z_dim=true", "--config: z_dim = True given"),
-        (f"convert {PLAIN} q --config clamp", "--config: 'clamp' given; KEY=VALUE"),
+        (f"convert {PLAIN} q --family vqgan", "family: 'vqgan' given"),
+        (f"convert {PLAIN} q --config sise=1", "config: ['sise'] given"),
+        (f"convert {PLAIN} q --config clamp=low", "config: clamp = 'low' given"),
+        (f"convert {PLAIN} q --config z_dim=true", "config: z_dim = True given"),
+        (f"convert {PLAIN} q --config clamp", "config: 'clamp' given; KEY=VALUE"),
         (f"convert {PLAIN} q --config @nowhere.json", "nowhere.json: No such file"),
-        (f"sample {PLAIN} --out CONVERTED/other.npy", "--out: CONVERTED/other.npy"),
-        ("sample nowhere --out q", "GENERATOR: nowhere does not exist"),
-        ("sample . --out q", "GENERATOR: . is not a converted folder"),
-        ("sample nowhere:x --out q", "GENERATOR: nowhere:x: No module"),
-        ("sample json:nothing --out q", "GENERATOR: json:nothing"),
-        ("sample os:getcwd --out q", "returned a str, not a Generator"),
+        (f"sample {PLAIN} --out CONVERTED/other.npy", "out: CONVERTED/other.npy"),
+        ("sample nowhere --out q", "source: nowhere does not exist"),
+        ("sample . --out q", "source: . is not a converted folder"),
+        ("sample nowhere:x --out q", "source: nowhere:x: No module"),
+        ("sample json:nothing --out q", "source: json:nothing"),
+        ("sample os:getcwd --out q", "source: os:getcwd is a str; a generator"),
         ("sample test_cli:broken --out q", "RuntimeError: the disk is on fire"),
-        (f"sample {LINEAR} --out q --config a=1", "--config: given, but"),
-        (f"sample {LINEAR} --out q --family a", "--family: given, but"),
-        (f"sample {LINEAR} --out q --seeds 4-", "--seeds: '4-' given"),
-        (f"sample {LINEAR} --out q --seeds 4-2", "--seeds: '4-2' given"),
-        (f"sample {LINEAR} --out q --seeds 0-999999999", "--seeds: '0-999999999'"),
-        (f"sample {LINEAR} --out q --seeds 99999999999", "--seeds: 99999999999 given"),
-        (f"sample {LINEAR} --out q --num 0", "--num: 0 given"),
-        (f"sample {LINEAR} --out q --chunk 0", "--chunk: 0 given"),
-        (f"sample {LINEAR} --out q --label 1", "--label: given"),
-        (f"sample {LINEAR} --out q --truncation 0.5", "--truncation: given"),
-        (f"sample {LINEAR} --out q --space z", "--space: given without --codes"),
-        (f"sample {LINEAR} --out q --codes nowhere.npy", "--codes: nowhere.npy"),
-        (f"sample {LINEAR} --out q --codes CONVERTED/other.npy", "--codes: [2, 32]"),
+        (f"sample {LINEAR} --out q --config a=1", "config: given, but"),
+        (f"sample {LINEAR} --out q --family a", "family: given, but"),
+        (f"sample {LINEAR} --out q --seeds 4-", "seeds: '4-' given"),
+        (f"sample {LINEAR} --out q --seeds 4-2", "seeds: '4-2' given"),
+        (f"sample {LINEAR} --out q --seeds 0-999999999", "seeds: '0-999999999'"),
+        (f"sample {LINEAR} --out q --seeds 99999999999", "seeds: 99999999999 given"),
+        (f"sample {LINEAR} --out q --num 0", "num: 0 given"),
+        (f"sample {LINEAR} --out q --chunk 0", "chunk: 0 given"),
+        (f"sample {LINEAR} --out q --label 1", "label: given"),
+        (f"sample {LINEAR} --out q --truncation 0.5", "truncation: given"),
+        (f"sample {LINEAR} --out q --space z", "space: given without codes"),
+        (f"sample {LINEAR} --out q --codes nowhere.npy", "codes: nowhere.npy"),
+        (f"sample {LINEAR} --out q --codes CONVERTED/other.npy", "codes: [2, 32]"),
         (
             f"sample {LINEAR} --out q --seeds 1 --codes CONVERTED/other.npy",
-            "--seeds: given together with --codes",
+            "seeds: given together with codes",
         ),
         (
             f"sample {LINEAR} --out q --space w --codes CONVERTED/other.npy",
-            "--space: w given",
+            "space: w given",
         ),
-        (f"sample {PLAIN} --out q --codes CONVERTED/other.npy", "--space: missing"),
-        (f"sample {PLAIN} --out q --cutoff 2", "--cutoff: given without"),
-        (f"sample {PLAIN} --out q --cutoff 9 --truncation 1", "--cutoff: 9 given"),
-        (f"sample {LABELLED} --out q", "--label: missing"),
-        (f"sample {LABELLED} --out q --label 5", "--label: '5' given; classes 0 to 4"),
-        (f"sample {LABELLED} --out q --label cat", "--label: 'cat' given"),
-        (f"sample {LABELLED} --out q --label 1,2", "--label: 2 classes given for 8"),
-        (f"discover sefa {PLAIN} --out q --layers 0-99", "--layers: '0-99' given"),
-        (f"discover sefa {PLAIN} --out q --layers a", "--layers: 'a' given"),
-        (f"discover sefa {PLAIN} --out q --num 33", "--num: 33 given"),
-        (f"discover sefa {PLAIN} --out q --num 0", "--num: 0 given"),
-        (f"discover sefa {PLAIN} --out q --strengths -3:3", "--strengths: '-3:3'"),
-        (f"discover sefa {PLAIN} --out q --strengths 0:1:0", "--strengths: '0:1:0'"),
-        (f"discover sefa {PLAIN} --out q --strengths nan", "--strengths: 'nan'"),
-        (f"discover sefa {PLAIN} --out q --chunk 0", "--chunk: 0 given"),
-        (f"discover sefa {LINEAR} --out q", "GENERATOR: none given; this generator"),
-        (f"discover sefa {LINEAR} --out q --layers 0", "--layers: 0 given"),
+        (f"sample {PLAIN} --out q --codes CONVERTED/other.npy", "space: missing"),
+        (f"sample {PLAIN} --out q --cutoff 2", "cutoff: given without"),
+        (f"sample {PLAIN} --out q --cutoff 9 --truncation 1", "cutoff: 9 given"),
+        (f"sample {LABELLED} --out q", "label: missing"),
+        (f"sample {LABELLED} --out q --label 5", "label: '5' given; classes 0 to 4"),
+        (f"sample {LABELLED} --out q --label cat", "label: 'cat' given"),
+        (f"sample {LABELLED} --out q --label 1,2", "label: 2 classes given for 8"),
+        (f"discover sefa {PLAIN} --out q --layers 0-99", "layers: '0-99' given"),
+        (f"discover sefa {PLAIN} --out q --layers a", "layers: 'a' given"),
+        (f"discover sefa {PLAIN} --out q --k 33", "k: 33 given"),
+        (f"discover sefa {PLAIN} --out q --k 0", "k: 0 given"),
+        (f"discover sefa {PLAIN} --out q --strengths -3:3", "strengths: '-3:3'"),
+        (f"discover sefa {PLAIN} --out q --strengths 0:1:0", "strengths: '0:1:0'"),
+        (f"discover sefa {PLAIN} --out q --strengths nan", "strengths: 'nan'"),
+        (f"discover sefa {PLAIN} --out q --chunk 0", "chunk: 0 given"),
+        (f"discover sefa {LINEAR} --out q", "affines: none given"),
+        (f"discover sefa {LINEAR} --out q --layers 0", "affines: none given"),
         ("edit CONVERTED/generator nowhere.npz --out q", "EDIT: nowhere.npz is not"),
-        (f"edit {LINEAR} CONVERTED/edit.npz --out q", "EDIT: acts in w"),
+        (f"edit {LINEAR} CONVERTED/edit.npz --out q", "edit: of space 'w'"),
         (
             f"edit {LINEAR} CONVERTED/narrow.npy --out q",
-            "EDIT: directions of dimension 5",
+            "edit: of dimension 5",
         ),
         (
             f"edit {PLAIN} CONVERTED/narrow.npy --out q",
-            "EDIT: directions of dimension 5",
+            "edit: of dimension 5",
         ),
-        (f"edit {PLAIN} CONVERTED/edit.npz --out q --index 3", "--index: 3 given"),
-        (f"edit {PLAIN} CONVERTED/edit.npz --out q --index x", "--index: 'x' given"),
-        (f"edit {PLAIN} CONVERTED/edit.npz --out q --layers 8", "--layers: '8' given"),
-        (f"edit {PLAIN} CONVERTED/edit.npz --out q --edit-space w", "--edit-space: w"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --index 3", "index: 3 given"),
+        (
+            f"edit {PLAIN} CONVERTED/edit.npz --out q --index 0 --preset bald",
+            "index: given together with preset",
+        ),
+        ("inspect CONVERTED/edit.npz --family lenet", "family: given, but"),
+        ("inspect CONVERTED/generator --config a=1", "config: given, but"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --index x", "index: 'x' given"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --layers 8", "layers: '8' given"),
+        (f"edit {PLAIN} CONVERTED/edit.npz --out q --edit-space w", "edit_space: w"),
         (
             f"edit {PLAIN} CONVERTED/other.npy --out q --edit-space z --layers 1",
-            "--layers: given, but EDIT acts in z",
+            "layers: 1 given, but EDIT acts in z",
         ),
         (
             f"edit {PLAIN} CONVERTED/other.npy --out q --edit-space z --space w "
             "--codes CONVERTED/other.npy",
-            "--codes: in w given, but EDIT acts in z",
+            "latents: codes in w given for an edit in z",
         ),
     ],
 )
@@ -274,7 +331,7 @@ def test_an_error_is_one_line_that_names_the_argument(
 def test_debug_raises_what_happened():
     with pytest.raises(RuntimeError, match="on fire"):
         cli.main(["sample", "test_cli:broken", "--out", "q", "--debug"])
-    with pytest.raises(ValueError, match="FILE"):
+    with pytest.raises(ValueError, match="path"):
         cli.main(["--debug", "inspect", "nowhere"])
 
 
@@ -282,7 +339,7 @@ def test_interruption_and_closed_pipes(monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(description, "describe", interrupted)
+    monkeypatch.setattr(describing, "describe", interrupted)
     assert cli.main(["inspect", PLAIN]) == 130
     assert capsys.readouterr().err == "jaxlatent: interrupted\n"
 
@@ -334,23 +391,29 @@ def test_numbers_strengths_and_config(tmp_path):
 
 
 def test_codes_keep_the_space_that_their_file_names(tmp_path):
-    model = inputs.open_generator(PLAIN, Reading())
+    model = jaxlatent.load(PLAIN)
     codes = np.ones((2, 32), np.float32)
     np.savez(tmp_path / "codes.npz", z=codes, **{"w+": np.ones((2, 8, 32), np.float32)})
-    start = inputs.start_codes(Codes(codes=tmp_path / "codes.npz"), model)
-    assert (start.space, start.codes.shape) == ("w+", (2, 8, 32))
+    start = inputs.draw_samples(Codes(codes=tmp_path / "codes.npz"), model)
+    assert (start.latents.space, start.latents.codes.shape) == ("w+", (2, 8, 32))
     assert start.seeds is None
-    start = inputs.start_codes(Codes(codes=tmp_path / "codes.npz", space="z"), model)
-    assert (start.space, start.names) == ("z", ("code 0", "code 1"))
+    start = inputs.draw_samples(Codes(codes=tmp_path / "codes.npz", space="z"), model)
+    assert (start.latents.space, start.names) == ("z", ("code 0", "code 1"))
     np.savez(tmp_path / "codes.npz", w=codes)
-    assert inputs.start_codes(Codes(codes=tmp_path / "codes.npz"), model).space == "w"
+    assert (
+        inputs.draw_samples(Codes(codes=tmp_path / "codes.npz"), model).latents.space
+        == "w"
+    )
     np.save(tmp_path / "z.npy", codes[:, :4])
-    assert inputs.start_codes(Codes(codes=tmp_path / "z.npy"), linear()).space == "z"
+    assert (
+        inputs.draw_samples(Codes(codes=tmp_path / "z.npy"), linear()).latents.space
+        == "z"
+    )
     whole = (tmp_path / "codes.npz").read_bytes()
     for damaged in (b"nothing", whole[: len(whole) // 2]):
         (tmp_path / "codes.npz").write_bytes(damaged)
-        with pytest.raises(ValueError, match="--codes"):
-            inputs.start_codes(Codes(codes=tmp_path / "codes.npz"), model)
+        with pytest.raises(ValueError, match=r"^codes: "):
+            inputs.draw_samples(Codes(codes=tmp_path / "codes.npz"), model)
 
 
 # commands
@@ -444,8 +507,8 @@ def test_sample_writes_pictures_codes_and_the_record(capsys, tmp_path):
     assert record["seeds"] == [3, 5]
     assert record["codes"] == ["seed 3, class 0", "seed 5, class 4"]
     assert record["inputs"] == {LABELLED: file_hash(LABELLED)}
-    assert record["arguments"]["start"]["label"] == "0,4"
-    assert record["arguments"]["chunk"] == 8
+    assert record["arguments"]["job"]["start"]["label"] == "0,4"
+    assert record["arguments"]["job"]["chunk"] == 8
     assert record["versions"]["jaxlatent"]
     names = {"sheet.png", "seed_3_class_0.png", "seed_5_class_4.png", "codes.npz"}
     assert set(record["files"]) == names
@@ -464,6 +527,13 @@ def test_sample_writes_pictures_codes_and_the_record(capsys, tmp_path):
     again = run_file(tmp_path / "b")
     assert again["seeds"] is None
     assert again["inputs"]["a/codes.npz"] == file_hash("a/codes.npz")
+
+
+def test_every_class_is_drawn_in_turn(tmp_path):
+    ok("sample", LABELLED, "--out", "a", "--num", 7, "--label", "every")
+    names = run_file(tmp_path / "a")["codes"]
+    assert [int(name[-1]) for name in names] == [0, 1, 2, 3, 4, 0, 1]
+    assert np.load("a/codes.npz")["label"].tolist() == [0, 1, 2, 3, 4, 0, 1]
 
 
 def test_sample_mixes_styles(tmp_path):
@@ -497,15 +567,17 @@ def test_sample_interpolates(tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((PLAIN, "--mix", "1"), "--layers: missing; --mix lends"),
-        ((PLAIN, "--layers", "1"), "--layers: given without --mix"),
-        ((PLAIN, "--mix", "1", "--interpolate", "2"), "--mix: given together with"),
-        ((PLAIN, "--interpolate", "0"), "--interpolate: 0 given"),
-        ((PLAIN, "--interpolate", "2", "--num", "1"), "--interpolate: two codes"),
-        ((LINEAR, "--mix", "1", "--layers", "0"), "--layers: 0 given, but this"),
+        ((PLAIN, "--mix", "1"), "layers: missing; mix takes"),
+        ((PLAIN, "--layers", "1"), "layers: given without mix"),
+        ((PLAIN, "--mix", "1", "--interpolate", "2"), "mix: given together with"),
+        ((PLAIN, "--interpolate", "0"), "interpolate: 0 given"),
+        ((PLAIN, "--interpolate", "2", "--num", "1"), "interpolate: two codes"),
+        ((LINEAR, "--mix", "1", "--layers", "0"), "layers: '0' given, but this"),
+        ((PLAIN, "--path", "w"), "path: given without interpolate"),
+        ((PLAIN, "--num", "2", "--seeds", "1"), "num: given together with seeds"),
         (
             (LABELLED, "--interpolate", "2", "--num", "2", "--label", "0,1"),
-            "--label: several given",
+            "label: several given",
         ),
     ],
 )
@@ -541,12 +613,12 @@ def test_a_record_that_is_not_ours_removes_nothing(text, tmp_path):
     (tmp_path / "x").write_text("mine")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text(text.replace("y", file_hash("x")))
-    runs.Run(tmp_path / "out", "sample", {}).file("new")
+    Run(tmp_path / "out", "sample", {}).file("new")
     assert (tmp_path / "x").exists()
 
 
 def test_a_run_that_breaks_has_no_record(tmp_path, monkeypatch):
-    words = ["discover", "sefa", PLAIN, "--out", "out", "--num", "1", "--seeds", "0"]
+    words = ["discover", "sefa", PLAIN, "--out", "out", "--k", "1", "--seeds", "0"]
     words += ["--strengths", "-1,0,1"]
     ok(*words)
     assert (tmp_path / "out" / "run.json").exists()
@@ -554,12 +626,12 @@ def test_a_run_that_breaks_has_no_record(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device", "index.html")
 
-    monkeypatch.setattr("jaxlatent.cli.drawing.write_page", full)
+    monkeypatch.setattr("jaxlatent.gallery.drawing.write_page", full)
     assert cli.main(words) == 2
     assert not (tmp_path / "out" / "run.json").exists()
 
 
-SEFA = ["discover", "sefa", PLAIN, "--layers", "0-1", "--num", "2", "--seeds", "0,7"]
+SEFA = ["discover", "sefa", PLAIN, "--layers", "0-1", "--k", "2", "--seeds", "0,7"]
 
 
 def test_discover_writes_edit_pictures_and_page(tmp_path, capsys):
@@ -574,10 +646,10 @@ def test_discover_writes_edit_pictures_and_page(tmp_path, capsys):
     }
     assert record["command"] == "discover sefa"
     assert record["arguments"]["layers"] == "0-1"
-    assert record["arguments"]["reading"] == {"family": None, "config": []}
+    assert record["arguments"]["job"]["reading"] == {"family": None, "config": []}
     assert record["strengths"] == [-3, 0, 3]
     assert record["seeds"] == [0, 7]
-    assert record["edited"] == "after truncation"
+    assert record["edited"] == "after truncation (psi 0.7)"
     edit = jaxlatent.load_edit(tmp_path / "a" / "sefa.npz")
     assert (edit.layers, len(edit), edit.method) == ((0, 1), 2, "sefa")
     # 2 codes x 3 strengths of 32 px and 2 px between them
@@ -588,7 +660,7 @@ def test_discover_writes_edit_pictures_and_page(tmp_path, capsys):
     for fact in (
         "SeFa directions of stylegan2_ada_a.pkl",
         "0-1",
-        "0.7, before the edit",
+        "after truncation (psi 0.7)",
     ):
         assert fact in text, fact
     assert f"{float(edit.report['eigenvalues'][1]):.4g}" in text
@@ -635,14 +707,16 @@ def test_edit_applies_what_other_tools_wrote(converted, tmp_path):
     assert (edit.space, len(edit), edit.method) == ("w", 2, "imported")
     ok(*words, "--out", "z", "--edit-space", "z", "--truncation", "0.5")
     assert run_file(tmp_path / "z")["edited"] == "before the mapping network"
-    assert "0.5, after the edit" in (tmp_path / "z" / "index.html").read_text()
+    page = (tmp_path / "z" / "index.html").read_text()
+    assert "before the mapping network" in page
+    assert "0.5" in page
     np.save("four.npy", np.eye(4, dtype=np.float32)[0])
     ok("edit", LINEAR, "four.npy", "--out", "four", "--strengths", "0,1")
     assert run_file(tmp_path / "four")["edited"] == "at the network's input"
 
 
 def test_edits_of_other_tools_tell_their_space(tmp_path):
-    model = inputs.open_generator(PLAIN, Reading())
+    model = jaxlatent.load(PLAIN)
     rows = np.eye(3, 32, dtype=np.float32)
     np.save(tmp_path / "stylegan_ffhq_age_boundary.npy", rows[:1])
     edit = inputs.open_edit(tmp_path / "stylegan_ffhq_age_boundary.npy", None, model)
@@ -743,15 +817,19 @@ def test_readme_examples_run(tmp_path, monkeypatch):
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     names = {"__name__": "readme"}
     exec(compile(sefa, "README.md", "exec"), names)
-    assert "<html" in (tmp_path / "sefa.html").read_text()
+    assert "<html" in (tmp_path / "found" / "index.html").read_text()
+    assert names["images"].shape == (5, 2, 3, 32, 32, 3)
     exec(compile(regions, "README.md", "exec"), names)
     assert np.ptp(names["blink"].report["gain"]) > 0
     names = {"__name__": "readme"}
     exec(compile(functions, "README.md", "exec"), names)
     light = names["brightness"]
-    assert light(names["brighter"]).mean() > names["scores"]["light"].mean() + 0.1
+    assert (
+        light(names["brighter"]).mean()
+        > light(names["generator"].synthesize(names["z"])).mean() + 0.05
+    )
     monkeypatch.setattr(parallel, "start", lambda *words, same: None)
-    names |= {"rank": 0, "codes": names["z"][:3]}
+    names |= {"process_id": 0, "codes": names["z"][:3]}
     exec(compile(several, "README.md", "exec"), names)
     assert names["images"].shape[0] == 3
 

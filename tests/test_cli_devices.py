@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("workplace")
 
 LINEAR = "peer:linear"
 LEARN = ("discover", "ganspace", LINEAR, "--layer", "image", "--samples", "40")
-FEW = ("--seeds", "0-2", "--strengths", "-1,0,1", "--num", "1", "--components", "3")
+FEW = ("--seeds", "0-2", "--strengths", "-1,0,1", "--num", "1", "--k", "3")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_the_number_of_devices_changes_nothing(tmp_path):
         files = [tmp_path / out / name for out in ("one", "many")]
         # a value between two shades may be rounded to either
         assert np.abs(pixels(files[0]) - pixels(files[1])).max() <= 1
-    assert run_file(tmp_path / "many")["arguments"]["devices"]["devices"] == 3
+    assert run_file(tmp_path / "many")["arguments"]["job"]["where"]["devices"] == 3
 
 
 def test_several_processes_are_joined_first(monkeypatch):
@@ -49,23 +49,24 @@ def test_several_processes_are_joined_first(monkeypatch):
         raise ValueError("same: ['num'] of process 1 differ")
 
     monkeypatch.setattr(parallel, "start", start)
-    several = ("--coordinator", "h:1", "--processes", "2", "--rank", "1")
+    several = ("--coordinator", "h:1", "--processes", "2", "--process-id", "1")
     assert cli.main(["sample", LINEAR, "--out", "o", "--num", "5", *several]) == 2
     (arguments, same), *_ = joined
     assert arguments == ("h:1", 2, 1)
+    (same,) = same.values()
     assert same["num"] == 5
-    assert "devices" not in same
+    assert not any(same["job"]["where"].values())
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--devices 0", "--devices: 0 given; 1 or more is accepted"),
-        ("--devices 9", "--devices: 9 given; 1 to 8 devices exist"),
-        ("--rank 0", "--coordinator: missing"),
-        ("--coordinator h:1 --processes 2", "--rank: missing"),
-        ("--coordinator h:1 --rank 0", "--processes: missing"),
-        ("--coordinator h --processes 1 --rank 0", "--coordinator: 'h' given"),
+        ("--devices 0", "devices: 0 given; 1 or more is accepted"),
+        ("--devices 9", "devices: 9 given; 1 to 8 devices exist"),
+        ("--process-id 0", "coordinator: missing"),
+        ("--coordinator h:1 --processes 2", "process_id: missing"),
+        ("--coordinator h:1 --process-id 0", "processes: missing"),
+        ("--coordinator h --processes 1 --process-id 0", "coordinator: 'h' given"),
     ],
 )
 def test_options_that_cannot_be(words, message, capsys, tmp_path):

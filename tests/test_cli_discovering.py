@@ -11,13 +11,16 @@ from PIL import Image
 
 import jaxlatent
 from jaxlatent import cli
-from jaxlatent.cli import inputs
 from jaxlatent.cli.options import Reading
-from jaxlatent.cli.scores import Table, choose, codes_of, load, save
+from jaxlatent.cli.scores import keep_attributes
+from jaxlatent.cli.session import open_generator
 from jaxlatent.evaluation.formulas import brightness
-from jaxlatent.evaluation.scoring import log_odds
+from jaxlatent.evaluation.tables import ScoreTable, load_table
 from jaxlatent.generators.base import fingerprint
+from jaxlatent.latents import Truncation, prior, sample_keys
+from jaxlatent.loading import load_scores
 from jaxlatent.methods import ganspace
+from jaxlatent.numerics.decomposition import Estimation
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -61,11 +64,17 @@ def refused(capsys, *words):
 
 
 def test_ganspace_of_w_is_the_library_s(tmp_path):
-    words = ("discover", "ganspace", PLAIN, "--samples", 300, "--components", 4)
+    words = ("discover", "ganspace", PLAIN, "--samples", 300, "--k", 4)
     ok(*words, "--num", 2, "--layers", "2-3", "--out", "w", *FEW)
     found = jaxlatent.load_edit("w/ganspace.npz")
-    model = inputs.open_generator(PLAIN, Reading())
-    ours = ganspace.discover(model, layers="2-3", num=300, k=4, key=jax.random.key(0))
+    model = jaxlatent.load(PLAIN)
+    (ours,) = ganspace.discover(
+        model,
+        layers="2-3",
+        samples=300,
+        estimation=Estimation(k=4),
+        key=jax.random.key(0),
+    )
     np.testing.assert_array_equal(found.vectors, ours.vectors)
     np.testing.assert_array_equal(found.scale, ours.scale)
     assert (found.space, found.layers, len(found)) == ("w", (2, 3), 4)
@@ -80,10 +89,10 @@ def test_ganspace_of_w_is_the_library_s(tmp_path):
 
 def test_ganspace_of_a_layer_edits_latents_activations_or_both(tmp_path):
     words = ("discover", "ganspace", PLAIN, "--layer", "b4.conv1", "--samples", 100)
-    words += ("--components", 3, "--num", 1, *FEW)
+    words += ("--k", 3, "--num", 1, *FEW)
     ok(*words, "--out", "latent")
     ok(*words, "--out", "activation", "--edit", "activation")
-    ok(*words, "--out", "both", "--edit", "both", "--absolute")
+    ok(*words, "--out", "both", "--edit", "both", "--move", "to")
     latent = jaxlatent.load_edit("latent/ganspace.npz")
     activation = jaxlatent.load_edit("activation/ganspace_activation.npz")
     assert (latent.space, latent.vectors.shape[1]) == ("w", 32)
@@ -107,19 +116,22 @@ def test_ganspace_of_a_layer_edits_latents_activations_or_both(tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((LINEAR,), "--layer: this generator has no w"),
-        ((PLAIN, "--layer", "b5"), "--layer: ['b5'] given; "),
-        ((PLAIN, "--edit", "both"), "--edit: given for components of w"),
-        ((PLAIN, "--regress", "z"), "--regress: given for components of w"),
-        ((PLAIN, "--samples", "1"), "--samples: 1 given"),
-        ((PLAIN, "--components", "40", "--samples", "50"), "--components: 40 given"),
-        ((PLAIN, "--num", "0"), "--num: 0 given"),
-        ((PLAIN, "--batch", "0"), "--batch: 0 given"),
-        ((PLAIN, "--seed", "-1"), "--seed: -1 given"),
-        ((LINEAR, "--layer", "image", "--layers", "0"), "--layers: 0 given, but"),
+        ((LINEAR,), "layer: this generator has no w"),
+        ((PLAIN, "--layer", "b5"), "layer: ['b5'] given; "),
+        ((PLAIN, "--edit", "both"), "edit: 'both' given for components of w"),
+        ((PLAIN, "--regress", "z"), "regress: 'z' given for components of w"),
+        ((PLAIN, "--samples", "1"), "samples: 1 given"),
+        ((PLAIN, "--samples", "0"), "samples: 0 given"),
+        ((PLAIN, "--resample"), "resample: given, but"),
+        ((PLAIN, "--strengths", "x"), "strengths: 'x' given"),
+        ((PLAIN, "--k", "40", "--samples", "50"), "k: 40 given"),
+        ((PLAIN, "--num", "0"), "num: 0 given"),
+        ((PLAIN, "--batch", "0"), "batch: 0 given"),
+        ((PLAIN, "--seed", "-1"), "seed: -1 given"),
+        ((LINEAR, "--layer", "image", "--layers", "0"), "layers: '0' given, but"),
         (
             (PLAIN, "--layer", "b4", "--edit", "activation", "--layers", "0"),
-            "--layers: given for an edit of activations",
+            "layers: '0' given for an edit of activations",
         ),
     ],
 )
@@ -136,25 +148,25 @@ def test_score_keeps_codes_and_scores_that_belong_together(capsys):
     words = ("score", LINEAR, "--samples", 9, "--chunk", 4, "--seed", 3)
     ok(*words, "--scorer", "test_cli_discovering:corners", "--out", "a")
     told = capsys.readouterr().out
-    assert "corners.1: mean" in told
-    table = load(Path("a/scores.npz"))
-    assert table.names == ("corners.0", "corners.1")
+    assert "1: mean" in told
+    table = load_table(Path("a/scores.npz"))
+    assert table.names == ("0", "1")
     np.testing.assert_allclose(
         table.values, np.tanh(table.codes["z"] @ MATRIX[:, :2]), atol=1e-5
     )
     ok("inspect", "a/scores.npz")
-    assert "scores: corners.0, corners.1" in capsys.readouterr().out
+    assert "scores: 0, 1" in capsys.readouterr().out
     ok(*words, "--scorer", "brightness", "--out", "b", "--seeds-only")
-    alone = load(Path("b/scores.npz"))
+    alone = load_table(Path("b/scores.npz"))
     assert not alone.codes
-    codes = codes_of(alone, linear(), space="z", codes=None)
+    codes = alone.latents(linear(), "z")
     np.testing.assert_array_equal(codes, table.codes["z"])
 
 
 def test_score_reads_folders_in_the_order_of_their_codes(tmp_path):
     ok("sample", LINEAR, "--num", 11, "--out", "drawn")
     ok("score", "drawn", "--scorer", "test_cli_discovering:corner", "--out", "scored")
-    table = load(tmp_path / "scored" / "scores.npz")
+    table = load_table(tmp_path / "scored" / "scores.npz")
     expected = np.tanh(table.codes["z"] @ MATRIX[:, 0])
     # pictures have 255 levels
     np.testing.assert_allclose(table.values[:, 0], expected, atol=1.1 / 127.5)
@@ -166,7 +178,7 @@ def test_score_reads_folders_in_the_order_of_their_codes(tmp_path):
         picture.save(tmp_path / "theirs" / f"{index:06d}.png")
     np.save(tmp_path / "theirs" / "wp.npy", np.zeros((5, 2, 3), np.float32))
     ok("score", "theirs", "--scorer", "brightness", "--out", "t")
-    table = load(tmp_path / "t" / "scores.npz")
+    table = load_table(tmp_path / "t" / "scores.npz")
     np.testing.assert_allclose(table.values[:, 0], levels / 255, atol=1e-5)
     assert table.codes["w+"].shape == (5, 2, 3)
 
@@ -175,100 +187,73 @@ def test_biggan_truncates_z_and_its_statistics(tmp_path):
     folder = GOLDEN / "hf_biggan_deep_a"
     draw = ("--label", 1, "--truncation", 0.5)
     ok("sample", folder, "--seeds", 3, *draw, "--out", "half")
-    model = inputs.open_generator(str(folder), Reading(), 0.5)
+    model = open_generator(str(folder), Reading(), 0.5)
     z = model.sample(jax.random.key(3), 1, truncation=0.5)
     np.testing.assert_array_equal(np.load("half/codes.npz")["z"], z)
     images = jax.jit(
         lambda model, z: model.synthesize(z, jnp.ones(1, int), truncation=0.5)
-    )(inputs.open_generator(str(folder), Reading()), z)
+    )(jaxlatent.load(folder), z)
     with Image.open("half/seed_3.png") as picture:
         shown = np.asarray(picture, np.float64)
     np.testing.assert_allclose(shown, (np.asarray(images)[0] + 1) * 127.5, atol=1)
     # seeds alone give back the truncated codes
     words = ("score", folder, *draw, "--scorer", "brightness", "--samples", 4)
     ok(*words, "--out", "scores", "--seeds-only")
-    table = load(tmp_path / "scores" / "scores.npz")
-    codes = codes_of(table, model, space="z", codes=None)
-    again = model.sample(jax.random.key(0), 4, truncation=0.5)
-    np.testing.assert_array_equal(codes, again)
-
-
-def test_odds_of_classes():
-    logits = jnp.asarray([[2.0, 0.0, -1.0], [60.0, 0.0, 0.0]])
-    p = jax.nn.softmax(logits[:1])
-    np.testing.assert_allclose(log_odds(logits)[:1], jnp.log(p / (1 - p)), rtol=1e-5)
-    np.testing.assert_allclose(
-        log_odds(jax.nn.log_softmax(logits)), log_odds(logits), atol=1e-5
-    )
-    assert float(log_odds(logits)[1, 0]) == pytest.approx(60 - np.log(2))
-    with pytest.raises(ValueError, match=r"scores: shape \(2, 1\) given"):
-        log_odds(logits[:, :1])
+    table = load_table(tmp_path / "scores" / "scores.npz")
+    draws = prior(model, label=1, truncation=Truncation(0.5))
+    again = draws(sample_keys(jax.random.key(0), np.arange(4)))
+    np.testing.assert_array_equal(table.latents(model, "z"), again.codes)
 
 
 def test_scores_of_any_origin(tmp_path):
     for name, values in (("vector", np.arange(3)), ("table", np.ones((3, 2)))):
         np.save(tmp_path / f"{name}.npy", values)
-    assert load(tmp_path / "vector.npy").names == ("vector",)
-    assert load(tmp_path / "table.npy").names == ("table.0", "table.1")
+    assert load_scores(tmp_path / "vector.npy").names == ("vector",)
+    assert load_scores(tmp_path / "table.npy").names == ("0", "1")
     np.savez(tmp_path / "other.npz", smile=np.ones(4, bool))
-    assert load(tmp_path / "other.npz").values.shape == (4, 1)
+    assert load_scores(tmp_path / "other.npz").values.shape == (4, 1)
     np.savez(tmp_path / "two.npz", smile=np.ones(4), age=np.ones(4))
     for name, message in (
         ("missing.npy", "is not a file"),
         ("two.npz", "holds"),
     ):
-        with pytest.raises(ValueError, match=f"^--scores: .*{message}"):
-            load(tmp_path / name)
+        with pytest.raises(ValueError, match=f"^scores: .*{message}"):
+            load_scores(tmp_path / name)
     np.save(tmp_path / "cube.npy", np.ones((2, 2, 2)))
     with pytest.raises(ValueError, match=r"float64 \(2, 2, 2\)"):
-        load(tmp_path / "cube.npy")
+        load_scores(tmp_path / "cube.npy")
 
 
 def test_columns_by_number_and_name():
-    table = Table(np.arange(6.0).reshape(2, 3), ("age", "smile", "pose"))
-    assert choose(table, None) is table
-    assert choose(table, "2,0").names == ("pose", "age")
-    assert choose(table, "smile,age").values.tolist() == [[1, 0], [4, 3]]
-    with pytest.raises(ValueError, match=r"^attribute: '3' given; 0 to 2"):
-        choose(table, "3")
-
-
-def test_seeds_of_another_generator_are_refused(tmp_path):
-    table = Table(np.ones((3, 1)), ("a",), seed=0, generator="other")
-    save(tmp_path / "scores.npz", table, with_codes=False)
-    with pytest.raises(ValueError, match="of another generator"):
-        codes_of(load(tmp_path / "scores.npz"), linear(), space="z", codes=None)
-    with pytest.raises(ValueError, match=r"^--codes: missing"):
-        codes_of(Table(np.ones((3, 1)), ("a",)), linear(), space="z", codes=None)
-
-
-def test_codes_are_carried_to_the_space_that_is_asked_for():
-    model = inputs.open_generator(PLAIN, Reading())
-    z = np.asarray(model.sample(jax.random.key(1), 3))
-    table = Table(np.ones((3, 1)), ("a",), {"z": z})
-    w = codes_of(table, model, space="w", codes=None)
-    np.testing.assert_allclose(w, model.map(jnp.asarray(z)), atol=1e-6)
-    with pytest.raises(ValueError, match=r"^--space: z given; .* codes in w"):
-        codes_of(Table(np.ones((3, 1)), ("a",), {"w": w}), model, space="z", codes=None)
+    table = ScoreTable(np.arange(6.0).reshape(2, 3), ("age", "smile", "pose"))
+    assert keep_attributes(table, None).names == table.names
+    assert keep_attributes(table, "2,0").names == ("pose", "age")
+    assert keep_attributes(table, "smile,age").values.tolist() == [[1, 0], [4, 3]]
+    with pytest.raises(ValueError, match=r"^columns: 3 given; 0 to 2"):
+        keep_attributes(table, "3")
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((LINEAR,), "--scorer: missing; a network's file"),
-        ((LINEAR, "--scorer", "beauty"), "--scorer: 'beauty' given; "),
-        ((LINEAR, "--scorer", "test_cli_discovering:LINEAR"), "--scorer: test_cli_"),
-        ((LINEAR, "--scorer", "nowhere:f"), "--scorer: nowhere:f: No module"),
-        ((LINEAR, "--scorer", "brightness", "--samples", "0"), "--samples: 0 given"),
-        ((LINEAR, "--scorer", "brightness", "--odds"), "--odds: given, but no scorer"),
-        ((LINEAR, "--scorer", "brightness", "--space", "z"), "--space: given, but"),
-        (("empty", "--scorer", "brightness"), "FOLDER: empty holds no pictures"),
-        (("empty", "--scorer", "brightness", "--seeds-only"), "--seeds-only: given"),
+        ((LINEAR,), "scorer: missing; a network's file"),
+        ((LINEAR, "--scorer", "beauty"), "scorer: 'beauty' given; "),
+        ((LINEAR, "--scorer", "test_cli_discovering:LINEAR"), "scorer: test_cli_"),
+        ((LINEAR, "--scorer", "nowhere:f"), "scorer: nowhere:f: No module"),
+        ((LINEAR, "--scorer", "brightness", "--samples", "0"), "samples: 0 given"),
+        ((LINEAR, "--scorer", "brightness", "--odds"), "odds: given, but no scorer"),
+        ((LINEAR, "--scorer", "brightness", "--space", "z"), "space: given, but"),
+        (("empty", "--scorer", "brightness"), "folder: empty holds no pictures"),
+        (("empty", "--scorer", "brightness", "--seeds-only"), "seeds_only: given"),
+        (("empty", "--scorer", "brightness", "--label", "1"), "label: given, but the"),
+        (("empty", "--scorer", "brightness", "--samples", "9"), "samples: given, but"),
+        (("empty", "--scorer", "brightness", "--devices", "2"), "devices: given, but"),
+        (("empty", "--scorer", "brightness", "--family", "a"), "family: given, but"),
     ],
 )
 def test_score_names_what_does_not_fit(words, expected, capsys, tmp_path):
     (tmp_path / "empty").mkdir()
-    few = () if "--samples" in words else ("--samples", 2)
+    few = () if {"--samples", "empty"} & set(words) else ("--samples", 2)
     told = refused(capsys, "score", *words, "--out", "out", *few)
     assert told.startswith(expected)
     assert not (tmp_path / "out").exists()
@@ -278,33 +263,33 @@ def test_score_names_what_does_not_fit(words, expected, capsys, tmp_path):
 
 
 def test_a_boundary_stands_at_right_angles_to_what_the_scorer_sees(tmp_path):
-    words = ("discover", "interfacegan", LINEAR, "--chosen", 0.1, *FEW)
+    words = ("discover", "interfacegan", LINEAR, "--top-fraction", 0.1, *FEW)
     scorer = ("--scorer", "test_cli_discovering:corners", "--samples", 2000)
     ok(*words, *scorer, "--out", "a", "--attribute", "1")
     found = jaxlatent.load_edit("a/interfacegan.npz")
     # the corner is tanh of a linear function of z
     assert cosine(found.vectors[0], MATRIX[:, 1]) > 0.99
-    assert found.names == ("corners.1",)
+    assert found.names == ("1",)
     record = run_file(tmp_path / "a")
     assert record["boundaries"][0]["accuracy_validation"] > 0.95
     assert "validation accuracy" in (tmp_path / "a" / "index.html").read_text()
     # the same from its scores, and from scores and codes that another tool kept
-    ok(*words, "--scores", "a/scores.npz", "--attribute", "corners.1", "--out", "b")
+    ok(*words, "--scores", "a/scores.npz", "--attribute", "1", "--out", "b")
     again = jaxlatent.load_edit("b/interfacegan.npz")
     np.testing.assert_array_equal(again.vectors, found.vectors)
     codes = linear().sample(jax.random.key(0), 2000)
     np.save("codes.npy", codes)
     np.save("scores.npy", np.asarray(codes @ MATRIX[:, 1]) > 0)
-    ok(*words, "--scores", "scores.npy", "--codes", "codes.npy", "--out", "c")
+    ok(*words, "--scores", "scores.npy", "--scored-codes", "codes.npy", "--out", "c")
     other = jaxlatent.load_edit("c/interfacegan.npz")
     assert cosine(other.vectors[0], MATRIX[:, 1]) > 0.95
 
 
 def test_absolute_moves_put_codes_at_the_same_distance(tmp_path):
-    words = ("discover", "interfacegan", LINEAR, "--chosen", 0.1, *FEW)
+    words = ("discover", "interfacegan", LINEAR, "--top-fraction", 0.1, *FEW)
     words += ("--scorer", "brightness", "--samples", 400)
     ok(*words, "--out", "absolute")
-    ok(*words, "--out", "relative", "--relative")
+    ok(*words, "--out", "relative", "--move", "by")
     assert "coordinates to reach" in (tmp_path / "absolute/index.html").read_text()
     edit = jaxlatent.load_edit("absolute/interfacegan.npz")
     z = jnp.concatenate([linear().sample(jax.random.key(s), 1) for s in (0, 5)])
@@ -319,29 +304,35 @@ def test_absolute_moves_put_codes_at_the_same_distance(tmp_path):
 
 def test_boundaries_of_w_and_of_rows(tmp_path):
     words = ("discover", "interfacegan", PLAIN, "--scorer", "brightness", *FEW)
-    words += ("--samples", 60, "--chosen", 0.4, "--truncation", 0.7)
+    words += ("--samples", 60, "--top-fraction", 0.4, "--truncation", 0.7)
     ok(*words, "--out", "w", "--layers", "0-1")
     edit = jaxlatent.load_edit("w/interfacegan.npz")
     assert (edit.space, edit.layers) == ("w", (0, 1))
     assert run_file(tmp_path / "w")["edited"] == "before truncation"
-    assert run_file(tmp_path / "w")["arguments"]["truncation"] == 0.7
-    ok(*words, "--out", "rows", "--space", "w+", "--truncate", "before")
+    assert run_file(tmp_path / "w")["arguments"]["job"]["start"]["truncation"] == 0.7
+    ok(*words, "--out", "rows", "--boundary-space", "w+", "--truncate", "before")
     assert jaxlatent.load_edit("rows/interfacegan.npz").vectors.shape == (1, 8, 32)
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((), "--scorer: missing"),
-        (("--codes", "x.npy"), "--codes: given without --scores"),
-        (("--scores", "x.npy"), "--scores: x.npy is not a file"),
-        (("--scores", "s.npy", "--scorer", "brightness"), "--scorer: given together"),
-        (("--scores", "s.npy"), "--codes: missing"),
-        (("--scores", "s.npy", "--codes", "c.npy"), "--codes: 2 codes given for 3"),
-        (("--scorer", "brightness", "--samples", "9"), "--chosen: 0.02 of 9 valid"),
-        (("--scorer", "brightness", "--attribute", "1"), "--attribute: '1' given"),
-        (("--scorer", "brightness", "--space", "w"), "--space: space 'w' given"),
-        (("--scorer", "brightness", "--label", "1"), "--label: given, but"),
+        ((), "scorer: missing"),
+        (("--scored-codes", "x.npy"), "scored_codes: given without scores"),
+        (("--scores", "x.npy"), "scores: x.npy is not a file"),
+        (("--scores", "s.npy", "--scorer", "brightness"), "scorer: given together"),
+        (("--scores", "s.npy"), "codes: missing"),
+        (
+            ("--scores", "s.npy", "--scored-codes", "c.npy"),
+            "codes: 2 codes given for 3",
+        ),
+        (("--scorer", "brightness", "--samples", "9"), "top_fraction: 0.02 of 9 valid"),
+        (("--scorer", "brightness", "--attribute", "1"), "columns: 1 given"),
+        (
+            ("--scorer", "brightness", "--boundary-space", "w"),
+            "boundary_space: w given",
+        ),
+        (("--scorer", "brightness", "--label", "1"), "label: given, but"),
     ],
 )
 def test_interfacegan_names_what_does_not_fit(words, expected, capsys, tmp_path):
@@ -354,6 +345,27 @@ def test_interfacegan_names_what_does_not_fit(words, expected, capsys, tmp_path)
 
 def test_formulas_go_by_their_names():
     ok("score", LINEAR, "--samples", 3, "--scorer", "brightness", "--out", "a")
-    table = load(Path("a/scores.npz"))
+    table = load_table(Path("a/scores.npz"))
     images = linear().synthesize(jnp.asarray(table.codes["z"]))
     np.testing.assert_allclose(table.values[:, 0], brightness(images), atol=1e-6)
+
+
+# ganalyze
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--steps", "0"), "steps: 0 given"),
+        (("--batch", "0"), "batch: 0 given"),
+        (("--save-every", "0"), "save_every: 0 given"),
+        (("--held-out", "0"), "held_out: 0 given"),
+        (("--seed", "-1"), "seed: -1 given"),
+        (("--strengths", "x"), "strengths: 'x' given"),
+        (("--scorer", "contrast"), "scorer: 2 given"),
+    ],
+)
+def test_ganalyze_names_what_does_not_fit(words, expected, capsys, tmp_path):
+    command = ("discover", "ganalyze", LINEAR, "--scorer", "brightness", "--out", "out")
+    assert refused(capsys, *command, *words).startswith(expected)
+    assert not (tmp_path / "out").exists()

@@ -54,7 +54,7 @@ def test_condition_projects_on_what_others_leave(capsys):
     told = refused(
         capsys, "condition", "one.npz", "--on", "age.npz", "--out", "lost.npz"
     )
-    assert told.startswith("BOUNDARY: ['age'] lie in the span")
+    assert told.startswith("boundaries: ['age'] lie in the span")
 
 
 def test_combine_adds_up_weighted_directions():
@@ -64,7 +64,7 @@ def test_combine_adds_up_weighted_directions():
     np.testing.assert_allclose(found.vectors[0], expected, atol=1e-6)
     assert found.names == ("+1.5 age -0.5 pose",)
     ok(
-        *("combine", "age.npz", "smile.npz:0:2", "--rows", 4, "--name", "both"),
+        *("combine", "age.npz", "smile.npz:0:2", "--num-layers", 4, "--name", "both"),
         *("--out", "rows.npz"),
     )
     rows = jaxlatent.load_edit("rows.npz")
@@ -104,7 +104,7 @@ def test_what_is_exported_comes_back(capsys):
     np.testing.assert_allclose(np.load("b.npy")[0], VECTORS[1], atol=1e-7)
     capsys.readouterr()
     told = refused(capsys, "export", "faces.npz", "c.npy", "--layout", "resefa")
-    assert told.startswith("--index: ")
+    assert told.startswith("index: ")
     told = refused(capsys, "export", "gone.npz", "c.npy", "--layout", "npy")
     assert told.startswith("EDIT: gone.npz is not a file")
 
@@ -122,16 +122,16 @@ def test_name_renames_in_the_file(capsys):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("condition faces.npz --on gone.npz --out a.npz", "--on: gone.npz is not a"),
-        ("condition faces.npz --on faces.npz:7 --out a.npz", "--on: 7 given; there"),
+        ("condition faces.npz --on gone.npz --out a.npz", "on: gone.npz is not a"),
+        ("condition faces.npz --on faces.npz:7 --out a.npz", "on: 7 given; there"),
         ("condition age.npz --on smile.npz --out a.npy", "OUT: a.npy given; a file"),
         ("combine faces.npz:9 --out a.npz", "PART: 9 given; there are directions"),
         ("combine faces.npz:0:much --out a.npz", "PART: 'faces.npz:0:much' given"),
-        ("combine age.npz smile.npz --out a.npz", "--rows: missing; one number"),
+        ("combine age.npz smile.npz --out a.npz", "num_layers: missing; one number"),
         ("import gone.npy a.npz", "FILE: gone.npy is not a file"),
         ("import faces.npz a.npz", "faces.npz: an edit of this library"),
-        ("presets --model StyleGAN9", "--model: no presets; there are some of"),
-        ("presets --data ffhq9", "--data: no presets; there are some of"),
+        ("presets --model StyleGAN9", "model: no presets; there are some of"),
+        ("presets --data ffhq9", "data: no presets; there are some of"),
     ],
 )
 def test_what_does_not_fit_is_named(words, expected, capsys, workplace):
@@ -158,7 +158,7 @@ def test_presets_are_listed_and_drawn(capsys, workplace):
     np.testing.assert_allclose(edit.scale, -0.29, rtol=1e-6)
     mixed = ("--preset", "Add rider", "--preset", "boyishness", "--out", "x")
     told = refused(capsys, *words, *mixed)
-    assert told.startswith("--preset: strips and targets cannot be drawn together")
+    assert told.startswith("preset: strips and targets cannot be drawn together")
     ok(*words, "--preset", "boyishness", "--out", "target")
     page = (workplace / "target" / "index.html").read_text()
     assert "coordinates to reach" in page
@@ -167,10 +167,10 @@ def test_presets_are_listed_and_drawn(capsys, workplace):
 @pytest.mark.parametrize(
     ("preset", "expected"),
     [
-        ("frown", "--preset: no preset 'frown'"),
-        ("Add grass", "--preset: 'Add grass' is a preset of several models"),
-        ("ffhq/Bald", "--preset: 'ffhq/Bald' given; NAME or MODEL/DATA/NAME"),
-        ("Big smile", "EDIT: 3 in w given; 'Big smile' needs number 19"),
+        ("frown", "preset: no preset 'frown'"),
+        ("Add grass", "preset: 'Add grass' is a preset of several models"),
+        ("ffhq/Bald", "preset: 'ffhq/Bald' given; NAME or MODEL/DATA/NAME"),
+        ("Big smile", "components: 3 in w given; 'Big smile' needs number 19"),
     ],
 )
 def test_presets_that_do_not_fit_are_named(preset, expected, capsys):

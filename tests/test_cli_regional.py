@@ -48,14 +48,14 @@ def refused(capsys, *words):
 
 def test_grams_are_kept_and_continued(workplace, capsys):
     words = ("jacobian", LINEAR, "--out", "grams", "--region", "top_side")
-    ok(*words, "--seeds", "0-1", "--tangents", "3")
+    ok(*words, "--seeds", "0-1", "--chunk", "3")
     kept = (workplace / "grams/00000.npz").read_bytes()
     with np.load(workplace / "grams/00001.npz") as file:
         np.testing.assert_allclose(file["regions"], [[UPPER, LOWER]], rtol=1e-5)
         np.testing.assert_allclose(file["gram"], (UPPER + LOWER) / 2, rtol=1e-5)
         assert "jacobian" not in file
     (workplace / "grams/00001.npz").unlink()
-    ok(*words, "--seeds", "0-1", "--tangents", "3")
+    ok(*words, "--seeds", "0-1", "--chunk", "3")
     assert (workplace / "grams/00000.npz").read_bytes() == kept
     assert run_file(workplace / "grams")["regions"] == ["top_side"]
     told = refused(capsys, *words, "--seeds", "0-1", "--channels", "sum")
@@ -64,7 +64,7 @@ def test_grams_are_kept_and_continued(workplace, capsys):
        "--grams", "grams", "--at", "0", "--tau", "0.001")  # fmt: skip
     told = refused(capsys, "discover", "resefa", LINEAR, "--out", "other", "--region",
                    "left_side", *FEW, "--grams", "grams")  # fmt: skip
-    assert "has no region left_side; it has top_side" in told
+    assert "grams: grams has not this region; it has top_side" in told
     assert not (workplace / "other").exists()
 
 
@@ -77,7 +77,7 @@ def test_the_full_jacobian_is_written_when_asked(workplace):
 
 def test_a_direction_of_the_upper_half(workplace, capsys):
     ok("discover", "lowrankgan", LINEAR, "--out", "found", "--rectangle",
-       "64,128,128,256", "--leading", "tol", "--at", "3", "--devices", "2",
+       "64,128,128,256", "--rank", "tol", "--at", "3", "--devices", "2",
        *FEW)  # fmt: skip
     edit = jaxlatent.load_edit(workplace / "found/lowrankgan.npz")
     np.testing.assert_allclose(edit.vectors[0], [1, 0, 0, 0], atol=1e-5)
@@ -118,23 +118,31 @@ def test_regions_are_drawn(workplace, capsys):
     assert (shown[8:] == 50).all()
     assert (shown[1:7, 1:15] == 200).all()
     assert (shown[0] == (255, 64, 96)).all()
+    for words in (("--seeds", "1"), ("--family", "a")):
+        told = refused(capsys, "regions", "grey.png", "--out", "x", *words)
+        assert told.startswith(f"{words[0][2:]}: given, but PICTURE is an image file")
+    assert not (workplace / "x").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--region", "knee"), "--region: 'knee' given; one of"),
-        ((), "0 regions given; one --region"),
-        (("--rectangle", "1,2,3"), "--rectangle"),
+        (("--region", "knee"), "region: 'knee' given; one of"),
+        ((), "region: 0 regions given"),
+        (("--rectangle", "1,2,3"), "rectangle: "),
         (("--rectangle", "900,900,9,9"), "covers no pixel"),
-        (("--mask", "none.png"), "--mask: none.png is not a file"),
-        (("--region", "eyes", "--labels", "4"), "--labels: given without --mask"),
-        (("--region", "top_side", "--leading", "best"), "--leading: 'best' given"),
-        (("--region", "top_side", "--layers", "3"), "--layers: 3 given, but this"),
-        (("--region", "top_side", "--size", "9"), "--size: 9 given; 1 to 8"),
+        (("--mask", "none.png"), "mask: none.png is not a file"),
+        (("--region", "eyes", "--labels", "4"), "labels: given without a mask"),
+        (("--region", "top_side", "--rank", "best"), "rank: 'best' given"),
+        (("--region", "top_side", "--layers", "3"), "layers: '3' given, but this"),
+        (("--region", "top_side", "--size", "9"), "size: 9 given; 1 to 8"),
+        (
+            ("--region", "top_side", "--grams", "none", "--at", "1"),
+            "at: given together with grams",
+        ),
         (
             ("--region", "top_side", "--grams", "none"),
-            "--grams: none is no folder of jacobian",
+            "grams: none is no folder of jacobian",
         ),
     ],
 )

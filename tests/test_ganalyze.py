@@ -160,7 +160,7 @@ def test_brightness_of_pixels_that_are_linear_in_the_code():
     assert float(edit.report["slope"][0]) == pytest.approx(1, abs=1e-3)
     assert edit.method == "ganalyze"
     assert edit.names == ("score",)
-    assert edit.facts["preset"]["settings"]["normalize"] == "none"
+    assert edit.facts["settings"]["normalize"] == "none"
     assert edit.facts["steps"] == 400
     assert edit.facts["failed"] is None
 

@@ -59,22 +59,22 @@ def settings(options):
     return options | {"estimation": Estimation(**own)}
 
 
-def run(features=linear, num=1500, *, space="z", regressed=False, **options):
+def run(features=linear, samples=1500, *, space="z", regressed=False, **options):
     return method.ganspace(
         *(features, uniform),
-        **{"num": num, "space": space, "regressed": regressed},
+        **{"samples": samples, "space": space, "regressed": regressed},
         **settings(options),
     )
 
 
-def decomposed(features=linear, num=1500, **options):
+def decomposed(features=linear, samples=1500, **options):
     source = method.function_source(features, uniform)
-    return decompose(source, num=num, regressed=True, **settings(options))
+    return decompose(source, samples=samples, regressed=True, **settings(options))
 
 
-def both(features=linear, num=1500, space="z", **options):
+def both(features=linear, samples=1500, space="z", **options):
     """Directions of the features and of the latents, from one decomposition."""
-    found = decomposed(features, num, **options)
+    found = decomposed(features, samples, **options)
     return (
         method.feature_directions(found, space="feature:rows"),
         method.latent_directions(found, space=space),
@@ -106,7 +106,7 @@ def test_linear_features():
 
 
 def test_white_codes_give_the_singular_values():
-    found = run(num=20_000, regressed=True)
+    found = run(samples=20_000, regressed=True)
     _, values, right = np.linalg.svd(MATRIX.T, full_matrices=False)
     assert np.allclose(found.report["stdev"], values, rtol=0.03)
     assert np.allclose(found.report["regression_norm"], 1, rtol=0.03)
@@ -131,8 +131,8 @@ def test_closed_form_is_least_squares():
 
 
 def test_second_pass_of_the_original_agrees():
-    closed = run(bent, num=10_000, regressed=True)
-    fresh = run(bent, num=10_000, regressed=True, resample=True)
+    closed = run(bent, samples=10_000, regressed=True)
+    fresh = run(bent, samples=10_000, regressed=True, resample=True)
     along = np.sum(np.asarray(closed.vectors) * np.asarray(fresh.vectors), axis=1)
     assert along.min() > 0.99
     assert np.allclose(closed.report["stdev"], fresh.report["stdev"])
@@ -150,7 +150,7 @@ def test_second_pass_of_the_original_agrees():
 def test_chunks_and_devices_change_nothing(estimator, options):
     if "mesh" in options:
         options = options | {"mesh": mesh(options["mesh"])}
-    kind = {"estimator": estimator, "k": 3, "regressed": True, "num": 700}
+    kind = {"estimator": estimator, "k": 3, "regressed": True, "samples": 700}
     one = run(bent, **kind | {"passes": options.get("passes", 2)})
     other = run(bent, **kind | options)
     for name in ("vectors", "scale", "mean"):
@@ -183,15 +183,15 @@ def test_without_k_as_many_as_there_are():
 
 
 def test_second_call_compiles_nothing():
-    run(bent, num=700)
+    run(bent, samples=700)
     with compilations() as count:
-        run(bent, num=900, key=jax.random.key(3))
+        run(bent, samples=900, key=jax.random.key(3))
     assert count() == 0
 
 
 def test_progress_counts_the_codes():
     seen = []
-    run(num=1250, progress=seen.append)
+    run(samples=1250, progress=seen.append)
     assert seen == [500, 500, 250]
 
 
@@ -199,10 +199,13 @@ def test_progress_counts_the_codes():
     ("options", "message"),
     [
         ({"estimator": "pca"}, "estimator: 'pca' given"),
-        ({"num": 1}, "num: 1 given; 2 or more"),
+        ({"samples": 1}, "samples: 1 given; 2 or more"),
         ({"chunk": 0}, "chunk: 0 given; 1 or more"),
         ({"k": 8}, "k: 8 given; 1 to 7"),
-        ({"num": 3, "estimator": "incremental"}, "num: 3 given; at least k = 4"),
+        (
+            {"samples": 3, "estimator": "incremental"},
+            "samples: 3 given; at least k = 4",
+        ),
     ],
 )
 def test_errors_name_the_argument(options, message):
@@ -222,7 +225,7 @@ def test_wide_features_get_the_randomized_estimator():
 
 def test_latents_that_were_not_kept():
     source = method.function_source(linear, uniform)
-    found = decompose(source, num=1500, **settings({}))
+    found = decompose(source, samples=1500, **settings({}))
     with pytest.raises(ValueError, match="regressed=True"):
         method.latent_directions(found, space="z")
 
@@ -231,7 +234,7 @@ def test_latents_that_were_not_kept():
 
 
 def test_components_of_w(small):
-    (found,) = method.discover(small, num=600, layers="0-1", key=jax.random.key(1))
+    (found,) = method.discover(small, samples=600, layers="0-1", key=jax.random.key(1))
     source = method.generator_source(small)
     _, rows = draw(source, jax.random.key(1), np.arange(600))
     rows = np.asarray(rows)
@@ -251,13 +254,13 @@ def test_components_of_w(small):
 
 def test_components_of_activations(small):
     three = Estimation(k=3)
-    options = dict(layer="b4", num=200, estimation=three, key=jax.random.key(2))
+    options = dict(layer="b4", samples=200, estimation=three, key=jax.random.key(2))
     (found,) = method.discover(small, edit="activation", **options)
     assert found.space == "feature:b4"
     assert found.vectors.shape == (3, 4 * 4 * 4)
     source = method.generator_source(small, layer="b4", regress="w")
     both = decompose(
-        source, num=200, estimation=three, key=jax.random.key(2), regressed=True
+        source, samples=200, estimation=three, key=jax.random.key(2), regressed=True
     )
     activations = method.feature_directions(both, space="feature:b4")
     assert np.allclose(activations.scale, found.scale, rtol=1e-4)
@@ -274,7 +277,7 @@ def test_components_of_activations(small):
 
 def test_moving_w_moves_the_activations(small):
     one = Estimation(k=1)
-    options = dict(layer="b4", num=200, estimation=one, key=jax.random.key(2))
+    options = dict(layer="b4", samples=200, estimation=one, key=jax.random.key(2))
     edit, layer = method.discover(small, edit="both", **options)
 
     @jax.jit
@@ -302,7 +305,7 @@ def test_generator_errors(small):
     with pytest.raises(ValueError, match="edit: 'all' given; one of"):
         method.discover(small, layer="b4", edit="all", key=key)
     for options in ({"regress": "z"}, {"edit": "activation"}):
-        with pytest.raises(ValueError, match="layers: '0' given for directions of "):
+        with pytest.raises(ValueError, match="layers: '0' given for an edit of "):
             method.discover(small, layer="b4", layers="0", key=key, **options)
     with pytest.raises(ValueError, match=r"layer: \['b16'\] given"):
         method.discover(small, layer="b16", key=key)
@@ -315,7 +318,7 @@ def test_any_functions_are_a_generator():
         params=jnp.asarray(MATRIX),
         sample=lambda key: uniform(key, 1)[0],
     )
-    (found,) = method.discover(plain, layer="image", num=500, key=jax.random.key(0))
+    (found,) = method.discover(plain, layer="image", samples=500, key=jax.random.key(0))
     assert found.space == "z"
     values = np.linalg.svd(MATRIX, compute_uv=False)
     assert np.allclose(found.report["stdev"], values, rtol=0.2)
@@ -324,7 +327,7 @@ def test_any_functions_are_a_generator():
 def test_labels():
     config = dataclasses.replace(SMALL, label_dim=3, embed_dim=4)
     generator = Generator(drawn(lambda key: stylegan2.init(key, config), 0), config)
-    options = dict(num=50, estimation=Estimation(k=2), key=jax.random.key(0))
+    options = dict(samples=50, estimation=Estimation(k=2), key=jax.random.key(0))
     (index,) = method.discover(generator, label=1, **options)
     (weights,) = method.discover(generator, label=[0.0, 1.0, 0.0], **options)
     (other,) = method.discover(generator, label=2, **options)

@@ -17,6 +17,7 @@ from helpers import error
 from jaxlatent import render
 from jaxlatent.jobs import run_job
 from jaxlatent.methods import ganspace
+from jaxlatent.numerics.decomposition import Estimation
 from jaxlatent.parallel import start
 
 LIMIT = 100
@@ -80,8 +81,8 @@ def test_two_processes_do_what_one_does(ends, both, tmp_path):
     images = render(generator, peer.CODES)
     components = ganspace.decompose(
         ganspace.generator_source(generator, layer="image"),
-        num=21,
-        k=2,
+        samples=21,
+        estimation=Estimation(k=2),
         key=jax.random.key(0),
         chunk=6,
     ).components
@@ -137,7 +138,7 @@ def test_only_the_first_process_of_a_command_writes_and_prints(ends):
     assert "Pictures: 3" in main["out"]
     assert "Pictures" not in other["out"]
     record = json.loads((folder / "drawn" / "run.json").read_text())
-    assert record["arguments"]["devices"]["processes"] == 2
+    assert record["arguments"]["job"]["where"]["processes"] == 2
     assert len(record["pictures"]) == 3
 
 
@@ -166,13 +167,16 @@ def test_start_after_an_array_is_refused():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("host:1",), "processes: missing; coordinator, processes, rank go together"),
+        (
+            ("host:1",),
+            "processes: missing; coordinator, processes, process_id go together",
+        ),
         ((None, 2, 0), "coordinator: missing"),
-        (("host:1", 2), "rank: missing"),
+        (("host:1", 2), "process_id: missing"),
         (("host", 2, 0), "coordinator: 'host' given; host:port is accepted"),
         (("host:1", 0, 0), "processes: 0 given; 1 or more"),
-        (("host:1", 2, 2), "rank: 2 given; 0 to 1 is accepted"),
-        (("host:1", 2, -1), "rank: -1 given"),
+        (("host:1", 2, 2), "process_id: 2 given; 0 to 1 is accepted"),
+        (("host:1", 2, -1), "process_id: -1 given"),
     ],
 )
 def test_a_start_that_cannot_be(given, message):

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from helpers import golden
+from PIL import Image
 
 from jaxlatent.data.regions import (
     LABELS,
     REGIONS,
+    file_mask,
     label_mask,
     named_mask,
     picture_mask,
@@ -90,7 +92,7 @@ def test_pictures_of_masks():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: named_mask("ear", 256), r"name: 'ear' given; one of \['center0'"),
+        (lambda: named_mask("ear", 256), r"region: 'ear' given; one of \['center0'"),
         (lambda: named_mask("eyes", 0), "size: 0 given"),
         (lambda: named_mask("point_eye", 16), "covers no pixel"),
         (lambda: rectangle_mask((1, 2, 3), 8), r"rectangle: \(1, 2, 3\) given"),
@@ -114,3 +116,27 @@ def test_pictures_of_masks():
 def test_what_is_no_region_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_masks_of_files(tmp_path):
+    upper = np.zeros((4, 6), np.uint8)
+    upper[:2] = 255
+    wanted = (upper > 0).astype(np.float32)
+    Image.fromarray(upper).save(tmp_path / "grey.png")
+    np.save(tmp_path / "bright.npy", upper)
+    for name in ("grey.png", "bright.npy"):
+        np.testing.assert_array_equal(file_mask(tmp_path / name, (4, 6)), wanted)
+    # 13 is the hair; a palette picture holds labels, whatever its colours
+    np.save(tmp_path / "labels.npy", upper // 255 * 13)
+    palette = Image.fromarray(upper // 255 * 13, mode="P")
+    palette.putpalette([0, 0, 0] * 256)
+    palette.save(tmp_path / "palette.png")
+    for name in ("labels.npy", "palette.png"):
+        for labels in ([13], ["hair"], [" 13 ", "nose"]):
+            found = file_mask(tmp_path / name, (4, 6), labels=labels)
+            np.testing.assert_array_equal(found, wanted)
+    np.savez(tmp_path / "two.npz", a=upper, b=upper)
+    with pytest.raises(ValueError, match=r"^mask: .* holds \['a', 'b'\]; one array"):
+        file_mask(tmp_path / "two.npz", (4, 6))
+    with pytest.raises(ValueError, match=r"^mask: .* is not a file"):
+        file_mask(tmp_path / "gone.png", (4, 6))

@@ -23,7 +23,7 @@ ROOMS = {
         "jaxlatent.collectives",
     ],
     "jaxlatent.edits": ["jaxlatent.types", "jaxlatent.numerics"],
-    "jaxlatent.data": ["jaxlatent.types"],
+    "jaxlatent.data": ["jaxlatent.types", "jaxlatent.files"],
     "jaxlatent.networks": ["jaxlatent.types"],
     "jaxlatent.generators": [
         "jaxlatent.types",
@@ -52,6 +52,12 @@ ROOMS = {
         "jaxlatent.collectives",
         "jaxlatent.generators",
         "jaxlatent.latents",
+    ],
+    "jaxlatent.gram_folders": [
+        "jaxlatent.files",
+        "jaxlatent.jobs",
+        "jaxlatent.generators",
+        "jaxlatent.jacobians",
     ],
     "jaxlatent.checkpoint": [
         "jaxlatent.types",
@@ -110,8 +116,16 @@ ROOMS = {
         "jaxlatent.files",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",
+        "jaxlatent.evaluation",
         "jaxlatent.generators",
         "jaxlatent.networks",
+        "converters",
+    ],
+    "jaxlatent.describing": [
+        "jaxlatent.checkpoint",
+        "jaxlatent.evaluation",
+        "jaxlatent.generators",
+        "jaxlatent.loading",
         "converters",
     ],
     "jaxlatent.cli": ["jaxlatent", "converters"],

@@ -1,5 +1,6 @@
 """From the words of a command line to values; errors name the option."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -105,6 +106,20 @@ def parse_strengths(text: str) -> tuple[float, ...]:
             "such as -2,0,2, is accepted"
         )
     return tuple(values)
+
+
+def refuse(given: Any, but: str, *names: str) -> None:
+    """Refuse options that would do nothing here: all of a group, or those named.
+
+    Args:
+        given: the group's settings; what is as by default was not given.
+        but: what stands behind "NAME: given".
+        *names: of the options.
+    """
+    for field in dataclasses.fields(given):
+        value = getattr(given, field.name)
+        if value != field.default and (field.name in names or not names):
+            raise ValueError(f"{field.name}: given{but}")
 
 
 def at_least_one(value: int, option: str) -> int:

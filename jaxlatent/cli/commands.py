@@ -8,13 +8,13 @@ from typing import Annotated
 
 import tyro
 
+from jaxlatent import describing
 from jaxlatent.checkpoint import is_generator
 from jaxlatent.cli import arguments, description, inputs, scores
 from jaxlatent.cli.discovering import discover_sefa
 from jaxlatent.cli.options import (
     EVERY_SCORE,
     Codes,
-    Flag,
     Job,
     JobGroup,
     Page,
@@ -26,7 +26,6 @@ from jaxlatent.cli.options import (
     Space,
     group,
     option,
-    positional,
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
@@ -35,7 +34,7 @@ from jaxlatent.editing import check_edit
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
-from jaxlatent.methods.ganspace_presets import presets
+from jaxlatent.methods.ganspace_presets import presets_of
 from jaxlatent.runs import Run
 
 ReadingGroup = Annotated[Reading, group("checkpoint")]
@@ -43,10 +42,10 @@ AS_IT_IS = Reading()
 
 
 def convert(
-    source: Annotated[Path, tyro.conf.Positional, positional("SOURCE")],
-    out: Annotated[Path, tyro.conf.Positional, positional("OUT")],
+    source: Annotated[Path, tyro.conf.Positional, option("SOURCE")],
+    out: Annotated[Path, tyro.conf.Positional, option("OUT")],
     *,
-    overwrite: Flag = False,
+    overwrite: bool = False,
     reading: ReadingGroup = AS_IT_IS,
 ) -> None:
     """Convert a PyTorch, NVIDIA or safetensors checkpoint to a folder.
@@ -79,10 +78,10 @@ def convert(
 
 
 def inspect(
-    file: Annotated[Path, tyro.conf.Positional, positional("FILE")],
+    file: Annotated[Path, tyro.conf.Positional, option("FILE")],
     *,
-    tensors: Flag = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json", help_behavior_hint="")] = False,
+    tensors: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     reading: ReadingGroup = AS_IT_IS,
 ) -> None:
     """Tell what a file is and whether it fits; writes nothing.
@@ -94,7 +93,8 @@ def inspect(
         reading: How to read FILE.
     """
     with progress_bar(f"reading {file.name}"):
-        facts = description.describe(file, reading)
+        config = arguments.parse_config(reading.config)
+        facts = describing.describe(file, family=reading.family, config=config)
     if as_json:
         print(json.dumps(facts, indent=1))
     else:
@@ -120,12 +120,10 @@ def list_families() -> None:
 def score(
     job: JobGroup,
     *,
-    seeds_only: Flag = False,
+    seeds_only: bool = False,
     scoring: ScoringGroup = EVERY_SCORE,
 ) -> None:
-    """Score what a generator draws, or a folder of pictures; keeps codes and scores.
-
-    In place of GENERATOR a folder of pictures is accepted, in the order of its codes.
+    """Score what GENERATOR draws, or in its place a folder of pictures.
 
     Args:
         job: What to work on; codes are those of the pictures of a folder.
@@ -138,6 +136,11 @@ def score(
         run, session = Run(job.out, "score", words), None
         if seeds_only:
             raise ValueError("seeds_only: given, but a folder's codes have no seed")
+        drawn = ", but the pictures of a folder are drawn already"
+        arguments.refuse(start, drawn, "seeds", "label", "truncation", "cutoff")
+        arguments.refuse(scoring, drawn, "samples", "seed")
+        arguments.refuse(job.reading, drawn)
+        arguments.refuse(job.where, ", but one device scores a folder")
         given = start.codes and codes_of_file(start.codes, start.space)
         with progress_bar("scoring", len(picture_files(folder))) as progress:
             table = tables.score_folder(
@@ -149,11 +152,8 @@ def score(
                 progress=progress,
             )
     else:
-        for given in ("codes", "space", "seeds"):
-            if getattr(start, given) is not None:
-                raise ValueError(
-                    f"{given}: given, but GENERATOR draws codes of its own"
-                )
+        own = ", but GENERATOR draws codes of its own"
+        arguments.refuse(start, own, "codes", "space", "seeds")
         session = Session.open(job, "score", words)
         run, table = session.run, scores.draw_table(session, scoring)
     table = scores.keep_attributes(table, scoring.attribute)
@@ -185,17 +185,7 @@ def list_presets(
         model: Those of one architecture, such as StyleGAN2.
         data: Those of one dataset, such as ffhq.
     """
-    chosen = [
-        preset
-        for preset in presets()
-        if (model or preset.model).lower() == preset.model.lower()
-        and (data or preset.data).lower() == preset.data.lower()
-    ]
-    if not chosen:
-        owners = sorted({f"{preset.model} {preset.data}" for preset in presets()})
-        given = "model" if data is None else "data"
-        raise ValueError(f"{given}: no presets; there are some of {', '.join(owners)}")
-    for preset in chosen:
+    for preset in presets_of(model=model, data=data):
         start, stop = preset.layers
         print(
             f"{preset.model}/{preset.data}/{preset.name}: component "
@@ -204,36 +194,46 @@ def list_presets(
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """The edit that is applied."""
+
+    edit: Annotated[Path, tyro.conf.Positional, option("EDIT")]
+    """An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt."""
+    index: Annotated[str | None, option("NUMBERS")] = None
+    """Which of its directions, such as 0-3,7, or all; the first if left out."""
+    preset: Annotated[Repeated, option("NAME")] = ()
+    """A named edit of GANSpace's authors instead, with the components in EDIT; a name,
+    or MODEL/DATA/NAME. Strength 1 is the whole of it."""
+    layers: Rows = None
+    """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
+    edit_space: Space = None
+    """The space of another tool's directions, where nothing else tells."""
+
+
 def edit(
-    job: JobGroup,
-    edit: Annotated[Path, tyro.conf.Positional, positional("EDIT")],
-    *,
-    index: Annotated[str, option("NUMBERS")] = "0",
-    preset: Repeated = (),
-    layers: Rows = None,
-    edit_space: Space = None,
-    page: PageGroup = Page(),
+    job: JobGroup, applied: Annotated[Applied, group("")], *, page: PageGroup = Page()
 ) -> None:
     """Apply an edit to codes and draw it as a page of pictures.
 
     Args:
         job: What to work on.
-        edit: An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt.
-        index: Which of its directions, such as 0 or 0-3,7, or all.
-        preset: A named edit of GANSpace's authors instead, with the components in EDIT;
-            a name, or MODEL/DATA/NAME. Strength 1 is the whole of it.
-        layers: Rows of w+ to shift instead of the edit's own: all, or such as 0-1.
-        edit_space: The space of another tool's directions, where nothing else tells.
+        applied: What to apply.
         page: How the directions are drawn.
     """
-    session = Session.open(job, "edit", locals())
-    loaded = inputs.open_edit(edit, edit_space, session.generator)
+    session, file = Session.open(job, "edit", locals()), applied.edit
+    loaded = inputs.open_edit(file, applied.edit_space, session.generator)
     check_edit(session.generator, loaded)
-    if preset:
-        loaded, target = inputs.choose_presets(preset, loaded, session.generator)
+    index = "0" if applied.index is None else applied.index
+    if applied.preset:
+        if applied.index is not None:
+            raise ValueError("index: given together with preset; one is accepted")
+        loaded, target = inputs.choose_presets(
+            applied.preset, loaded, session.generator
+        )
         page = dataclasses.replace(page, move="to" if target else page.move)
         index = "all"
-    chosen = inputs.restrict(loaded, layers, session.generator)
+    chosen = inputs.restrict(loaded, applied.layers, session.generator)
     lines = []
     if getattr(chosen, "generator", "") not in ("", session.owner):
         lines.append(
@@ -244,13 +244,13 @@ def edit(
     session.draw(
         {"edit.npz": chosen},
         page,
-        Heading(f"{edit.stem} on {session.name}", lines),
+        Heading(f"{file.stem} on {session.name}", lines),
         inputs.choose_directions(index, chosen, option="index"),
-        read=(edit,),
+        read=(file,),
     )
 
 
-def demo(*, out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("demo")) -> None:
+def demo(*, out: Annotated[Path, option("DIR")] = Path("demo")) -> None:
     """SeFa on the built-in generator: from nothing to a page of pictures.
 
     Args:

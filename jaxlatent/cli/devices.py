@@ -26,7 +26,7 @@ def open_mesh(options: Devices, words: Mapping[str, Any]) -> Mesh | None:
         ValueError: names the option that is missing or asks for too much.
     """
     count = options.devices
-    several = (options.coordinator, options.processes, options.rank)
+    several = (options.coordinator, options.processes, options.process_id)
     if count is not None:
         _ask_for(at_least_one(count, "devices"))
     if any(one is not None for one in several):

@@ -1,5 +1,6 @@
 """SeFa, GANSpace and InterFaceGAN as commands: directions found, drawn and written."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import jax
@@ -8,11 +9,7 @@ import tyro
 from jaxlatent.cli import arguments, scores
 from jaxlatent.cli.options import (
     EVERY_SCORE,
-    QUIET,
     JobGroup,
-    MaybeFile,
-    MaybeNumber,
-    Number,
     Page,
     PageGroup,
     Rows,
@@ -22,9 +19,11 @@ from jaxlatent.cli.options import (
     option,
 )
 from jaxlatent.cli.session import Session
+from jaxlatent.collectives import is_main
 from jaxlatent.editing import feature_of
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
+from jaxlatent.loading import load_latents, load_scores
 from jaxlatent.methods import ganspace, interfacegan, sefa
 from jaxlatent.methods.interfacegan import Boundary
 from jaxlatent.numerics.decomposition import Estimation
@@ -34,7 +33,7 @@ def discover_sefa(
     job: JobGroup,
     *,
     layers: Annotated[str, option("ROWS")] = "all",
-    k: Number = 5,
+    k: int = 5,
     normalize: bool = True,
     order: Literal["descending", "lapack"] = "descending",
     page: PageGroup = Page(),
@@ -45,7 +44,7 @@ def discover_sefa(
         job: What to work on.
         layers: Rows of w+ to factorise and edit: all, or such as 0-1 or 2-5,8.
         k: How many directions.
-        normalize: Scale style channels to unit length, unlike the paper's formula.
+        normalize: The paper's formula, without scaling style channels to unit length.
         order: By eigenvalue, or as the original code's solver returns them.
         page: How they are drawn.
     """
@@ -66,12 +65,12 @@ def discover_ganspace(
     *,
     layer: Annotated[str | None, option("NAME")] = None,
     edit: Literal["latent", "activation", "both"] = "latent",
-    regress: Annotated[Literal["z", "w"] | None, QUIET] = None,
+    regress: Literal["z", "w"] | None = None,
     layers: Rows = None,
-    samples: MaybeNumber = None,
-    seed: Number = 0,
-    batch: MaybeNumber = None,
-    num: Number = 5,
+    samples: int | None = None,
+    seed: int = 0,
+    batch: int | None = None,
+    num: int = 5,
     estimation: Annotated[Estimation, group("estimation")] = Estimation(),
     page: PageGroup = Page("-2:2:5", truncate="after"),
 ) -> None:
@@ -92,7 +91,9 @@ def discover_ganspace(
     """
     session = Session.open(job, "discover ganspace", locals())
     arguments.at_least_one(num, "num")
-    count = ganspace.default_num(layer) if samples is None else samples
+    arguments.at_least_one(1 if batch is None else batch, "batch")
+    session.check(page)
+    count = ganspace.default_samples(layer) if samples is None else samples
     with session.progress("learning", count, "code") as progress:
         edits = ganspace.discover(
             session.generator,
@@ -102,7 +103,7 @@ def discover_ganspace(
             regress=regress,
             layers=layers,
             label=session.label,
-            num=count,
+            samples=count,
             estimation=estimation,
             chunk=batch,
             mesh=session.mesh,
@@ -125,8 +126,8 @@ def discover_ganspace(
 def discover_interfacegan(
     job: JobGroup,
     *,
-    scores_file: Annotated[MaybeFile, tyro.conf.arg(name="scores")] = None,
-    scored_codes: MaybeFile = None,
+    scores_file: Annotated[Path | None, tyro.conf.arg(name="scores")] = None,
+    scored_codes: Path | None = None,
     space: Annotated[Space, tyro.conf.arg(name="boundary-space")] = None,
     layers: Rows = None,
     scoring: ScoringGroup = EVERY_SCORE,
@@ -146,29 +147,33 @@ def discover_interfacegan(
         page: How they are drawn; strengths are distances from the boundary, or steps.
     """
     session = Session.open(job, "discover interfacegan", locals())
-    session.samples()  # its options are wrong before hours are spent
+    session.check(page)
+    model = session.generator
+    where = space or model.latent_space
+    if where not in model.code_spaces:
+        raise ValueError(
+            f"boundary_space: {where} given; one of {', '.join(model.code_spaces)} is "
+            "accepted"
+        )
     if scores_file is None:
         if scored_codes is not None:
             raise ValueError("scored_codes: given without scores")
         table = scores.draw_table(session, scoring)
-        tables.save_table(session.run.file(scores.FILE), table, with_codes=False)
-    elif scoring.scorer or scoring.odds:
-        given = "scorer" if scoring.scorer else "odds"
-        raise ValueError(f"{given}: given together with scores")
     else:
-        table = scores.read_table(scores_file)
-    model = session.generator
-    where = space or model.latent_space
+        arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")
+        table = load_scores(scores_file)
+    if scored_codes is not None:
+        table = table.with_codes(load_latents(scored_codes, model, default=where))
     edit = interfacegan.discover(
         model,
-        scores.keep_attributes(
-            scores.with_codes(table, scored_codes, model, where), scoring.attribute
-        ),
+        scores.keep_attributes(table, scoring.attribute),
         boundary,
         key=jax.random.key(arguments.check_seed(scoring.seed)),
         space=where,
         layers=layers,
     )
+    if scores_file is None and is_main():
+        tables.save_table(session.run.file(scores.FILE), table, with_codes=False)
     ends = "distances from" if page.move == "to" else "steps at right angles to"
     text = (
         "Each row moves codes across the boundary between the highest and the lowest "

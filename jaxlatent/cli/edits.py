@@ -7,15 +7,15 @@ import tyro
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import inputs
-from jaxlatent.cli.options import Flag, MaybeNumber, Rows, Space, option, positional
+from jaxlatent.cli.options import Rows, Space, option
 from jaxlatent.edits import combining
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.methods import interfacegan
 
-EditFile = Annotated[Path, tyro.conf.Positional, positional("EDIT")]
-OutFile = Annotated[Path, tyro.conf.arg(metavar="FILE")]
-OutPosition = Annotated[Path, tyro.conf.Positional, positional("OUT")]
+EditFile = Annotated[Path, tyro.conf.Positional, option("EDIT")]
+OutFile = Path
+OutPosition = Annotated[Path, tyro.conf.Positional, option("OUT")]
 Layout = Literal[
     "npy",
     "interfacegan",
@@ -29,12 +29,9 @@ Layout = Literal[
 
 
 def condition(
-    boundary: Annotated[Path, tyro.conf.Positional, positional("BOUNDARY")],
+    boundary: Annotated[Path, tyro.conf.Positional, option("BOUNDARY")],
     *,
-    on: Annotated[
-        tuple[Path, ...],
-        tyro.conf.arg(metavar="EDIT...", help_behavior_hint=""),
-    ],
+    on: Annotated[tuple[Path, ...], option("EDIT...")],
     out: OutFile,
 ) -> None:
     """Make boundaries that leave the attributes of others alone.
@@ -54,11 +51,11 @@ def condition(
 
 
 def combine(
-    parts: Annotated[tuple[str, ...], tyro.conf.Positional, positional("PART")],
+    parts: Annotated[tuple[str, ...], tyro.conf.Positional, option("PART")],
     *,
     out: OutFile,
     name: Annotated[str | None, option("TEXT")] = None,
-    num_layers: MaybeNumber = None,
+    num_layers: int | None = None,
 ) -> None:
     """Add directions up with weights, into an edit that moves along all of them.
 
@@ -77,17 +74,15 @@ def combine(
 
 
 def import_file(
-    file: Annotated[Path, tyro.conf.Positional, positional("FILE")],
+    file: Annotated[Path, tyro.conf.Positional, option("FILE")],
     out: OutPosition,
     *,
     space: Space = None,
     layers: Rows = None,
-    part: Annotated[
-        Literal["latent", "activation"] | None, tyro.conf.arg(help_behavior_hint="")
-    ] = None,
+    part: Literal["latent", "activation"] | None = None,
     layer: Annotated[str | None, option("NAME")] = None,
-    num_layers: MaybeNumber = None,
-    per_layer: Flag = False,
+    num_layers: int | None = None,
+    per_layer: bool = False,
 ) -> None:
     """Turn another tool's directions into an edit.
 
@@ -158,8 +153,8 @@ def export_file(
 
 def name(
     edit: EditFile,
-    index: Annotated[int, tyro.conf.Positional, positional("INDEX")],
-    text: Annotated[str, tyro.conf.Positional, positional("NAME")],
+    index: Annotated[int, tyro.conf.Positional, option("INDEX")],
+    text: Annotated[str, tyro.conf.Positional, option("NAME")],
 ) -> None:
     """Give a direction a name, once its pictures show what it does.
 

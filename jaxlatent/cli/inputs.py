@@ -15,7 +15,7 @@ from jaxlatent.cli.options import Codes
 from jaxlatent.editing import has_rows
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents, Truncation
+from jaxlatent.latents import EVERY_CLASS, Latents, Truncation
 from jaxlatent.loading import load_latents
 from jaxlatent.types import parse_layers
 
@@ -56,19 +56,24 @@ def truncation_of(
     return Truncation(options.truncation, options.cutoff, when)
 
 
-def draw_samples(options: Codes, generator: Generator, num: int = 3) -> Samples:
+def draw_samples(
+    options: Codes, generator: Generator, num: int | None = None, default: int = 3
+) -> Samples:
     """Draw the codes that the options ask for, or read them.
 
     Args:
         options: the options.
         generator: whose prior to draw from.
-        num: without seeds and a file, codes are drawn with seeds 0 to num - 1.
+        num: of the codes, with seeds 0 to num - 1; for want of seeds and a file.
+        default: as many if nothing is asked for.
 
     Raises:
         ValueError: for options that contradict each other or the generator.
     """
-    if options.codes is not None and options.seeds is not None:
-        raise ValueError("seeds: given together with codes; one of them is accepted")
+    ways = {"num": num, "seeds": options.seeds, "codes": options.codes}
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{given[0]}: given together with {given[1]}; one is accepted")
     if options.codes is None and options.space is not None:
         raise ValueError("space: given without codes; drawn codes are in z")
     truncation = truncation_of(options, generator)
@@ -78,7 +83,7 @@ def draw_samples(options: Codes, generator: Generator, num: int = 3) -> Samples:
         names = tuple(f"code {i}" for i in range(len(latents)))
     else:
         seeds = (
-            tuple(range(arguments.at_least_one(num, "num")))
+            tuple(range(default if num is None else arguments.at_least_one(num, "num")))
             if options.seeds is None
             else arguments.parse_seeds(options.seeds)
         )
@@ -109,6 +114,8 @@ def classes(options: Codes, generator: Generator, count: int) -> tuple[int, ...]
         raise ValueError(
             f"label: missing; this generator has classes 0 to {number - 1}"
         )
+    if options.label == EVERY_CLASS:
+        return tuple(index % number for index in range(count))
     words = options.label.split(",")
     found = [int(word) if word.strip().isdecimal() else number for word in words]
     if max(found) >= number:
@@ -125,7 +132,7 @@ def classes(options: Codes, generator: Generator, count: int) -> tuple[int, ...]
 
 def class_choice(options: Codes, generator: Generator) -> Any:
     """The classes of codes to learn from, as `latents.prior` takes them."""
-    if options.label is None or options.label == "every":
+    if options.label in (None, EVERY_CLASS):
         return options.label
     found = classes(options, generator, len(options.label.split(",")))
     return None if found is None else list(found)

@@ -1,16 +1,11 @@
 """Regions of a picture, as the command line names them."""
 
-import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jaxlatent.cli.options import Regions
 from jaxlatent.data import regions
-from jaxlatent.files import read_arrays
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def region_masks(where: Regions, size: int | tuple[int, int]) -> dict[str, np.ndarray]:
@@ -21,6 +16,7 @@ def region_masks(where: Regions, size: int | tuple[int, int]) -> dict[str, np.nd
     """
     if where.labels is not None and not where.mask:
         raise ValueError("labels: given without a mask")
+    labels = where.labels and where.labels.split(",")
     found: dict[str, np.ndarray] = {}
     for name in where.region:
         found[name] = regions.named_mask(name, size)
@@ -33,7 +29,7 @@ def region_masks(where: Regions, size: int | tuple[int, int]) -> dict[str, np.nd
         numbers = [int(word) for word in words]
         found[text] = regions.rectangle_mask(numbers, size)
     for text in where.mask:
-        found[text] = _file_mask(Path(text), where.labels, size)
+        found[text] = regions.file_mask(Path(text), size, labels=labels)
     return found
 
 
@@ -46,41 +42,3 @@ def one_region(where: Regions, size: int | tuple[int, int]) -> tuple[str, np.nda
             "accepted"
         )
     return next(iter(masks.items()))
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """[H, W, 3] uint8."""
-    from PIL import Image
-
-    with Image.open(path) as file:
-        return np.asarray(file.convert("RGB"))
-
-
-def _file_mask(
-    path: Path, labels: str | None, size: int | tuple[int, int]
-) -> np.ndarray:
-    """A mask file, or the chosen labels of a segmentation."""
-    if not path.is_file():
-        raise ValueError(f"mask: {path} is not a file")
-    if path.suffix in (".npy", ".npz"):
-        array = read_arrays(path)
-        if isinstance(array, dict):
-            raise ValueError(f"mask: {path} holds {sorted(array)}; one array is read")
-    else:
-        from PIL import Image
-
-        with Image.open(path) as file:
-            # a palette's numbers are the labels
-            array = np.asarray(
-                file if labels and file.mode == "P" else file.convert("L")
-            )
-    if labels is not None:
-        words = [word.strip() for word in labels.split(",")]
-        chosen = [int(word) if word.isdecimal() else word for word in words]
-        array = regions.label_mask(array, chosen)
-    return regions.picture_mask(array, size, resize=True)
-
-
-def digest(array: Any) -> str:
-    """Sixteen hex digits of an array's values."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]

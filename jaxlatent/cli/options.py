@@ -5,23 +5,36 @@ Options bear the names of the library's own arguments, so that its errors name t
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
+METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+"""A word for an option's value, by its type."""
 
-def _default(shown: str) -> str:
-    return "" if shown in ("None", "") else f"(default: {shown})"
+
+def shown(hint: Any) -> Any:
+    """A type hint of an option with what `--help` shows of it, unless it says itself.
+
+    That is a word for its value, and its default if it has one.
+    """
+    own = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    kind = get_args(hint)[0] if own else hint
+    parts = (kind, *get_args(kind))
+    words = [METAVARS[one] for one in parts if one in METAVARS]
+    choices = [get_args(one) for one in parts if get_origin(one) is Literal]
+    words += [f"{{{','.join(some)}}}" for some in choices]
+    look = tyro.conf.arg(metavar=next(iter(words), None), help_behavior_hint=_default)
+    return Annotated[(kind, look, *own)]
+
+
+def _default(text: str) -> str:
+    return "" if text in ("None", "False", "True", "") else f"(default: {text})"
 
 
 def option(metavar: str) -> Any:
-    """How an option looks: a word for its value, and its default if it has one."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=_default)
-
-
-def positional(metavar: str) -> Any:
-    """How an argument without a name looks."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+    """An option with a word of its own for its value."""
+    return tyro.conf.arg(metavar=metavar)
 
 
 def group(name: str) -> Any:
@@ -29,18 +42,15 @@ def group(name: str) -> Any:
     return tyro.conf.arg(name=name)
 
 
-QUIET = tyro.conf.arg(help_behavior_hint="")
-Space = Annotated[Literal["z", "w", "w+"] | None, QUIET]
-Flag = Annotated[bool, QUIET]
+Space = Literal["z", "w", "w+"] | None
+Rows = Annotated[str | None, option("ROWS")]
+
+
 Repeated = Annotated[
     tuple[str, ...],
     tyro.conf.UseAppendAction,
-    tyro.conf.arg(metavar="S", help_behavior_hint="(repeatable)"),
+    tyro.conf.arg(help_behavior_hint="(repeatable)"),
 ]
-Rows = Annotated[str | None, option("ROWS")]
-Number = Annotated[int, option("N")]
-MaybeNumber = Annotated[int | None, option("N")]
-MaybeFile = Annotated[Path | None, option("FILE")]
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,12 @@ class Codes:
 
     seeds: Annotated[str | None, option("SEEDS")] = None
     """Draw one code with each of these seeds, such as 0,4-6."""
-    codes: MaybeFile = None
+    codes: Path | None = None
     """Read the codes instead: .npy, .npz or .pt, [N, D] or [N, L, D]."""
     space: Space = None
     """The space of the codes in FILE, where nothing else tells."""
     label: Annotated[str | None, option("CLASS")] = None
-    """The class to draw, or one for each code such as 0,2,2."""
+    """The class to draw, one for each code such as 0,2,2, or every for all in turn."""
     truncation: Annotated[float | None, option("PSI")] = None
     """Pull w towards its mean by this factor, or draw z truncated by it (BigGAN)."""
     cutoff: Annotated[int | None, option("ROWS")] = None
@@ -67,11 +77,7 @@ class Reading:
 
     family: Annotated[str | None, option("NAME")] = None
     """The architecture, such as stylegan2; recognised if left out."""
-    config: Annotated[
-        tuple[str, ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(repeatable)"),
-    ] = ()
+    config: Annotated[Repeated, option("KEY=VALUE")] = ()
     """Replace a config value; or @FILE, a JSON object of them."""
 
 
@@ -79,13 +85,13 @@ class Reading:
 class Devices:
     """Where to compute; one device if left out. Every process runs the same words."""
 
-    devices: MaybeNumber = None
+    devices: int | None = None
     """How many devices to use; on CPUs, N virtual ones in each process."""
     coordinator: Annotated[str | None, option("HOST:PORT")] = None
     """Where process 0 of several listens, the same for all."""
-    processes: MaybeNumber = None
+    processes: int | None = None
     """How many processes there are."""
-    rank: Annotated[int | None, option("K")] = None
+    process_id: Annotated[int | None, option("K")] = None
     """Which of them this one is, from 0; that one writes and prints."""
 
 
@@ -93,11 +99,11 @@ class Devices:
 class Job:
     """What a command works on, and where it writes."""
 
-    generator: Annotated[str, tyro.conf.Positional, positional("GENERATOR")]
+    generator: Annotated[str, tyro.conf.Positional, option("GENERATOR")]
     """A converted folder, a checkpoint file, faces, or module:function."""
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    out: Annotated[Path, option("DIR")]
     """The folder for the results."""
-    chunk: Number = 8
+    chunk: int = 8
     """Pictures, or columns of a Jacobian, per compiled call; less needs less memory."""
     start: Annotated[Codes, group("code")] = Codes()
     reading: Annotated[Reading, group("checkpoint")] = Reading()
@@ -110,9 +116,9 @@ class Page:
 
     strengths: Annotated[str, option("LIST")] = "-3:3:7"
     """Columns: start:stop:count, or a list such as -2,0,2."""
-    move: Annotated[Literal["by", "to"], QUIET] = "by"
+    move: Literal["by", "to"] = "by"
     """Move by the strengths, or coordinates to them."""
-    truncate: Annotated[Literal["before", "after"], QUIET] = "before"
+    truncate: Literal["before", "after"] = "before"
     """Truncate w before the edit or after it."""
 
 
@@ -120,11 +126,11 @@ class Page:
 class Regions:
     """Parts of the picture."""
 
-    region: Repeated = ()
+    region: Annotated[Repeated, option("NAME")] = ()
     """A named region such as eyes, mouth or top_side; see the command regions."""
-    rectangle: Repeated = ()
+    rectangle: Annotated[Repeated, option("R,C,H,W")] = ()
     """Row centre, column centre, height, width at 256 x 256, such as 120,128,20,115."""
-    mask: Repeated = ()
+    mask: Annotated[Repeated, option("FILE")] = ()
     """A picture or array file that is bright inside the region."""
     labels: Annotated[str | None, option("LABELS")] = None
     """Take the mask files as segmentations and these labels of them, such as 4,5."""
@@ -134,31 +140,44 @@ class Regions:
 class Scoring:
     """What scores pictures, and which of the scores are kept."""
 
-    scorer: Repeated = ()
+    scorer: Annotated[Repeated, option("SCORER")] = ()
     """A network's checkpoint file, module:function, or a formula such as brightness."""
     attribute: Annotated[str | None, option("COLUMNS")] = None
     """Which scores, by number or name, such as 8 or 0-3; all if left out."""
-    odds: Flag = False
+    odds: bool = False
     """Log-odds of each class against the others, from a classifier's outputs."""
-    samples: Number = 10_000
+    samples: int = 10_000
     """Codes to draw and score."""
-    seed: Number = 0
+    seed: int = 0
     """Of those codes."""
+
+
+@dataclass(frozen=True)
+class Assessor:
+    """The score that is to be changed."""
+
+    scorer: Annotated[Repeated, option("SCORER")] = ()
+    """A network's checkpoint file, module:function, or a formula such as brightness."""
+    attribute: Annotated[str | None, option("COLUMN")] = None
+    """Which of a network's outputs, by number."""
+    outputs: Literal["plain", "probabilities", "odds"] = "plain"
+    """What a classifier's outputs are turned into: nothing, or of each class its
+    probability or its log-odds against the others."""
 
 
 @dataclass(frozen=True)
 class Training:
     """How long a method learns, and how a run goes on."""
 
-    steps: Number = 1000
-    """Steps of the optimiser, in all."""
-    batch: Number = 4
-    """Samples of a step."""
-    seed: Number = 0
+    steps: int | None = None
+    """Steps of the optimiser, in all; the preset's if left out."""
+    batch: int | None = None
+    """Samples of a step; the preset's if left out."""
+    seed: int = 0
     """Of all samples."""
-    save_every: Number = 500
+    save_every: int = 500
     """Steps between checkpoints; what a kill loses at most."""
-    resume: Flag = False
+    resume: bool = False
     """Go on with the unfinished run in DIR."""
 
 
@@ -166,6 +185,7 @@ JobGroup = Annotated[Job, group("")]
 PageGroup = Annotated[Page, group("page")]
 RegionsGroup = Annotated[Regions, group("region")]
 ScoringGroup = Annotated[Scoring, group("score")]
+AssessorGroup = Annotated[Assessor, group("assessor")]
 TrainingGroup = Annotated[Training, group("training")]
 NO_REGION = Regions()
 EVERY_SCORE = Scoring()

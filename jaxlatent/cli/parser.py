@@ -1,24 +1,54 @@
 """From the words of a command line to the command that they ask for."""
 
+import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_type_hints
 
 import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructTypeInfo,
+)
 
-from jaxlatent.cli import commands, discovering, edits, regional, sampling
-from jaxlatent.cli.options import QUIET
+from jaxlatent.cli import commands, discovering, edits, learned, regional, sampling
+from jaxlatent.cli.options import shown
 
 
 def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     """A command's twin that only keeps its arguments, so that parsing runs nothing."""
 
-    @functools.wraps(command)
     def keep(*args: Any, **kwargs: Any) -> Callable[[], None]:
         return functools.partial(command, *args, **kwargs)
 
+    hints = get_type_hints(command, include_extras=True)
+    keep.__annotations__ = {name: shown(hint) for name, hint in hints.items()}
+    keep.__signature__ = inspect.signature(command)  # pyright: ignore
+    keep.__doc__ = command.__doc__
     return keep
+
+
+LOOKS = ConstructorRegistry()
+_asked: list[StructTypeInfo] = []
+
+
+@LOOKS.struct_rule
+def _look_alike(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Show the fields of every settings dataclass, the library's too, as options."""
+    if not dataclasses.is_dataclass(info.type) or info in _asked:
+        return None
+    _asked.append(info)  # the second time, the rules of tyro answer
+    try:
+        spec = ConstructorRegistry.get_struct_spec(info)
+    finally:
+        _asked.pop()
+    if not isinstance(spec, StructConstructorSpec):
+        return None
+    fields = [dataclasses.replace(one, type=shown(one.type)) for one in spec.fields]
+    return dataclasses.replace(spec, fields=tuple(fields))
 
 
 def _choice(**choices: Callable[..., Any]) -> Any:
@@ -43,6 +73,7 @@ METHODS = {
     "interfacegan": discovering.discover_interfacegan,
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
+    "ganalyze": learned.discover_ganalyze,
 }
 
 
@@ -87,7 +118,7 @@ class Jaxlatent:
     """Find and apply edits in the latent space of image generators."""
 
     command: Annotated[Any, tyro.conf.arg(name="", constructor_factory=_commands)]
-    debug: Annotated[bool, QUIET] = False
+    debug: bool = False
     """Show where an error came from instead of one line."""
 
 
@@ -97,6 +128,7 @@ def parse(words: Sequence[str]) -> Jaxlatent:
         Jaxlatent,
         prog="jaxlatent",
         args=words,
+        registry=LOOKS,
         config=(
             tyro.conf.OmitArgPrefixes,
             tyro.conf.OmitSubcommandPrefixes,

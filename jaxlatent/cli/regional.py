@@ -1,25 +1,22 @@
 """Commands about regions of a picture: their Gram matrices, and directions for them."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
 
 from jaxlatent.cli import arguments
 from jaxlatent.cli.inputs import Samples
-from jaxlatent.cli.masks import PICTURES, digest, one_region, read_picture, region_masks
+from jaxlatent.cli.masks import one_region, region_masks
 from jaxlatent.cli.options import (
     NO_REGION,
     Codes,
-    Flag,
     Job,
     JobGroup,
-    Number,
     Page,
     PageGroup,
     Reading,
@@ -27,27 +24,24 @@ from jaxlatent.cli.options import (
     RegionsGroup,
     group,
     option,
-    positional,
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
-from jaxlatent.data import regions
+from jaxlatent.data import image_folder, regions
 from jaxlatent.edits.directions import Directions
-from jaxlatent.files import read_arrays
 from jaxlatent.gallery import grid, outline, save_png, shrink, spotlight
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.generators.rendering import render
+from jaxlatent.gram_folders import read_region_grams, write_grams
 from jaxlatent.jacobians import (
     Picture,
     View,
-    full_jacobian,
     mean_region_grams,
     pictures_at,
     recorded,
     side,
-    weighted_grams,
 )
-from jaxlatent.jobs import JOB_FILE, run_job
+from jaxlatent.jobs import JOB_FILE
 from jaxlatent.latents import last_space, to_space
 from jaxlatent.methods.lowrankgan import Leading, lowrankgan
 from jaxlatent.methods.resefa import resefa
@@ -66,7 +60,7 @@ class Derivative:
     """Differentiate at codes of these seeds, and average."""
     grams: Annotated[Path | None, option("DIR")] = None
     """A folder that jacobian wrote, in place of differentiating."""
-    num: Number = 5
+    num: int = 5
     """How many directions to draw."""
 
 
@@ -79,8 +73,8 @@ HERE = Derivative()
 def jacobian(
     job: JobGroup,
     *,
-    num: Number = 1,
-    full: Flag = False,
+    num: int | None = None,
+    full: bool = False,
     parts: RegionsGroup = NO_REGION,
     view: ViewGroup = EVERY_ROW,
 ) -> None:
@@ -90,41 +84,25 @@ def jacobian(
 
     Args:
         job: What to work on.
-        num: How many codes to draw, with seeds 0, 1, 2, ...
+        num: How many codes to draw, with seeds 0, 1, 2, ...; 1 if left out.
         full: Write the Jacobians themselves as well.
         parts: Regions; none for the whole picture alone.
         view: How pictures are differentiated.
     """
     session = Session.open(job, "jacobian", locals())
-    first = session.samples(num)
+    first = session.samples(num, 1)
     pictures = _pictures(session, first, view)
-    pixels = side(pictures[0])
-    masks = region_masks(parts, pixels)
-    weights = np.concatenate(
-        [np.ones((1, pixels, pixels), np.float32)]
-        + [np.stack([mask, 1 - mask]) for mask in masks.values()]
-    )
-
-    def compute(index: int) -> dict[str, np.ndarray]:
-        given = pictures[index]
-        grams = weighted_grams(given, weights, chunk=job.chunk, mesh=session.mesh)
-        found = {"latent": np.asarray(given.base), "gram": grams[0]}
-        if masks:
-            found["regions"] = grams[1:].reshape(len(masks), 2, *grams.shape[1:])
-        if full:
-            found["jacobian"] = full_jacobian(given, chunk=job.chunk)
-        return found
-
-    config = {
-        **_described(session, pictures[0]),
-        "codes": [digest(given.base) for given in pictures],
-        "space": pictures[0].space,
-        "regions": {name: digest(mask) for name, mask in masks.items()},
-        "full": full,
-    }
-    count = len(pictures)
-    with session.progress("differentiating", count, "code") as progress:
-        files = run_job(job.out, config, count, compute, progress=progress)
+    masks = region_masks(parts, side(pictures[0]))
+    with session.progress("differentiating", len(pictures), "code") as progress:
+        files = write_grams(
+            job.out,
+            pictures,
+            masks,
+            full=full,
+            chunk=job.chunk,
+            mesh=session.mesh,
+            progress=progress,
+        )
     if not is_main():
         return
     session.run.names += [JOB_FILE, *(file.name for file in files)]
@@ -135,7 +113,7 @@ def jacobian(
 def discover_lowrankgan(
     job: JobGroup,
     *,
-    relax: Number = 0,
+    relax: int = 0,
     leading: Annotated[Leading, group("leading")] = Leading(),
     parts: RegionsGroup = NO_REGION,
     view: ViewGroup = EVERY_ROW,
@@ -183,8 +161,8 @@ def discover_resefa(
 
 
 def draw_regions(
-    picture: Annotated[str, tyro.conf.Positional, positional("PICTURE")],
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")],
+    picture: Annotated[str, tyro.conf.Positional, option("PICTURE")],
+    out: Annotated[Path, option("DIR")],
     *,
     parts: RegionsGroup = NO_REGION,
     start: Annotated[Codes, group("code")] = Codes(),
@@ -200,14 +178,22 @@ def draw_regions(
         reading: How to read a checkpoint file.
     """
     words, model = dict(locals()), None
-    if Path(picture).suffix.lower() in PICTURES:
-        run, image = Run(out, "regions", words), read_picture(Path(picture))
+    if Path(picture).suffix.lower() in image_folder.ENDINGS:
+        for settings in (start, reading):
+            arguments.refuse(settings, ", but PICTURE is an image file")
+        run, image = (
+            Run(out, "regions", words),
+            image_folder.read_picture(Path(picture)),
+        )
     else:
         job = Job(picture, out, start=start, reading=reading)
         session = Session.open(job, "regions", words)
         run, model = session.run, session.generator
         drawn = to_space(
-            model, session.samples(1).latents, last_space(model), session.truncation
+            model,
+            session.samples(default=1).latents,
+            last_space(model),
+            session.truncation,
         )
         image = render(model, drawn.codes[:1], drawn.label)[0]
     if not (parts.region or parts.rectangle or parts.mask):
@@ -234,17 +220,6 @@ def _pictures(session: Session, samples: Samples, view: View) -> list[Picture]:
     return pictures_at(session.generator, samples.latents, view, session.truncation)
 
 
-def _described(session: Session, given: Picture) -> dict[str, Any]:
-    """What Gram matrices depend on, beside codes and regions."""
-    return {
-        "generator": session.owner,
-        "layers": None if given.layers is None else list(given.layers),
-        "size": side(given),
-        "channels": given.channels,
-        "resize": given.resize,
-    }
-
-
 def _discover(
     session: Session,
     method: Callable[..., Directions],
@@ -255,7 +230,9 @@ def _discover(
 ) -> None:
     """Gram matrices, directions from them, and the page."""
     arguments.at_least_one(derivative.num, "num")
-    arguments.parse_strengths(page.strengths)
+    session.check(page)
+    if derivative.grams is not None:
+        arguments.refuse(derivative, " together with grams", "at")
     at = session.samples(seeds=derivative.at, codes=None, space=None)
     pictures = _pictures(session, at, view)
     name, mask = one_region(parts, side(pictures[0]))
@@ -270,9 +247,7 @@ def _discover(
                 progress=progress,
             )
     else:
-        count, region, rest = _stored(
-            derivative.grams, session, pictures[0], name, mask
-        )
+        count, region, rest = read_region_grams(derivative.grams, pictures[0], mask)
     edit = method(region, rest, **recorded(session.generator, pictures[0]))
     table, ratios, random = locality_table(edit.report, edit.names, region, rest)
     if is_main():
@@ -303,38 +278,3 @@ def _discover(
     )
     if is_main():
         print(table, end="")
-
-
-def _stored(
-    folder: Path, session: Session, given: Picture, name: str, mask: np.ndarray
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """How many codes a folder has, and their mean Gram matrices of a region."""
-    try:
-        config = json.loads((folder / JOB_FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"grams: {folder} is no folder of jacobian: {error}"
-        ) from error
-    for key, wanted in _described(session, given).items():
-        if config.get(key) != wanted:
-            raise ValueError(
-                f"grams: {folder} was computed with {key} {config.get(key)}, but "
-                f"{wanted} is asked for"
-            )
-    held = list(config["regions"].values())
-    if digest(mask) not in held:
-        raise ValueError(
-            f"grams: {folder} has no region {name}; it has "
-            f"{', '.join(config['regions']) or 'none'}"
-        )
-    index = held.index(digest(mask))
-    files = sorted(folder.glob("[0-9]*.npz"))
-    if not files:
-        raise ValueError(f"grams: {folder} holds no Gram matrices yet")
-    total = np.zeros(())
-    for file in files:
-        arrays = read_arrays(file)
-        assert isinstance(arrays, dict)
-        total = total + arrays["regions"][index].astype(np.float64)
-    region, rest = total / len(files)
-    return len(files), region, rest

@@ -10,7 +10,7 @@ import numpy as np
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
 from jaxlatent.cli.inputs import Samples
-from jaxlatent.cli.options import QUIET, JobGroup, MaybeNumber, Number, Rows, option
+from jaxlatent.cli.options import JobGroup, Rows, option
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
 from jaxlatent.gallery import enlarge, grid, save_gif, save_png
@@ -47,31 +47,34 @@ class Sheet:
 def sample(
     job: JobGroup,
     *,
-    num: Number = 8,
+    num: int | None = None,
     mix: Annotated[str | None, option("SEEDS")] = None,
     layers: Rows = None,
-    interpolate: MaybeNumber = None,
-    path: Annotated[Literal["z", "w"], QUIET] = "z",
+    interpolate: int | None = None,
+    path: Literal["z", "w"] | None = None,
 ) -> None:
     """Draw pictures: one PNG each, a sheet of all, and their codes.
 
     Args:
         job: What to work on.
-        num: How many codes to draw, with seeds 0, 1, 2, ...
+        num: How many codes to draw, with seeds 0, 1, 2, ...; 8 if left out.
         mix: Mix styles: a column for each of these seeds, the sources of rows of w+.
         layers: The rows that come from the sources, such as 0-3.
         interpolate: Pictures on the way from each code to the next, and a GIF of them.
-        path: The way: spherical in z, or linear in w.
+        path: The way: spherical in z, or linear in w; by the codes' space if left out.
     """
     session = Session.open(job, "sample", locals())
     if mix is not None and interpolate is not None:
         raise ValueError("mix: given together with interpolate; one is accepted")
     if mix is None and layers is not None:
         raise ValueError("layers: given without mix")
-    first = session.samples(num)
+    if interpolate is None and path is not None:
+        raise ValueError("path: given without interpolate")
+    first = session.samples(num, 8)
     if mix is not None:
         sheet = _mixed(session, first, mix, layers)
     elif interpolate is not None:
+        path = path or ("z" if first.latents.space == "z" else "w")
         sheet = _between(session, first, interpolate, path)
     else:
         latents = _carry(session, first.latents)

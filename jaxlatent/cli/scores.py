@@ -1,23 +1,18 @@
 """Scorers as the command line names them, and tables of scores from files."""
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from jaxlatent.cli import arguments
-from jaxlatent.cli.options import Scoring
+from jaxlatent.cli.options import Assessor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.tables import ScoreTable
-from jaxlatent.files import holds_arrays, read_arrays
-from jaxlatent.generators.base import Generator
-from jaxlatent.loading import import_name, load, load_latents
-from jaxlatent.networks.outputs import Column, LogOdds
+from jaxlatent.loading import import_name, load
+from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
 from jaxlatent.types import Model
 
 FILE = "scores.npz"
@@ -57,25 +52,24 @@ def _open(text: str) -> tuple[str, Model]:
     raise ValueError(f"scorer: {text!r} given; {ACCEPTED}")
 
 
-def open_assessor(scoring: Scoring) -> tuple[str, Model]:
-    """The one scorer whose score is to be raised, and what it is called.
+def open_assessor(asked: Assessor) -> tuple[str, Model]:
+    """The one score that is to be changed, and what it is called.
 
     Raises:
         ValueError: for several scorers, or a choice that is not one output.
     """
-    scorers = open_scorers(scoring.scorer)
-    if len(scorers) > 1:
+    scorers = open_scorers(asked.scorer)
+    if len(scorers) != 1:
         raise ValueError(f"scorer: {len(scorers)} given; one is accepted")
     name, model = next(iter(scorers.items()))
-    if scoring.odds:
-        model = LogOdds(model)
-    if scoring.attribute is None:
+    if asked.outputs != "plain":
+        model = {"probabilities": Probabilities, "odds": LogOdds}[asked.outputs](model)
+    if asked.attribute is None:
         return name, model
-    numbers = arguments.parse_numbers(scoring.attribute, "attribute")
+    numbers = arguments.parse_numbers(asked.attribute, "attribute")
     if len(numbers) != 1:
-        raise ValueError(f"attribute: {scoring.attribute!r} given; one is accepted")
-    column = numbers[0]
-    return str(column), Column(model, column)
+        raise ValueError(f"attribute: {asked.attribute!r} given; one is accepted")
+    return str(numbers[0]), Column(model, numbers[0])
 
 
 def draw_table(session: Session, scoring: Scoring) -> ScoreTable:
@@ -95,49 +89,6 @@ def draw_table(session: Session, scoring: Scoring) -> ScoreTable:
         )
 
 
-def read_table(path: Path) -> ScoreTable:
-    """A file that `score` wrote, or an array of scores [N] or [N, A] of any origin.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    if not path.is_file():
-        raise ValueError(f"scores: {path} is not a file")
-    if tables.is_table(path):
-        return tables.load_table(path)
-    arrays = _arrays(path)
-    if "scores" not in arrays and len(arrays) != 1:
-        raise ValueError(f"scores: {path} holds {sorted(arrays)}, not one array")
-    values = arrays.get("scores", next(iter(arrays.values())))
-    return tables.table_of(values, path.stem)
-
-
-def with_codes(
-    table: ScoreTable, path: Path | None, generator: Generator, space: str
-) -> ScoreTable:
-    """A table with the codes of a file in place of its own, if one is given."""
-    if path is None:
-        return table
-    found = load_latents(path, generator, default=space)
-    codes = {found.space: np.asarray(found.codes)}
-    return dataclasses.replace(table, codes=codes)
-
-
 def keep_attributes(table: ScoreTable, attribute: str | None) -> ScoreTable:
     """The columns that the option names, by number or name; all for None."""
     return table.choose(arguments.parse_columns(attribute, table.names))
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name."""
-    if not holds_arrays(path):
-        from converters import load_codes
-
-        values = load_codes(path)
-        # a lone vector comes as one row
-        return {"scores": values[0] if len(values) == 1 else values}
-    try:
-        found = read_arrays(path)
-    except ValueError as error:
-        raise ValueError(f"scores: {path}: {error}") from error
-    return found if isinstance(found, dict) else {"scores": found}

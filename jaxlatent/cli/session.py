@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from jaxlatent import checkpoint
@@ -19,14 +20,15 @@ from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
-from jaxlatent.editing import where_edited
+from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
+from jaxlatent.edits.directions import Directions
 from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
 from jaxlatent.loading import load, short_name
-from jaxlatent.runs import RUN_FILE, Run
+from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 
@@ -62,13 +64,13 @@ class Session:
             words: all of its arguments, defaults included.
         """
         run = Run(job.out, command, words)
-        alike = {**words, "job": dataclasses.replace(job, where=Devices())}
+        alike = plain({**words, "job": dataclasses.replace(job, where=Devices())})
         mesh = open_mesh(job.where, alike)
         arguments.at_least_one(job.chunk, "chunk")
-        plain = open_generator(job.generator, job.reading, job.start.truncation)
-        owner = fingerprint(plain)
+        generator = open_generator(job.generator, job.reading, job.start.truncation)
+        owner = fingerprint(generator)
         agree(owner, "GENERATOR")
-        return cls(job, run, mesh, plain.prepare(), owner)
+        return cls(job, run, mesh, generator.prepare(), owner)
 
     @property
     def name(self) -> str:
@@ -85,10 +87,17 @@ class Session:
         """The classes of codes to learn from, as `latents.prior` takes them."""
         return inputs.class_choice(self.job.start, self.generator)
 
-    def samples(self, num: int = 3, **changes: Any) -> Samples:
-        """The codes that the options ask for, some of the options changed."""
+    def samples(
+        self, num: int | None = None, default: int = 3, **changes: Any
+    ) -> Samples:
+        """The codes that the options ask for; see `inputs.draw_samples`."""
         start = dataclasses.replace(self.job.start, **changes)
-        return inputs.draw_samples(start, self.generator, num)
+        return inputs.draw_samples(start, self.generator, num, default)
+
+    def check(self, page: Page) -> None:
+        """Refuse what cannot be drawn, before hours are spent on what to draw."""
+        self.samples()
+        arguments.parse_strengths(page.strengths)
 
     def progress(
         self, label: str, total: int | None = None, unit: str = "image"
@@ -128,6 +137,12 @@ class Session:
             page.move == "to",
             truncation,
         )
+        check_traversal(generator, list(edits.values()), first.latents, truncation)
+        for one in edits.values():
+            if page.move == "to" and not isinstance(one, Directions):
+                raise ValueError(
+                    f"move: to given, but a {type(one).__name__} knows no coordinate"
+                )
         facts = [("Generator", f"{self.name} ({family_name(generator.config)})")]
         if job.start.label is not None:
             facts.append(("Class", job.start.label))
@@ -167,14 +182,31 @@ class Session:
         print(f"{run_names(counts)}; {', '.join(edits)}, PNG, GIF and a page")
         print((job.out / files[-1]).resolve().as_uri())
 
-    def fit(self, method: Any, training: Training) -> Fitted:
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Those of the codes that are drawn, each once."""
+        return tuple(np.unique(np.asarray(self.samples().latents.label)).tolist())
+
+    def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
         """Run a learned method: a bar with its losses, checkpoints, the way on.
+
+        Args:
+            method: see `jaxlatent.learning.Method`.
+            training: how long, and whether to go on.
+            steps: where the options do not tell; so is `batch`.
+            batch: samples of a step.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
                 step that was not finite.
             KeyboardInterrupt: once what was done is saved; says how to go on.
         """
+        steps = steps if training.steps is None else training.steps
+        batch = batch if training.batch is None else training.batch
+        asked = {"steps": steps, "batch": batch, "save_every": training.save_every}
+        for option, value in asked.items():
+            arguments.at_least_one(value, option)
+        key = jax.random.key(arguments.check_seed(training.seed))
         folder = self.job.out / TRAINING
         if folder.exists() and not training.resume:
             if not (self.job.out / RUN_FILE).exists():
@@ -184,9 +216,8 @@ class Session:
                 )
             if is_main():
                 shutil.rmtree(folder)
-        key = jax.random.key(arguments.check_seed(training.seed))
         done = 0
-        with self.progress("learning", training.steps, "step") as progress:
+        with self.progress("learning", steps, "step") as progress:
 
             def tell(step: int, metrics: Mapping[str, float]) -> None:
                 nonlocal done
@@ -198,9 +229,9 @@ class Session:
                 try:
                     fitted = fit(
                         method,
-                        training.steps,
+                        steps,
                         key=key,
-                        batch=training.batch,
+                        batch=batch,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,

@@ -44,7 +44,7 @@ def read_pictures(files: Sequence[Path]) -> Iterator[np.ndarray]:
         ValueError: for pictures of several sizes.
     """
     for start in range(0, len(files), BLOCK):
-        block = [_read(file) for file in files[start : start + BLOCK]]
+        block = [read_picture(file) for file in files[start : start + BLOCK]]
         for file, image in zip(files[start:], block, strict=False):
             if image.shape != block[0].shape:
                 raise ValueError(
@@ -53,8 +53,8 @@ def read_pictures(files: Sequence[Path]) -> Iterator[np.ndarray]:
         yield np.stack(block).astype(np.float32) / 127.5 - 1
 
 
-def _read(file: Path) -> np.ndarray:
-    """[H, W, C] uint8."""
+def read_picture(file: Path) -> np.ndarray:
+    """A picture as it is: [H, W, C] uint8, grey or in colour."""
     from PIL import Image
 
     with Image.open(file) as picture:

@@ -19,8 +19,11 @@ Where this differs from the original code:
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+
+from jaxlatent.files import read_arrays
 
 REGIONS = {
     "left_eye": (120, 95, 20, 38),
@@ -72,19 +75,21 @@ LABELS = (
 """What the integers 0 to 18 of a CelebAMask-HQ segmentation mean."""
 
 
-def named_mask(name: str, size: int | tuple[int, int]) -> np.ndarray:
+def named_mask(region: str, size: int | tuple[int, int]) -> np.ndarray:
     """The mask of one of `REGIONS`.
 
     Args:
-        name: of the region.
+        region: its name.
         size: of the picture: a side, or (height, width).
 
     Raises:
         ValueError: for an unknown name, or a picture too small to show the region.
     """
-    if name not in REGIONS:
-        raise ValueError(f"name: {name!r} given; one of {sorted(REGIONS)} is accepted")
-    return rectangle_mask(REGIONS[name], size)
+    if region not in REGIONS:
+        raise ValueError(
+            f"region: {region!r} given; one of {sorted(REGIONS)} is accepted"
+        )
+    return rectangle_mask(REGIONS[region], size)
 
 
 def rectangle_mask(
@@ -190,6 +195,42 @@ def picture_mask(
         )
         values = values[np.ix_(rows, columns)]
     return _usable(values, "mask: the one given")
+
+
+def file_mask(
+    path: Path,
+    size: int | tuple[int, int],
+    *,
+    labels: Sequence[int | str] | None = None,
+) -> np.ndarray:
+    """The mask of a file, or of some labels of a segmentation.
+
+    Args:
+        path: a picture, or an array as `.npy`, that is bright inside the region.
+        size: of the mask, height and width.
+        labels: the file holds labels, in a palette picture those of its palette; take
+            these, by number or name.
+
+    Raises:
+        ValueError: if there is no such file, or nothing in it to take.
+    """
+    if not path.is_file():
+        raise ValueError(f"mask: {path} is not a file")
+    if path.suffix in (".npy", ".npz"):
+        array = read_arrays(path)
+        if isinstance(array, dict):
+            raise ValueError(f"mask: {path} holds {sorted(array)}; one array is read")
+    else:
+        from PIL import Image
+
+        with Image.open(path) as file:
+            whole = labels and file.mode == "P"
+            array = np.asarray(file if whole else file.convert("L"))
+    if labels:
+        words = [one.strip() if isinstance(one, str) else one for one in labels]
+        numbers = [int(w) if str(w).isdecimal() else w for w in words]
+        array = label_mask(array, numbers)
+    return picture_mask(array, size, resize=True)
 
 
 def _sides(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from jaxlatent.edits.base import Edit, bare
 from jaxlatent.evaluation.scoring import apply_scorers
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import NoiseInput, per_image
-from jaxlatent.latents import Latents, Truncation
+from jaxlatent.latents import Latents, Prior, Truncation, sample_keys
 from jaxlatent.types import Model, Noise, as_model
 
 
@@ -153,6 +153,44 @@ def score_curves(
         name: ScoreCurve(amounts, np.concatenate([part[name] for part in parts]))
         for name in models
     }
+
+
+def held_out_curves(
+    prior: Prior,
+    edit: Edit,
+    scorers: Mapping[str, Model],
+    strengths: Sequence[float],
+    *,
+    key: jax.Array,
+    num: int = 64,
+    chunk: int = 32,
+    mesh: Mesh | None = None,
+) -> dict[str, ScoreCurve]:
+    """Score curves of an edit over codes of a prior.
+
+    Args:
+        prior: what draws them, and the generator.
+        edit: its one direction, or its direction of each code's class if it has one for
+            every class.
+        scorers: see `score_curves`.
+        strengths: S of them.
+        key: of the codes; another than what the edit was learned with.
+        num: how many codes.
+        chunk: pictures per compiled call.
+        mesh: devices among which the codes of a call are split, None for one.
+    """
+    latents = prior(sample_keys(key, np.arange(num)))
+    by_class = len(edit) > 1 and latents.label is not None
+    return score_curves(
+        prior.generator,
+        edit,
+        scorers,
+        latents,
+        np.asarray(latents.label) if by_class else 0,
+        strengths,
+        chunk=chunk,
+        mesh=mesh,
+    )
 
 
 @partial(jax.jit, static_argnames="batch")

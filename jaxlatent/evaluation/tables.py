@@ -73,6 +73,10 @@ class ScoreTable:
         names = tuple(self.names[column] for column in chosen)
         return replace(self, values=self.values[:, chosen], names=names)
 
+    def with_codes(self, latents: Latents) -> "ScoreTable":
+        """The same scores, of these codes."""
+        return replace(self, codes={latents.space: np.asarray(latents.codes)})
+
     def latents(self, generator: Generator, space: str) -> np.ndarray:
         """The codes of the scores in a space, [N, D] or [N, L, D], not truncated.
 

@@ -67,7 +67,7 @@ from jaxlatent.latents import (
 from jaxlatent.learning import Metrics, State, accumulated, descend
 from jaxlatent.methods.ganalyze_edits import constant_steps, names_of, norm_of
 from jaxlatent.methods.ganalyze_settings import QUICK, Preset, Run, Settings
-from jaxlatent.training.fit import fit
+from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.types import Model, as_model
 
 
@@ -293,13 +293,33 @@ def discover(
     Raises:
         ValueError: names the argument that does not fit.
     """
+    method = learner(
+        generator, assessor, preset, space=space, label=label, truncation=truncation
+    )
+    return finished(
+        method, fit(method, preset.steps, key=key, batch=preset.batch, **run)
+    )
+
+
+def learner(
+    generator: Generator,
+    assessor: Model,
+    preset: Preset = QUICK,
+    *,
+    space: str = "z",
+    label: int | Sequence[int] | jax.Array | str | None = None,
+    truncation: Truncation | None = None,
+) -> GANalyze:
+    """The method that `discover` runs; see there for the arguments."""
     if truncation is None and generator.truncates_prior:
-        truncation = (
-            None if preset.truncation is None else Truncation(preset.truncation)
-        )
+        psi = preset.truncation
+        truncation = None if psi is None else Truncation(psi)
     drawn = prior(generator, space=space, label=label, truncation=truncation)
-    method = GANalyze(drawn, as_model(assessor), preset.settings)
-    fitted = fit(method, preset.steps, key=key, batch=preset.batch, **run)
+    return GANalyze(drawn, as_model(assessor), preset.settings)
+
+
+def finished(method: GANalyze, fitted: Fitted) -> Edit:
+    """The edit of a run, with what `discover` tells about it."""
     found: Any = method.edit(fitted.state)
     summary = {name: _late(values) for name, values in fitted.history.items()}
     facts = {
@@ -307,7 +327,7 @@ def discover(
         "collapsed": collapsed(fitted.history),
         "steps": fitted.steps,
         "failed": fitted.failed,
-        "preset": dataclasses.asdict(preset),
+        "settings": dataclasses.asdict(method.settings),
     }
     report = dict(found.report)
     if len(found) == 1 and "slope" in summary:
@@ -316,7 +336,7 @@ def discover(
         found,
         report=report,
         facts=as_facts(facts),
-        generator=fingerprint(generator),
+        generator=fingerprint(method.prior.generator),
     )
 
 

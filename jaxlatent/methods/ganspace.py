@@ -23,10 +23,10 @@ Where this differs from the original code, and why:
   directions between blocks, which bends the last ones, and costs far more.
 - Estimators that hold all features get those alone. The original hands them a matrix
   whose unfilled rows are zero, which moves the mean and the components.
-- Exactly `num` codes are used. Code i depends on the key and i alone, so that no chunk
-  size changes a draw; the original seeds each batch.
+- Exactly `samples` codes are used. Code i depends on the key and i alone, so that no
+  chunk size changes a draw; the original seeds each batch.
 - The regression is solved from moments gathered in the same pass; `resample=True` draws
-  max(10 000, num) fresh codes and leaves the intercept out, as the original.
+  max(10 000, samples) fresh codes and leaves the intercept out, as the original.
 - `report["regression_norm"]` keeps the length of u_k, which the original throws away:
   the least-squares step is that much shorter than one unit of strength.
 - Spreads of w come from all codes, the original's from 5 000 more.
@@ -73,7 +73,7 @@ def ganspace(
     features: Callable[[jax.Array], jax.Array],
     sample: Callable[[jax.Array, int], jax.Array],
     *,
-    num: int,
+    samples: int,
     key: jax.Array,
     space: str = "w",
     regressed: bool = False,
@@ -86,7 +86,7 @@ def ganspace(
     Args:
         features: latents [N, d] -> [N, ...]; the identity for PCA of the latent.
         sample: `(key, num) -> latents [num, d]`; called for one code at a time.
-        num: codes to use.
+        samples: codes to use.
         key: of all draws; code i depends on the key and i alone.
         space: that of the result: of the features, or, if `regressed`, of the latents.
         regressed: return directions of the latent instead of the features.
@@ -99,7 +99,7 @@ def ganspace(
         ValueError: names the argument that does not fit.
     """
     source = function_source(features, sample)
-    found = decompose(source, num=num, key=key, regressed=regressed, **options)
+    found = decompose(source, samples=samples, key=key, regressed=regressed, **options)
     build = latent_directions if regressed else feature_directions
     return build(found, space=space)
 
@@ -113,7 +113,7 @@ def discover(
     regress: str | None = None,
     layers: Sequence[int] | str | None = None,
     label: Any = None,
-    num: int | None = None,
+    samples: int | None = None,
     **options: Unpack[Options],
 ) -> tuple[Directions, ...]:
     """GANSpace of a generator.
@@ -128,7 +128,7 @@ def discover(
             if there is one.
         layers: rows of w+ to edit: indices or a selection such as "0-1"; None for all.
         label: the classes of the codes, as `latents.prior` takes them.
-        num: codes; None for 1 000 000 of w and 20 000 of features.
+        samples: codes; None for 1 000 000 of w and 20 000 of features.
         **options: as for `decompose`.
 
     Returns:
@@ -147,15 +147,16 @@ def discover(
     rows = parse_layers(layers, generator.config.num_layers)
     space = "w" if of_latent else regress or generator.latent_space
     if rows is not None and (edit == "activation" or space != generator.latent_space):
+        moved = "activations" if edit == "activation" else space
         raise ValueError(
-            f"layers: {layers!r} given for directions of {edit} in {space!r}; rows are "
-            f"chosen in {generator.latent_space!r} alone"
+            f"layers: {layers!r} given for an edit of {moved}; one of "
+            f"{generator.latent_space} has rows"
         )
     carried = None if of_latent or edit == "activation" else space
     source = generator_source(generator, layer=layer, regress=carried, label=label)
     found = decompose(
         source,
-        num=num or default_num(layer),
+        samples=default_samples(layer) if samples is None else samples,
         key=key,
         regressed=carried is not None,
         **options,
@@ -171,7 +172,7 @@ def discover(
     return tuple(edits)
 
 
-def default_num(layer: str | None) -> int:
+def default_samples(layer: str | None) -> int:
     """Codes to use: 1 000 000 of w, as the paper, 20 000 of features."""
     return 1_000_000 if layer in (None, "w") else 20_000
 
@@ -226,7 +227,8 @@ def generator_source(
     layer = layer or "w"
     if layer == "w" and "w" not in spaces:
         raise ValueError(
-            "layer: this generator has no w; the name of one of its features is needed"
+            "layer: this generator has no w; one of its features is accepted: "
+            f"{', '.join(generator.feature_names)}"
         )
     if regress is not None and regress not in spaces:
         raise ValueError(f"regress: {regress!r} given; one of {spaces} is accepted")

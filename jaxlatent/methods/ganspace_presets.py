@@ -61,6 +61,27 @@ def presets() -> tuple[Preset, ...]:
     )
 
 
+def presets_of(
+    *, model: str | None = None, data: str | None = None
+) -> tuple[Preset, ...]:
+    """The presets of one model, of one dataset, or of both; case does not matter.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    found = tuple(
+        preset
+        for preset in presets()
+        if (model is None or preset.model.lower() == model.lower())
+        and (data is None or preset.data.lower() == data.lower())
+    )
+    if not found:
+        owners = sorted({f"{preset.model} {preset.data}" for preset in presets()})
+        given = "model" if data is None else "data"
+        raise ValueError(f"{given}: no presets; there are some of {', '.join(owners)}")
+    return found
+
+
 def find_preset(
     name: str, *, model: str | None = None, data: str | None = None
 ) -> Preset:
@@ -69,13 +90,9 @@ def find_preset(
     Raises:
         LookupError: if there is none, listing the names there are; or if several models
             have one of that name.
+        ValueError: if there are none of the model and data.
     """
-    among = [
-        preset
-        for preset in presets()
-        if (model is None or preset.model.lower() == model.lower())
-        and (data is None or preset.data.lower() == data.lower())
-    ]
+    among = presets_of(model=model, data=data)
     found = [preset for preset in among if preset.name.lower() == name.lower()]
     owners = sorted({(preset.model, preset.data) for preset in found})
     if len(owners) > 1:

@@ -280,6 +280,10 @@ def discover(
     """
     rows = parse_layers(layers, generator.config.num_layers)
     where = space or generator.latent_space
+    if where not in generator.code_spaces:
+        raise ValueError(
+            f"space: {where!r} given; one of {list(generator.code_spaces)} is accepted"
+        )
     found = interfacegan(
         scores.latents(generator, where),
         scores.values,

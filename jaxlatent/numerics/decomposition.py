@@ -73,7 +73,7 @@ DEFAULT = Estimation()
 def decompose(
     source: Source,
     *,
-    num: int,
+    samples: int,
     key: jax.Array,
     regressed: bool = False,
     estimation: Estimation = DEFAULT,
@@ -83,12 +83,12 @@ def decompose(
 ) -> Decomposition:
     """Components of features and, if `regressed`, of the latents behind them.
 
-    Memory does not grow with `num`, except for "ica" and "sparse". Orders and ranks are
-    decided on the host.
+    Memory does not grow with `samples`, except for "ica" and "sparse". Orders and ranks
+    are decided on the host.
 
     Args:
         source: codes and what to decompose.
-        num: codes to use.
+        samples: codes to use.
         key: of all draws; code i depends on the key and i alone.
         regressed: carry the components to the latents.
         estimation: how many components, and how they are found.
@@ -102,7 +102,9 @@ def decompose(
     k, estimator = estimation.k, estimation.estimator
     if estimator is not None and estimator not in ESTIMATORS:
         raise ValueError(f"estimator: {estimator!r} given; {ESTIMATORS} are accepted")
-    for name, value, least in (("num", num, 2), ("chunk", chunk, 1)):
+    if estimation.resample and not regressed:
+        raise ValueError("resample: given, but nothing is regressed to latents")
+    for name, value, least in (("samples", samples, 2), ("chunk", chunk, 1)):
         if value is not None and value < least:
             raise ValueError(f"{name}: {value} given; {least} or more is accepted")
     latent, row = jax.eval_shape(draw_codes, source, key, jnp.zeros(1, jnp.int32))
@@ -115,17 +117,17 @@ def decompose(
             f"estimator: 'exact' keeps a covariance of {size} x {size}; use "
             f"'randomized' beyond {EXACT_LIMIT} dimensions"
         )
-    if estimator != "exact" and count > num:
-        raise ValueError(f"num: {num} given; at least k = {count} are needed")
+    if estimator != "exact" and count > samples:
+        raise ValueError(f"samples: {samples} given; at least k = {count} are needed")
     stream = open_stream(
         source,
         key=key,
         keep=regressed,
-        chunk=min(chunk or min(max(CHUNK_ENTRIES // size, 1), 8192), num),
+        chunk=min(chunk or min(max(CHUNK_ENTRIES // size, 1), 8192), samples),
         mesh=mesh,
         progress=progress,
     )
-    sweep = functools.partial(stream.sweep, num=num)
+    sweep = functools.partial(stream.sweep, num=samples)
     state: Moments | pca.Sketch | pca.Projection | None = None
     if estimator == "exact":
         state = moments = sweep(update_joint, init_moments(size + dim, row.dtype))
@@ -145,11 +147,12 @@ def decompose(
             dtype=row.dtype,
         )
     else:
-        components = _by_scikit(estimator, stream, num, count, size)
+        components = _by_scikit(estimator, stream, samples, count, size)
     if not regressed:
         return Decomposition(components)
     if estimation.resample or state is None:
-        start, stop = (num, num + max(10_000, num)) if estimation.resample else (0, num)
+        fresh = samples + max(10_000, samples)
+        start, stop = (samples, fresh) if estimation.resample else (0, samples)
         weights = pca.scaled_weights(components)
         projection = pca.init_projection(components.mean, weights.T, dim, row.dtype)
         projection = stream.sweep(pca.update_projection, projection, stop, start)
@@ -165,14 +168,14 @@ def decompose(
 
 
 def _by_scikit(
-    estimator: str, stream: Stream, num: int, k: int, size: int
+    estimator: str, stream: Stream, samples: int, k: int, size: int
 ) -> Components:
     if estimator == "incremental":
         block = max(stream.chunk, 2000, 3 * k)
-        blocks = estimators.blocks_of(stream.rows(num), block, num, k)
+        blocks = estimators.blocks_of(stream.rows(samples), block, samples, k)
         return estimators.incremental_components(blocks, k)
-    estimators.check_stored(num, size)
-    rows = np.concatenate(list(stream.rows(num)))
+    estimators.check_stored(samples, size)
+    rows = np.concatenate(list(stream.rows(samples)))
     seed = int(jax.random.bits(jax.random.fold_in(stream.key, OWN_DRAW))) >> 1
     if estimator == "ica":
         return estimators.independent_components(rows, k, seed=seed)

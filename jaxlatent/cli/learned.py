@@ -1,0 +1,107 @@
+"""Learned methods as commands: edits trained, drawn and written."""
+
+import dataclasses
+import warnings
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from jaxlatent.cli import arguments, scores
+from jaxlatent.cli.options import (
+    Assessor,
+    AssessorGroup,
+    JobGroup,
+    Page,
+    PageGroup,
+    Space,
+    Training,
+    TrainingGroup,
+)
+from jaxlatent.cli.session import Session
+from jaxlatent.evaluation.curves import held_out_curves
+from jaxlatent.gallery import Plot
+from jaxlatent.gallery.drawing import Heading
+from jaxlatent.methods import ganalyze
+from jaxlatent.methods.ganalyze_settings import PRESETS
+
+HELD_OUT = np.uint32(2**32 - 3)
+"""What a run's key is folded with for codes that it does not see."""
+
+
+def discover_ganalyze(
+    job: JobGroup,
+    *,
+    preset: Literal["quick", "paper", "pytorch"] = "quick",
+    transformer: Literal["direction", "class", "mlp", "class mlp"] | None = None,
+    normalize: Literal["sample", "none", "batch"] | None = None,
+    learning_rate: float | None = None,
+    learned_space: Space = None,
+    held_out: int = 64,
+    assessor: AssessorGroup = Assessor(),
+    training: TrainingGroup = Training(),
+    page: PageGroup = Page("-0.5:0.5:7"),
+) -> None:
+    """GANalyze: a direction that changes a score by its strength, drawn as a page.
+
+    Args:
+        job: What to work on; label "every" learns from all classes.
+        preset: The paper's settings, those of its PyTorch code, or minutes on a CPU.
+        transformer: One direction, one for each class, or a small network.
+        normalize: Whose length is kept: of each sample, of the batch, of none.
+        learning_rate: Of Adam.
+        learned_space: Where codes move; z if left out.
+        held_out: Unseen codes whose scores are measured along the edit.
+        assessor: The score that is to be changed.
+        training: How long to learn.
+        page: How the edit is drawn; strengths are units of the score.
+    """
+    session = Session.open(job, "discover ganalyze", locals())
+    session.check(page)
+    arguments.at_least_one(held_out, "held_out")
+    name, model = scores.open_assessor(assessor)
+    given = {
+        "transformer": transformer,
+        "normalize": normalize,
+        "learning_rate": learning_rate,
+    }
+    chosen = PRESETS[preset]
+    settings = dataclasses.replace(
+        chosen.settings, **{key: v for key, v in given.items() if v is not None}
+    )
+    method = ganalyze.learner(
+        session.generator,
+        model,
+        dataclasses.replace(chosen, settings=settings),
+        space=learned_space or "z",
+        label=session.label,
+        truncation=session.truncation,
+    )
+    fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
+    edit: Any = ganalyze.finished(method, fitted)
+    if len(edit) == 1:
+        edit = edit.rename({0: name})
+    if edit.facts["collapsed"]:
+        warnings.warn("the edit moves codes farther than they are long", stacklevel=1)
+    alphas = np.linspace(settings.alpha[0], settings.alpha[1], 9)
+    curve = held_out_curves(
+        method.prior,
+        edit,
+        {name: model},
+        alphas.tolist(),
+        key=jax.random.fold_in(jax.random.key(training.seed), HELD_OUT),
+        num=held_out,
+        mesh=session.mesh,
+    )[name]
+    text = (
+        f"Strengths are wanted changes of {name}. Over {held_out} unseen codes its "
+        f"mean changes by {curve.slope:.3g} per unit, and {curve.rises.mean():.0%} of "
+        "the steps to the next strength raise it."
+    )
+    band = {name: (curve.mean - curve.std, curve.mean + curve.std)}
+    title = f"{name}, mean and deviation"
+    shown = Plot(title, alphas, {name: curve.mean}, band, "alpha")
+    plots = [shown, *session.keep_losses(fitted)]
+    indices = session.classes if len(edit) > 1 else (0,)
+    heading = Heading(f"GANalyze of {session.name}: {name}", [text], plots=plots)
+    session.draw({"ganalyze.npz": edit}, page, heading, indices, read=assessor.scorer)

@@ -1,0 +1,195 @@
+"""Edits of every kind drawn as pages, by the library and by the command line."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy
+from helpers import GOLDEN, ok, run_file
+from PIL import Image
+
+import jaxlatent
+from jaxlatent import Latents, Truncation, cli
+from jaxlatent.edits.directions import directions
+from jaxlatent.edits.rbf import rbf_field
+from jaxlatent.edits.walks import neural_walk
+from jaxlatent.gallery import to_uint8
+from jaxlatent.gallery.drawing import (
+    Heading,
+    Traversal,
+    draw_edits,
+    edit_facts,
+    ranges,
+    ranking,
+    run_names,
+)
+from jaxlatent.gallery.plots import Plot
+
+PLAIN = str(GOLDEN / "stylegan2_ada_a.pkl")
+RNG = np.random.default_rng(0)
+CODES = Latents(jnp.asarray(RNG.normal(size=(2, 3)) / 20, jnp.float32), "z")
+
+
+def moves(**changes):
+    given = {"names": ["seed 0", "seed 1"], "indices": (0, 2), "strengths": [-1, 0, 1]}
+    return Traversal(CODES, **(given | changes))
+
+
+def linear(dim=3, **changes):
+    report = {"eigenvalues": np.asarray([3, 2, np.nan], np.float32)}
+    told = {"space": "w", "method": "sefa", "names": ["a", "b", "c"], "report": report}
+    return directions(np.eye(3, dim, dtype=np.float32) / 20, **(told | changes))
+
+
+def bent(dim=3, **changes):
+    """Warped paths."""
+    supports = RNG.normal(size=(3, 2, dim)).astype(np.float32)
+    weights = np.ones((3, 2), np.float32)
+    return rbf_field(supports, weights, np.ones(3, np.float32), space="w", **changes)
+
+
+def walk(dim=3, **changes):
+    weight = RNG.normal(size=(3, dim, dim)).astype(np.float32) / 20
+    layer = {"weight": weight, "bias": np.ones((3, dim), np.float32)}
+    return neural_walk([layer], space="w", **changes)
+
+
+KINDS = {"directions": linear, "rbf": bent, "walk": walk}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_edit_is_drawn(kind, tmp_path):
+    edit, seen = KINDS[kind](), []
+    files = draw_edits(
+        tmp_path / "new",
+        toy.make(),
+        [edit],
+        moves(),
+        Heading("Title", ["A line."], [("Owner", "me")]),
+        progress=seen.append,
+    )
+    assert files == [
+        *("direction_000.png", "direction_000.gif"),
+        *("direction_002.png", "direction_002.gif"),
+        "index.html",
+    ]
+    assert {file.name for file in (tmp_path / "new").iterdir()} == set(files)
+    assert sum(seen) == 12
+    page = (tmp_path / "new" / "index.html").read_text()
+    for said in ("Title", "A line.", "Owner", "seed 1", edit.names[2]):
+        assert said in page, said
+    # the pictures are those of the library
+    images = jaxlatent.traverse_images(toy.make(), edit, CODES, 2, [-1, 0, 1])
+    with Image.open(tmp_path / "new" / "direction_002.png") as picture:
+        shown = np.asarray(picture)
+    height, width = images.shape[2:4]
+    corner = shown[:height, -width:].reshape(height, width, -1)[..., :1]
+    np.testing.assert_array_equal(corner, to_uint8(images)[0, -1])
+
+
+def test_decorations_and_curves_reach_the_page(tmp_path):
+    heading = Heading(
+        "Title",
+        plots=[Plot("Loss", [0, 1], {"loss": [2.0, 1.0]})],
+        decorate=lambda images: np.full_like(images, -1),
+    )
+    draw_edits(tmp_path, toy.make(), [linear()], moves(indices=[0]), heading)
+    with Image.open(tmp_path / "direction_000.png") as picture:
+        assert np.asarray(picture).min() == 0
+        assert set(np.unique(picture)) == {0, 255}  # black, and the gaps
+    assert "<polyline" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("edit", "changes", "message"),
+    [
+        (linear(dim=4), {}, "edit: of dimension 4 in w"),
+        (linear(space="z"), {"latents": Latents(jnp.ones((2, 3)), "w")}, "latents: "),
+        (linear(), {"truncation": Truncation(0.5, when="never")}, "truncation: "),
+    ],
+)
+def test_what_does_not_fit_leaves_nothing(edit, changes, message, tmp_path):
+    latents = changes.pop("latents", CODES)
+    given = Traversal(latents, ["a", "b"], [0], [0.0, 1.0], **changes)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        draw_edits(tmp_path / "new", toy.make(), [edit], given, Heading("Title"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_directions_are_ranked_by_what_the_method_reports():
+    assert ranking(linear()) == ("eigenvalue", {0: 3.0, 1: 2.0})
+    assert ranking(bent()) == ("value", {})
+    accuracy = {"accuracy_validation": np.asarray([0.5, 0.75, 1], np.float32)}
+    name, values = ranking(linear(report=accuracy))
+    assert (name, values[1]) == ("validation accuracy", 0.75)
+
+
+@pytest.mark.parametrize(
+    ("edit", "changes", "expected"),
+    [
+        (linear(), {}, {"Method": "SeFa", "Space": "w", "Layers": "all 2"}),
+        (linear(layers=(1,)), {}, {"Layers": "1"}),
+        (linear(space="z"), {}, {"Space": "z"}),
+        (bent(method="mine", layers=(0, 1)), {}, {"Method": "mine", "Layers": "0-1"}),
+        (walk(), {}, {"Method": "unknown"}),
+        (linear(), {"absolute": True}, {"Strengths": "coordinates to reach"}),
+        (
+            linear(),
+            {"truncation": Truncation(0.7, 1)},
+            {"Truncation": "0.7", "Edited": "after truncation (psi 0.7, first 1 rows)"},
+        ),
+        (
+            linear(),
+            {"truncation": Truncation(0.7, when="after")},
+            {"Edited": "before truncation"},
+        ),
+    ],
+)
+def test_a_page_tells_how_an_edit_is_applied(edit, changes, expected):
+    facts = dict(edit_facts(toy.make(), edit, moves(**changes)))
+    assert {name: facts[name] for name in expected} == expected
+    assert ("Layers" in facts) is (edit.space == "w")
+    assert ("Truncation" in facts) is ("truncation" in changes)
+
+
+def test_numbers_in_words():
+    assert ranges((0, 1, 2, 5)) == "0-2, 5"
+    assert ranges((4,)) == "4"
+    assert run_names({"direction": 2, "code": 1}) == "2 directions x 1 code"
+
+
+# the same edits on the command line
+
+
+@pytest.mark.parametrize("kind", ["rbf", "walk"])
+def test_commands_take_edits_that_are_not_linear(kind, workplace, capsys):
+    few = {"steps": 2} if kind == "rbf" else {}
+    jaxlatent.save_edit("bent.npz", KINDS[kind](32, names=["a", "b", "c"], **few))
+    ok("name", "bent.npz", 1, "smile")
+    ok("inspect", "bent.npz")
+    assert "directions: a, smile, c" in capsys.readouterr().out
+    words = ("edit", PLAIN, "bent.npz", "--seeds", 0, "--strengths", "0,1")
+    ok(*words, "--index", 1, "--layers", "0-1", "--out", "some")
+    record = run_file(workplace / "some")
+    assert record["directions"] == ["smile"]
+    edit = jaxlatent.load_edit("some/edit.npz")
+    assert (edit.layers, type(edit)) == ((0, 1), type(KINDS[kind]()))
+    assert "0-1" in (workplace / "some" / "index.html").read_text()
+    capsys.readouterr()
+    assert cli.main([*map(str, words), "--move", "to", "--out", "x"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"jaxlatent: move: to given, but a {type(edit).__name__}")
+    assert not (workplace / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"),
+    [
+        ("combine bent.npz --out a.npz", "PART"),
+        ("condition bent.npz --on bent.npz --out a.npz", "BOUNDARY"),
+        ("export bent.npz a.npy --layout npy", "EDIT"),
+    ],
+)
+def test_what_is_linear_only_says_so(words, argument, workplace, capsys):
+    jaxlatent.save_edit("bent.npz", bent())
+    assert cli.main(words.split()) == 2
+    assert capsys.readouterr().err.startswith(f"jaxlatent: {argument}: ")

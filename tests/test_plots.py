@@ -1,0 +1,110 @@
+"""Curves as SVG, held against places worked out by hand."""
+
+import re
+
+import numpy as np
+import pytest
+
+from jaxlatent.gallery.plots import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    MOST_POINTS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Plot,
+    draw_plot,
+)
+
+
+def lines(svg):
+    """The points of every polyline."""
+    found = re.findall(r'<polyline class="c\d" points="([^"]*)"', svg)
+    return [
+        np.asarray([pair.split(",") for pair in one.split()], float) for one in found
+    ]
+
+
+def across(share):
+    return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+
+def down(value, low, high):
+    """Where a value is, with a margin of a twentieth of the range on both sides."""
+    margin = 0.05 * (high - low)
+    share = (high + margin - value) / (high - low + 2 * margin)
+    return TOP + share * (HEIGHT - TOP - BOTTOM)
+
+
+def test_every_point_is_where_it_belongs():
+    x, y = [0, 1, 4], [2.0, 10.0, 6.0]
+    (points,) = lines(draw_plot(Plot("Loss", x, {"loss": y})))
+    expected = [(across(a / 4), down(b, 2, 10)) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(points, expected, atol=0.051)
+
+
+def test_values_that_are_not_finite_leave_gaps():
+    y = [1.0, 2.0, np.nan, 3.0, np.inf, 4.0]
+    pieces = lines(draw_plot(Plot("Loss", range(6), {"loss": y})))
+    assert [len(piece) for piece in pieces] == [2, 1, 1]
+    assert lines(draw_plot(Plot("Loss", range(2), {"loss": [np.nan] * 2}))) == []
+
+
+def test_a_band_goes_forth_along_one_edge_and_back_along_the_other():
+    edges = ([0.0, 1.0], [2.0, 3.0])
+    svg = draw_plot(Plot("Score", [0, 1], {"a": [1.0, 2.0]}, bands={"a": edges}))
+    (path,) = re.findall(r'<path class="band c0" d="M([^"]*)Z"/>', svg)
+    points = np.asarray([pair.split(",") for pair in path.split()], float)
+    expected = [(0, 0.0), (1, 1.0), (1, 3.0), (0, 2.0)]
+    expected = [(across(a), down(b, 0, 3)) for a, b in expected]
+    np.testing.assert_allclose(points, expected, atol=0.051)
+
+
+def test_long_curves_are_drawn_as_means():
+    count = 4 * MOST_POINTS
+    (points,) = lines(draw_plot(Plot("Loss", range(count), {"loss": np.arange(count)})))
+    assert len(points) == MOST_POINTS
+    # the mean of the first four steps
+    np.testing.assert_allclose(points[0, 0], across(1.5 / (count - 1)), atol=0.051)
+    steps = np.diff(points[:, 1])
+    np.testing.assert_allclose(steps, steps.mean(), atol=0.11)
+
+
+def test_one_point_and_level_curves_have_a_place():
+    for y in ([3.0], [3.0, 3.0], [0.0, 0.0]):
+        (points,) = lines(draw_plot(Plot("Loss", range(len(y)), {"loss": y})))
+        assert np.isfinite(points).all()
+        np.testing.assert_allclose(
+            points[:, 1], (TOP + HEIGHT - BOTTOM) / 2, atol=0.051
+        )
+
+
+def test_ticks_are_few_and_round():
+    for low, high in ((0, 1), (-3, 12), (1e-5, 4e-5), (0, 9700)):
+        svg = draw_plot(Plot("Loss", [0, 1], {"loss": [low, high]}))
+        ticks = re.findall(r'dominant-baseline="middle">([^<]*)<', svg)
+        assert 3 <= len(ticks) <= 7
+        steps = np.diff(np.asarray(ticks, float))
+        np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
+
+
+def test_names_are_escaped():
+    evil = "<script>\"'&"
+    svg = draw_plot(Plot(evil, [0, 1], {evil: [0, 1]}, x_name=evil))
+    assert "<script" not in svg
+    assert svg.count("&lt;script&gt;") >= 4
+
+
+@pytest.mark.parametrize(
+    ("x", "curves", "bands"),
+    [
+        ([0, 1], {}, None),
+        ([0, 1], {"a": [1.0]}, None),
+        ([], {"a": []}, None),
+        ([0, 1], {"a": [1.0, 2.0]}, {"a": ([0.0], [1.0])}),
+    ],
+)
+def test_curves_that_do_not_fit_are_refused(x, curves, bands):
+    with pytest.raises(ValueError, match=r"^curves: "):
+        draw_plot(Plot("Loss", x, curves, bands=bands))
