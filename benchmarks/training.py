@@ -20,7 +20,8 @@ PyTorch's, over its norm, and of the loss.
 
 Memory is measured in a process of its own for each side, MiB: "loaded_mib" resident
 with libraries and weights, "peak_mib" at most in the whole life, compilation included,
-"warm_peak_mib" at most while a compiled step runs.
+"warm_peak_mib" at most while a compiled step runs. What compiling ours took stays in
+the heap afterwards, some 600 MiB under the default allocator, and counts in both.
 
 Both sides get the same setting of glibc's allocator. "load" is the number of programs
 that wanted a core at the start; see `benchmarks.synthesis`. The last line is one JSON
