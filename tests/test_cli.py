@@ -66,8 +66,8 @@ OPTIONS = {
     "discover resefa": "GENERATOR --out --tau --at --grams --num --chunk "
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
     "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
-    "--learning-rate --learned-space --held-out --scorer --attribute --outputs "
-    "--steps --batch --seed --save-every --resume "
+    "--alpha --score-range --learning-rate --learned-space --held-out --scorer "
+    "--attribute --outputs --steps --batch --seed --save-every --resume "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
@@ -813,7 +813,7 @@ def test_readme_begins_with_two_commands():
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):
-    sefa, functions, regions, several = blocks("python")
+    sefa, functions, regions, learned, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     names = {"__name__": "readme"}
     exec(compile(sefa, "README.md", "exec"), names)
@@ -821,6 +821,13 @@ def test_readme_examples_run(tmp_path, monkeypatch):
     assert names["images"].shape == (5, 2, 3, 32, 32, 3)
     exec(compile(regions, "README.md", "exec"), names)
     assert np.ptp(names["blink"].report["gain"]) > 0
+    # a run's length is not what is shown
+    short = learned.replace("steps=600, batch=64", "steps=2, batch=2")
+    assert short != learned
+    names["brightness"] = None
+    exec(compile(short, "README.md", "exec"), names)
+    assert names["brighter"].facts["steps"] == 2
+    assert names["curves"]["light"].scores.shape == (64, 3)
     names = {"__name__": "readme"}
     exec(compile(functions, "README.md", "exec"), names)
     light = names["brightness"]

@@ -12,7 +12,7 @@ from jaxlatent.generators import sequential
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
-from jaxlatent.jacobians import full_jacobian, picture, region_grams, shrink
+from jaxlatent.jacobians import View, full_jacobian, picture, region_grams, shrink
 from jaxlatent.methods import sefa
 from jaxlatent.numerics.jacobian import columns, gram, pullback, pushforward
 from jaxlatent.parallel import mesh
@@ -26,7 +26,7 @@ def case():
 
 def wide(case, **options):
     generator, _ = recorded("sefa_stylegan2_a", "float64")
-    return picture(generator, jnp.asarray(case["w"][0]), space="w", **options)
+    return picture(generator, jnp.asarray(case["w"][0]), View(**options), space="w")
 
 
 @pytest.mark.parametrize("channels", ["mean", "sum"])
@@ -73,7 +73,7 @@ def test_spaces_and_rows_of_a_generator_done_by_hand():
     rows = jnp.stack([code, 2 * code])
 
     def slopes(latent, space, **options):
-        given = picture(generator, latent, space=space, **options)
+        given = picture(generator, latent, View(**options), space=space)
         return np.asarray(columns(given, given.origin)).reshape(-1, 3)
 
     identity = np.eye(3)
@@ -150,18 +150,21 @@ def test_shrinking(size):
     [
         ({"space": "s"}, "space: 's' given"),
         ({"latent": jnp.zeros(4)}, r"latent: shape \(4,\) given; \(3,\) is accepted"),
-        ({"space": "z", "layers": [0]}, "layers: .* given for a code in z"),
+        ({"space": "z", "layers": "0"}, "layers: .* given for a code in z"),
         ({"layers": "5"}, "layers: '5' given; rows 0 to 1"),
         ({"size": 2}, "size: 2 given; 1 to 1"),
         ({"channels": "max"}, "channels: 'max' given"),
         ({"resize": "cubic"}, "resize: 'cubic' given"),
-        ({"feature": "nose"}, "feature: 'nose' given"),
+        ({"feature": "nose"}, r"feature: \['nose'\] given"),
     ],
 )
 def test_choices_that_do_not_exist(change, message):
     given = {"latent": jnp.zeros(3), "space": "w", **change}
+    names = ("layers", "size", "channels", "resize")
+    seen = View(**{name: given.pop(name) for name in names if name in given})
+    latent = given.pop("latent")
     with pytest.raises(ValueError, match=message):
-        picture(toy.make(), given.pop("latent"), **given)
+        picture(toy.make(), latent, seen, **given)
 
 
 @pytest.mark.parametrize(

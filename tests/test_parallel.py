@@ -14,6 +14,7 @@ from jaxlatent.edits.directions import directions
 from jaxlatent.generators import stylegan2
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.rendering import render
+from jaxlatent.latents import Latents
 from jaxlatent.parallel import check_mesh, mesh, place, split
 
 CONFIG = stylegan2.Config(
@@ -62,7 +63,9 @@ def test_a_mesh_takes_all_devices_or_the_first():
 
 @pytest.mark.parametrize("count", [0, -1, 9])
 def test_devices_that_do_not_exist(count):
-    with pytest.raises(ValueError, match=f"count: {count} given; 1 to 8 devices exist"):
+    with pytest.raises(
+        ValueError, match=f"devices: {count} given; 1 to 8 devices exist"
+    ):
         mesh(count)
 
 
@@ -148,10 +151,8 @@ def test_labels_and_noise_go_to_the_devices_of_their_codes(shape):
 
 def test_galleries_are_those_of_one_device():
     generator = toy.make(label_dim=2)
-    codes, labels = (
-        np.arange(9.0, dtype=np.float32).reshape(3, 3),
-        np.asarray([0, 1, 1]),
-    )
+    codes = np.arange(9.0, dtype=np.float32).reshape(3, 3)
+    codes = Latents(codes, "z", np.asarray([0, 1, 1]))
     latent = directions(np.eye(3, dtype=np.float32), space="w+")
     inside = directions(np.eye(3, dtype=np.float32)[::-1], space="feature:mixed")
     for edit in (latent, (latent, inside)):
@@ -162,8 +163,6 @@ def test_galleries_are_those_of_one_device():
                 codes,
                 1,
                 [-1.0, 0.0, 2.0],
-                space="z",
-                label=labels,
                 chunk=4,
                 mesh=devices,
             )

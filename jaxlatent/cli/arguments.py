@@ -122,6 +122,19 @@ def refuse(given: Any, but: str, *names: str) -> None:
             raise ValueError(f"{field.name}: given{but}")
 
 
+def parse_ends(text: str | None, option: str) -> tuple[float, float] | None:
+    """`-10,10` -> (-10.0, 10.0); None for None."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{option}: {text!r} given; two numbers such as -10,10 are accepted"
+        ) from None
+    return low, high
+
+
 def at_least_one(value: int, option: str) -> int:
     """The value, unless it is below one."""
     if value < 1:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from jaxlatent.cli.options import (
     Space,
     Training,
     TrainingGroup,
+    option,
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.evaluation.curves import held_out_curves
@@ -35,6 +36,8 @@ def discover_ganalyze(
     preset: Literal["quick", "paper", "pytorch"] = "quick",
     transformer: Literal["direction", "class", "mlp", "class mlp"] | None = None,
     normalize: Literal["sample", "none", "batch"] | None = None,
+    alpha: Annotated[str | None, option("LOW,HIGH")] = None,
+    score_range: Annotated[str | None, option("LOW,HIGH")] = None,
     learning_rate: float | None = None,
     learned_space: Space = None,
     held_out: int = 64,
@@ -49,6 +52,8 @@ def discover_ganalyze(
         preset: The paper's settings, those of its PyTorch code, or minutes on a CPU.
         transformer: One direction, one for each class, or a small network.
         normalize: Whose length is kept: of each sample, of the batch, of none.
+        alpha: Least and largest wanted change of the score; -0.5,0.5 if left out.
+        score_range: Scores that can be reached, such as 0,1; no limit if left out.
         learning_rate: Of Adam.
         learned_space: Where codes move; z if left out.
         held_out: Unseen codes whose scores are measured along the edit.
@@ -64,6 +69,8 @@ def discover_ganalyze(
         "transformer": transformer,
         "normalize": normalize,
         "learning_rate": learning_rate,
+        "alpha": arguments.parse_ends(alpha, "alpha"),
+        "score_range": arguments.parse_ends(score_range, "score_range"),
     }
     chosen = PRESETS[preset]
     settings = dataclasses.replace(
