@@ -32,7 +32,7 @@ from jaxlatent.collectives import gather
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.steps import check_names
 from jaxlatent.latents import Latents, Truncation, to_space
-from jaxlatent.numerics.jacobian import gram, jacobian, tied
+from jaxlatent.numerics.jacobian import gram, jacobian, shared_shift
 from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
 
@@ -118,7 +118,7 @@ class Picture:
         """Shift -> [size, size, C], without the channels where they are merged."""
         if self.layers is None:
             return self._draw(self.base + shift)
-        return tied(self._draw, self.base, self.layers)(shift)
+        return shared_shift(self._draw, self.base, self.layers)(shift)
 
     def _draw(self, latent: jax.Array) -> jax.Array:
         """What one latent makes."""

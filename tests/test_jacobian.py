@@ -8,7 +8,13 @@ from helpers import compilations, error
 from jax.tree_util import Partial
 
 from jaxlatent.numerics import jacobian as numerics
-from jaxlatent.numerics.jacobian import gram, grams, products, top, trace
+from jaxlatent.numerics.jacobian import (
+    gram,
+    gram_vector_products,
+    grams,
+    leading_singular_vectors,
+    trace,
+)
 from jaxlatent.parallel import mesh
 
 RNG = np.random.default_rng(0)
@@ -137,9 +143,11 @@ def test_operators_are_adjoint_and_make_the_products():
     back = numerics.pullback(f, latent, pushed, chunk=3)
     expected = np.asarray(vectors, np.float64) @ dense(f, latent)
     assert apart(back, expected) < 1e-6
-    assert apart(products(f, latent, vectors, chunk=2), expected) < 1e-6
-    assert apart(products(f, latent, vectors, mesh=mesh(4)), expected) < 1e-6
-    many = products(f, latent, vectors, weights=MASKS)
+    assert apart(gram_vector_products(f, latent, vectors, chunk=2), expected) < 1e-6
+    assert (
+        apart(gram_vector_products(f, latent, vectors, mesh=mesh(4)), expected) < 1e-6
+    )
+    many = gram_vector_products(f, latent, vectors, weights=MASKS)
     assert apart(many, np.asarray(vectors) @ dense(f, latent, MASKS)) < 1e-6
 
 
@@ -177,7 +185,9 @@ def test_leading_vectors_without_the_matrix():
     scale = 0.8 ** np.arange(60)
     matrix = jnp.asarray(left * scale @ right.T, jnp.float32)
     found = jax.jit(
-        lambda: top(lambda z: matrix @ z, jnp.zeros(60), 4, key=jax.random.key(0))
+        lambda: leading_singular_vectors(
+            lambda z: matrix @ z, jnp.zeros(60), 4, key=jax.random.key(0)
+        )
     )()
     np.testing.assert_allclose(found.values, scale[:4] ** 2, rtol=1e-5)
     cosines = np.abs(np.sum(found.vectors * right.T[:4], axis=1))
@@ -188,7 +198,9 @@ def test_leading_vectors_without_the_matrix():
 
 def test_leading_vectors_of_a_range_that_is_smaller():
     matrix = jnp.asarray(RNG.normal(size=(2, 40)), jnp.float32)
-    found = top(lambda z: matrix @ z, jnp.zeros(40), 5, key=jax.random.key(0))
+    found = leading_singular_vectors(
+        lambda z: matrix @ z, jnp.zeros(40), 5, key=jax.random.key(0)
+    )
     expected = np.linalg.svd(matrix, compute_uv=False) ** 2
     np.testing.assert_allclose(found.values[:2], expected, rtol=1e-5)
     np.testing.assert_allclose(found.values[2:], 0, atol=1e-4)
@@ -198,7 +210,9 @@ def test_leading_vectors_of_a_range_that_is_smaller():
 
 def test_leading_vectors_of_a_small_latent_under_weights():
     f, latent = made(6)
-    found = top(f, latent, 6, key=jax.random.key(0), weights=MASKS[0])
+    found = leading_singular_vectors(
+        f, latent, 6, key=jax.random.key(0), weights=MASKS[0]
+    )
     values = np.linalg.eigvalsh(dense(f, latent, MASKS[:1])[0])[::-1]
     np.testing.assert_allclose(found.values, values, rtol=1e-4, atol=1e-6)
 
@@ -221,7 +235,7 @@ def test_a_trace_lies_within_its_error():
 def test_rows_that_move_together():
     f, latent = made(6)
     rows = latent.reshape(3, 2)
-    moved = numerics.tied(f, rows, (0, 2))
+    moved = numerics.shared_shift(f, rows, (0, 2))
     columns = numerics.columns(moved, jnp.zeros(2))
     apart_ = np.asarray(numerics.columns(f, rows)).reshape(3, 2, 4, 3, 2)
     assert error(columns, apart_[0] + apart_[2]) < 1e-6
@@ -268,10 +282,10 @@ def test_vectors_that_cannot_be_had():
     f, latent = made(6)
     key = jax.random.key(0)
     with pytest.raises(ValueError, match="k: 7 given; 1 to 6"):
-        top(f, latent, 7, key=key)
+        leading_singular_vectors(f, latent, 7, key=key)
     with pytest.raises(ValueError, match="weights: many sets"):
-        top(f, latent, 2, key=key, weights=MASKS)
+        leading_singular_vectors(f, latent, 2, key=key, weights=MASKS)
     with pytest.raises(ValueError, match="num: 1 given"):
         trace(f, latent, 1, key=key)
     with pytest.raises(ValueError, match=r"rows: \(0, 3\) given"):
-        numerics.tied(f, latent.reshape(3, 2), (0, 3))
+        numerics.shared_shift(f, latent.reshape(3, 2), (0, 3))

@@ -17,6 +17,7 @@ from jaxlatent.cli.options import (
     Space,
     Training,
     TrainingGroup,
+    group,
     option,
 )
 from jaxlatent.cli.session import Session
@@ -24,23 +25,43 @@ from jaxlatent.evaluation.curves import held_out_curves
 from jaxlatent.gallery import Plot
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.methods import ganalyze
-from jaxlatent.methods.ganalyze_settings import PRESETS
+from jaxlatent.methods.ganalyze_settings import PRESETS, Settings
 
 HELD_OUT = np.uint32(2**32 - 3)
 """What a run's key is folded with for codes that it does not see."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """What replaces the preset's settings."""
+
+    transformer: Literal["direction", "class", "mlp", "class mlp"] | None = None
+    """One direction, one for each class, or a small network."""
+    normalize: Literal["sample", "none", "batch"] | None = None
+    """Whose length is kept: of each sample, of the batch, of none."""
+    alpha: Annotated[str | None, option("LOW,HIGH")] = None
+    """Least and largest wanted change of the score, such as -10,10."""
+    score_range: Annotated[str | None, option("LOW,HIGH")] = None
+    """Scores that can be reached, such as 0,1."""
+    learning_rate: float | None = None
+    """Of Adam."""
+
+    def applied(self, settings: Settings) -> Settings:
+        """Settings with those of these in their place that are given."""
+        given = dict(vars(self))
+        for name in ("alpha", "score_range"):
+            given[name] = arguments.parse_ends(given[name], name)
+        known = {name: value for name, value in given.items() if value is not None}
+        return dataclasses.replace(settings, **known)
 
 
 def discover_ganalyze(
     job: JobGroup,
     *,
     preset: Literal["quick", "paper", "pytorch"] = "quick",
-    transformer: Literal["direction", "class", "mlp", "class mlp"] | None = None,
-    normalize: Literal["sample", "none", "batch"] | None = None,
-    alpha: Annotated[str | None, option("LOW,HIGH")] = None,
-    score_range: Annotated[str | None, option("LOW,HIGH")] = None,
-    learning_rate: float | None = None,
     learned_space: Space = None,
     held_out: int = 64,
+    changes: Annotated[Changes, group("setting")] = Changes(),
     assessor: AssessorGroup = Assessor(),
     training: TrainingGroup = Training(),
     page: PageGroup = Page("-0.5:0.5:7"),
@@ -50,13 +71,9 @@ def discover_ganalyze(
     Args:
         job: What to work on; label "every" learns from all classes.
         preset: The paper's settings, those of its PyTorch code, or minutes on a CPU.
-        transformer: One direction, one for each class, or a small network.
-        normalize: Whose length is kept: of each sample, of the batch, of none.
-        alpha: Least and largest wanted change of the score; -0.5,0.5 if left out.
-        score_range: Scores that can be reached, such as 0,1; no limit if left out.
-        learning_rate: Of Adam.
         learned_space: Where codes move; z if left out.
         held_out: Unseen codes whose scores are measured along the edit.
+        changes: What replaces the preset's settings.
         assessor: The score that is to be changed.
         training: How long to learn.
         page: How the edit is drawn; strengths are units of the score.
@@ -65,17 +82,8 @@ def discover_ganalyze(
     session.check(page)
     arguments.at_least_one(held_out, "held_out")
     name, model = scores.open_assessor(assessor)
-    given = {
-        "transformer": transformer,
-        "normalize": normalize,
-        "learning_rate": learning_rate,
-        "alpha": arguments.parse_ends(alpha, "alpha"),
-        "score_range": arguments.parse_ends(score_range, "score_range"),
-    }
     chosen = PRESETS[preset]
-    settings = dataclasses.replace(
-        chosen.settings, **{key: v for key, v in given.items() if v is not None}
-    )
+    settings = changes.applied(chosen.settings)
     method = ganalyze.learner(
         session.generator,
         model,

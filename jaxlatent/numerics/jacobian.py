@@ -145,7 +145,7 @@ def grams(
     return total / latents.shape[0]
 
 
-def products(
+def gram_vector_products(
     f: Function,
     latent: jax.Array,
     vectors: jax.Array,
@@ -200,7 +200,7 @@ class Leading(NamedTuple):
     residuals: jax.Array
 
 
-def top(
+def leading_singular_vectors(
     f: Function,
     latent: jax.Array,
     k: int,
@@ -217,8 +217,8 @@ def top(
     Block Krylov iteration (Musco and Musco, "Randomized Block Krylov Methods for
     Stronger and Faster Approximate Singular Value Decomposition", 2015): the products
     of a random block with the first `depth` powers of the matrix, and the best vectors
-    of what they span. It costs (depth + 1) * (k + oversample) `products`, so it pays
-    where that is well below D.
+    of what they span. It costs (depth + 1) * (k + oversample) columns, so it pays where
+    that is well below D.
 
     Args:
         f: the function.
@@ -243,7 +243,9 @@ def top(
         raise ValueError("weights: many sets given; one is accepted")
 
     def apply(vectors: jax.Array) -> jax.Array:
-        return products(f, latent, vectors, weights=weights, chunk=chunk, mesh=mesh)
+        return gram_vector_products(
+            f, latent, vectors, weights=weights, chunk=chunk, mesh=mesh
+        )
 
     def step(state: Any, level: jax.Array) -> tuple[Any, None]:
         basis, images, vectors = state
@@ -314,7 +316,7 @@ def trace(
     return Estimate(*((mean, spread) if many else (mean[0], spread[0])))
 
 
-def tied(f: Function, latent: jax.Array, rows: Sequence[int]) -> Function:
+def shared_shift(f: Function, latent: jax.Array, rows: Sequence[int]) -> Function:
     """`f` as a function of one shift [D] that moves several rows of a latent [L, D].
 
     Its Jacobian at zeros is that of moving these rows together, the others held.
