@@ -82,7 +82,7 @@ def test_a_finished_run_begins_anew_and_an_unfinished_one_does_not(plain, capsys
 @pytest.mark.filterwarnings("ignore:the edit moves codes")
 def test_signals_save_and_the_command_says_how_to_go_on(plain):
     # steps too short to move far; enough of them to be caught at work
-    words = ("--steps", "2000", "--save-every", "10", "--learning-rate", "1e-6")
+    words = ("--steps", "600", "--save-every", "10", "--learning-rate", "1e-6")
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "JAX_COMPILATION_CACHE_DIR": str(plain / "compiled"),
@@ -119,7 +119,7 @@ def test_signals_save_and_the_command_says_how_to_go_on(plain):
     _, said = last.communicate(timeout=240)
     assert last.returncode == 0, said
     ok(*learn("whole", *words))
-    assert steps_of(plain / "b") == list(range(2000))
+    assert steps_of(plain / "b") == list(range(600))
     interrupted, whole = (
         load_edit(plain / f"{name}/ganalyze.npz") for name in ("b", "whole")
     )
