@@ -8,6 +8,7 @@ written last, tells a sound one from one that is damaged or that a kill cut shor
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,11 +54,19 @@ class Checkpointer:
     def save(self, steps: int, state: Any, history: Mapping[str, np.ndarray]) -> None:
         """Write a state and the metrics so far; a kill leaves all of it or nothing.
 
+        An interrupt waits until it is written.
+
         Args:
             steps: how many steps led there.
             state: a pytree of arrays.
             history: [steps] values by name.
         """
+        # interrupts meet the main thread: within orbax they would be swallowed
+        with ThreadPoolExecutor(1) as writer:
+            written = writer.submit(self._write, steps, state, history)
+            written.result()
+
+    def _write(self, steps: int, state: Any, history: Mapping[str, np.ndarray]) -> None:
         arrays = by_path(state)
         arrays |= {f"{_HISTORY}{name}": values for name, values in history.items()}
         for other in list(self._orbax.checkpoints):
