@@ -708,8 +708,10 @@ def test_edit_applies_what_other_tools_wrote(converted, tmp_path):
     ok(*words, "--out", "z", "--edit-space", "z", "--truncation", "0.5")
     assert run_file(tmp_path / "z")["edited"] == "before the mapping network"
     page = (tmp_path / "z" / "index.html").read_text()
-    assert "before the mapping network" in page
-    assert "0.5" in page
+    facts = {"Truncation": "0.5", "Edited": "before the mapping network"}
+    for label, value in facts.items():
+        pair = f'<dt dir="auto">{label}</dt><dd dir="auto">{value}</dd>'
+        assert pair in page
     np.save("four.npy", np.eye(4, dtype=np.float32)[0])
     ok("edit", LINEAR, "four.npy", "--out", "four", "--strengths", "0,1")
     assert run_file(tmp_path / "four")["edited"] == "at the network's input"

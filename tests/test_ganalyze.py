@@ -20,7 +20,7 @@ from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Latents, prior, sample_keys
 from jaxlatent.learning import State, descend
 from jaxlatent.methods.ganalyze import GANalyze, collapsed, discover
-from jaxlatent.methods.ganalyze_edits import from_arrays, repeated
+from jaxlatent.methods.ganalyze_edits import constant_steps, names_of, repeated
 from jaxlatent.methods.ganalyze_settings import (
     NORMALIZE,
     PRESETS,
@@ -383,12 +383,8 @@ def test_wrong_arguments_are_named():
         method(transformer="class").init(KEY)
     with pytest.raises(ValueError, match=r"assessor: returned \(2, 5\); \[N\] is"):
         fit(method(columns), 1, key=KEY, batch=2)
-    with pytest.raises(ValueError, match=r"arrays: .* given"):
-        from_arrays({"w": np.zeros((1, 3))})
-    with pytest.raises(ValueError, match=r"arrays: .* given"):
-        from_arrays({"direction": np.zeros(3)})
     with pytest.raises(ValueError, match="normalize: 'no' given"):
-        from_arrays({"direction": np.zeros((1, 3))}, normalize="no")
+        constant_steps(jnp.zeros((1, 3)), "no", space="z", names=["score"])
 
 
 # discover
@@ -460,13 +456,14 @@ def test_transformers_move_codes_as_recorded():
 
 def test_edits_of_recorded_transformers():
     case = golden("ganalyze_transformers_a")
-    edit = from_arrays({"direction": case["w"]})
+    edit = constant_steps(jnp.asarray(case["w"]), "sample", space="z", names=["score"])
     alpha = case["alpha"].astype(np.float32)
     moved = edit.shift(case["z"], 0, alpha)
     assert error(moved, case["one_direction_per_sample"].astype(np.float32)) <= 1e-6
-    arrays = {"weight": case["class_weight"].T, "bias": case["class_bias"]}
-    table = from_arrays(arrays, normalize="none")
-    assert table.names[5] == "class 5"
+    steps = jnp.asarray(case["class_weight"].T + case["class_bias"])
+    names = names_of(len(steps), by_class=True)
+    assert names[5] == "class 5"
+    table = constant_steps(steps, "none", space="z", names=names)
     moved = np.asarray(table.shift(case["z"], case["y_index"], alpha))
     # the recorded one is this, all codes scaled alike
     scale = np.linalg.norm(case["z"]) / np.linalg.norm(moved)
@@ -490,7 +487,8 @@ def test_the_loss_is_as_recorded():
 
 def test_repeated_steps_follow_a_great_circle():
     case = golden("ganalyze_transformers_a")
-    edit = from_arrays({"direction": case["w"]})
+    walk = jnp.asarray(case["w"])
+    edit = constant_steps(walk, "sample", space="z", names=["score"])
     assert isinstance(edit, NeuralWalk)
     z = jnp.asarray(case["z"])
     walked = repeated(edit, 0.1, 3).traverse(z, 0, [-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3])

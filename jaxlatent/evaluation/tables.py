@@ -19,6 +19,7 @@ from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.latents import (
     CODE_SPACES,
     Latents,
+    Prior,
     Truncation,
     prior,
     sample_keys,
@@ -101,31 +102,16 @@ class ScoreTable:
             )
         else:
             label = None if self.label is None else jnp.asarray(self.label)
-            found = drawn_codes(
-                generator, self.seed, len(self.values), truncation=self.truncation
-            )
-            found = Latents(found, "z", label)
+            psi = self.truncation
+            bent = None if psi is None else Truncation(psi)
+            keys = sample_keys(jax.random.key(self.seed), np.arange(len(self.values)))
+            drawn = Prior(generator, None, bent, "z")(keys)
+            found = replace(drawn, label=label)
         if len(found) != len(self.values):
             raise ValueError(
                 f"codes: {len(found)} codes given for {len(self.values)} scores"
             )
         return np.asarray(to_space(generator, found, space).codes)
-
-
-def drawn_codes(
-    generator: Generator, seed: int, num: int, *, truncation: float | None = None
-) -> jax.Array:
-    """z [num, D] of a seed: code i has the key `fold_in(key(seed), i)`.
-
-    Args:
-        generator: whose prior draws.
-        seed: of the draw.
-        num: how many.
-        truncation: of the prior, where the family truncates z.
-    """
-    keys = sample_keys(jax.random.key(seed), np.arange(num))
-    psi = truncation if generator.truncates_prior else None
-    return jax.vmap(lambda key: generator.sample(key, 1, truncation=psi)[0])(keys)
 
 
 def score_generator(

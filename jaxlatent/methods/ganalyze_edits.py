@@ -1,13 +1,11 @@
 """Edits of GANalyze: what its transformers do to a code; see `methods.ganalyze`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike
 
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import directions
@@ -22,33 +20,6 @@ def repeated(edit: NeuralWalk, alpha: float, times: int) -> NeuralWalk:
     kept then follow a great circle, `times` steps far, before they go straight on.
     """
     return dataclasses.replace(edit, step=float(alpha), steps=int(times))
-
-
-def from_arrays(arrays: Mapping[str, ArrayLike], *, normalize: str = "sample") -> Edit:
-    """The edit of a trained transformer of the original.
-
-    Args:
-        arrays: "direction" [1, D]; or "weight" [C, D] and "bias" [D], whose sum is the
-            direction of each class.
-        normalize: as it was trained; a batch's is the edit of a batch of one.
-
-    Raises:
-        ValueError: for other arrays.
-    """
-    shapes = {name: np.shape(array) for name, array in arrays.items()}
-    if arrays.keys() == {"direction"}:
-        table = jnp.asarray(arrays["direction"])
-    elif arrays.keys() == {"weight", "bias"}:
-        table = jnp.asarray(arrays["weight"]) + jnp.asarray(arrays["bias"])[None]
-    else:
-        table = jnp.zeros(0)
-    if table.ndim != 2:
-        raise ValueError(
-            f'arrays: {shapes} given; "direction" [1, D], or "weight" [C, D] and '
-            '"bias" [D], is accepted'
-        )
-    names = names_of(len(table), "weight" in arrays)
-    return constant_steps(table, normalize, space="z", names=names)
 
 
 def constant_steps(

@@ -10,9 +10,9 @@ from typing import Any
 def interruptible() -> Iterator[Callable[[], None]]:
     """Let Ctrl-C and SIGTERM wait for a place where they lose nothing.
 
-    An exception raised in the midst of a save may be swallowed by the code that it
-    meets. So the first signal is only noted, and raised by the function that this
-    yields; the second one is what it always was.
+    An exception that a handler raises may be swallowed by the code that it meets, a
+    finalizer's for one. So the first signal is only noted, and raised by the function
+    that this yields; the second one is what it always was.
 
     Yields:
         A function to call between blocks, from `fit`'s callback for one: it raises
