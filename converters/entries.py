@@ -47,13 +47,15 @@ class Content:
     Attributes:
         tensors: by full dotted name.
         homes: full name -> that of the dict in which the tensor lies.
-        odd: what is no tensor that could be used, by full name: what it is instead.
+        odd: what is no tensor, by full name: what it is instead.
+        unusable: tensors of which nothing can be made, by full name: why.
         records: NVIDIA's network objects, by the full name of their place.
     """
 
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
     records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -79,13 +81,12 @@ class Entry:
     description: Mapping[str, Any] | None = None
     asked: bool = False
 
-    @property
-    def odd(self) -> dict[str, str]:
-        """What is no tensor, by the network's own names: what it is instead."""
+    def own(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """Those of the content's facts by name that are of this entry, by its names."""
         start = f"{self.name}." if self.name else ""
         return {
-            name.removeprefix(start): kind
-            for name, kind in self.content.odd.items()
+            name.removeprefix(start): fact
+            for name, fact in facts.items()
             if name.startswith(start)
         }
 
@@ -165,7 +166,7 @@ def flatten(checkpoint: Checkpoint) -> Content:
     bound = 8 * len(content.tensors) + 64
     for name in [name for name in content.tensors if not _countable(name, bound)]:
         del content.tensors[name]
-        content.odd[name] = f"numbered beyond what {len(content.homes)} tensors can be"
+        content.unusable[name] = f"numbered beyond what {bound // 8} tensors can be"
     if not content.tensors:
         kind = type(checkpoint.tensors).__name__
         raise CheckpointError(
@@ -199,7 +200,9 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
             if isinstance(key, str):
                 _walk(content, value, start + key, name, depth + 1)
             elif isinstance(value, np.ndarray):
-                content.odd[f"{start}{key!r}"] = "under a key that is no text"
+                _set_aside(
+                    content, f"{start}{key!r}", name, "under a key that is no text"
+                )
     elif isinstance(tree, list | tuple):
         for index, value in enumerate(tree[:_DEPTH]):
             if isinstance(value, Mapping):
@@ -212,14 +215,19 @@ def _add(content: Content, tensor: np.ndarray, name: str, home: str) -> None:
     name = name if bare in content.tensors else bare
     number = jnp.issubdtype(tensor.dtype, np.number) or tensor.dtype == np.bool_
     if len(name) > _LONGEST:
-        content.odd[name[:_LONGEST]] = f"a name of {len(name)} characters"
-    elif tensor.size and number and not np.iscomplexobj(tensor):
+        _set_aside(content, name[:_LONGEST], home, f"a name of {len(name)} characters")
+    elif not number or np.iscomplexobj(tensor):
+        _set_aside(content, name, home, f"of {tensor.dtype}, not of numbers")
+    elif not tensor.size:
+        _set_aside(content, name, home, f"empty, {tensor.shape}")
+    else:
         content.tensors[name] = tensor
         content.homes[name] = home
-        content.odd.pop(name, None)
-    else:
-        what = "empty" if number else f"of {tensor.dtype}"
-        content.odd[name] = f"{what}, {tensor.shape}"
+
+
+def _set_aside(content: Content, name: str, home: str, reason: str) -> None:
+    content.unusable[name] = reason
+    content.homes[name] = home
 
 
 def _countable(name: str, bound: int) -> bool:
