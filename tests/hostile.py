@@ -73,7 +73,8 @@ def _with_code(marker):
     values = list(hostile_pickles.code(marker))
     for container, carrier in CARRIERS.items():
         for group, name, value in values:
-            says = _first_global(value)
+            refused = hostile_pickles.REFUSED.get(name)
+            says = f"global {refused or _first_global(value)} is not allowed"
             yield Hostile(group, container, name, carrier(value), says)
     gadget = call("posix.system", f"touch {marker}")
     says = "global posix.system is not allowed"
@@ -85,11 +86,11 @@ def _with_code(marker):
 
 
 def _first_global(value):
-    """The global that a refusal names: the first one in the pickle."""
+    """The first global in the pickle."""
     while not isinstance(value, Name):
         value = value.function
     module = value.module.replace("__builtin__", "builtins")
-    return f"global {module}.{value.name} is not allowed"
+    return f"{module}.{value.name}"
 
 
 def _in_every_pickle():
