@@ -41,10 +41,11 @@ class StoredNetwork:
     def option(self, field: str, path: str, name: str, default: Any) -> Any:
         """What a module's constructor was called with, `default` if it was not named.
 
-        `field` is assumed where the file is not a pickle.
+        `field` is assumed where the file does not tell how a module was called.
         """
-        if self.pickled:
-            return nvidia.options(self.record, path).get(name, default)
+        options = nvidia.options(self.record, path) if self.pickled else {}
+        if options:
+            return options.get(name, default)
         self.assumed[field] = default
         return default
 

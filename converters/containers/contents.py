@@ -105,6 +105,8 @@ def words(value: object) -> Unread:
             return found
         case Constructor():
             what = f"global {value.name}"
+        case NumpyDType():
+            what = "global numpy.dtype"
         case _:
-            what = f"a {type(value).__name__}"
+            what = "a value that is no data"
     return unread(what, "it is stored where data belongs")

@@ -25,7 +25,7 @@ _DANGEROUS_MODULES = frozenset(
     | {"runpy", "setuptools", "shelve", "shutil", "signal", "site", "smtplib", "socket"}
     | {"subprocess", "sys", "sysconfig", "tempfile", "timeit", "torch._dynamo"}
     | {"torch._inductor", "torch.distributed.rpc", "torch.hub", "torch.jit"}
-    | {"torch.package", "torch.serialization", "torch.utils.bottleneck"}
+    | {"torch.package", "torch.utils.bottleneck"}
     | {"torch.utils.cpp_extension", "trace", "urllib", "venv", "webbrowser"}
     | {"zipimport"}
 )
@@ -36,8 +36,13 @@ _DANGEROUS_NAMES = frozenset(
     | {"builtins.map", "builtins.open", "builtins.reload", "builtins.setattr"}
     | {"builtins.vars", "_io.FileIO", "_io.open", "_io.open_code", "io.FileIO"}
     | {"io.open", "io.open_code", "logging.FileHandler", "numpy.fromfile", "numpy.load"}
-    | {"numpy.memmap", "numpy.save", "torch.load", "torch.storage._load_from_bytes"}
-    | {"types.CodeType", "types.FunctionType", "types.MethodType"}
+    | {"numpy.memmap", "numpy.save", "torch.load", "torch.serialization.load"}
+    | {
+        "torch.storage._load_from_bytes",
+        "types.CodeType",
+        "types.FunctionType",
+        "types.MethodType",
+    }
 )
 
 _LONGEST_KEY = 16
