@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 ROOMS = {
     "jaxlatent.types": [],
     "jaxlatent.files": [],
+    "jaxlatent.guesses": [],
     "jaxlatent.collectives": [],
     "jaxlatent.parallel": ["jaxlatent.collectives"],
     "jaxlatent.batching": ["jaxlatent.parallel", "jaxlatent.collectives"],
@@ -113,7 +114,9 @@ ROOMS = {
         "jaxlatent.generators",
     ],
     "jaxlatent.loading": [
+        "jaxlatent.types",
         "jaxlatent.files",
+        "jaxlatent.guesses",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",
         "jaxlatent.evaluation",
@@ -131,6 +134,7 @@ ROOMS = {
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
+        "jaxlatent.guesses",
         "jaxlatent.edits",
         "jaxlatent.files",
         "jaxlatent.generators",

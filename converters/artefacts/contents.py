@@ -44,7 +44,7 @@ def find_array(
             )
         name = (known or arrays)[0]
         found = found[name]
-    if not _is_real(found):
+    if not is_real(found):
         kind = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
         raise CheckpointError(
             f"{path}: no array of real numbers: {kind} found; accepted are {accepted}"
@@ -70,7 +70,7 @@ def member(checkpoint: Checkpoint, name: str, *shape: int | None) -> np.ndarray:
     """
     path, found = checkpoint.path, checkpoint.tensors
     value = found.get(name)
-    if not _is_real(value):
+    if not is_real(value):
         reason = "no array of real numbers" if name in found else "missing"
         raise CheckpointError(f"{path}: {name}: {reason}; {names_of(found)} found")
     fits = value.ndim == len(shape) and all(
@@ -126,5 +126,6 @@ def _near_one(lengths: np.ndarray) -> bool:
     return bool(np.abs(lengths - 1).max() <= TOLERANCE)
 
 
-def _is_real(value: object) -> TypeGuard[np.ndarray]:
+def is_real(value: object) -> TypeGuard[np.ndarray]:
+    """Whether a value of a file is an array of floating numbers."""
     return isinstance(value, np.ndarray) and jnp.issubdtype(value.dtype, jnp.floating)
