@@ -79,7 +79,7 @@ def arrange_codes(
     if chosen is None:
         raise ValueError(_which("missing", known, file))
     others = [way for way in ways if way is not chosen]
-    named = f"'{found.name}', " if told is not None else ""
+    named = f"under the name {found.name!r}, " if told is not None else ""
     guess = Guess(
         file,
         f"{chosen.taken}",

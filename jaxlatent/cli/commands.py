@@ -209,8 +209,8 @@ class Applied:
     layers: Rows = None
     """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
     edit_space: Space = None
-    """The space of another tool's directions, instead of what is told or guessed; w takes
-    an array [L, D] for L directions."""
+    """The space of another tool's directions, instead of what is told or guessed; w
+    takes an array [L, D] for L directions."""
     per_layer: bool = False
     """Take another tool's array [L, D] for one direction with a row for each of w+."""
 

@@ -94,8 +94,8 @@ def import_file(
         layers: Rows of w+ to shift, such as 4-7, instead of what the file tells.
         part: Of GANSpace's files: the latent part or the activation part.
         layer: Our name of the layer of an activation part, such as b8.conv1.
-        num_layers: Rows of w+ of the generator, where the file's range has no end, or an
-            array is flattened or has a row for each of them.
+        num_layers: Rows of w+ of the generator, where the file's range has no end, or
+            an array is flattened or has a row for each of them.
         per_layer: Take an array [L, D] for one direction with a row for each of w+.
     """
     from converters import Asked, guess_edit

@@ -124,9 +124,7 @@ def _numpy_samples(
     seeds = arguments.parse_seeds(text, "numpy_seeds")
     config = generator.config
     if getattr(config, "sample_function", None) is not None:
-        raise ValueError(
-            "numpy_seeds: given, but this generator draws z in its own way"
-        )
+        raise ValueError("numpy_seeds: given, but this generator's z is its own")
     codes = numpy_codes(seeds, config.z_dim, truncation=psi)
     return Latents(codes, "z"), tuple(f"numpy seed {seed}" for seed in seeds)
 

@@ -66,8 +66,7 @@ class Codes:
     """Read the codes instead: .npy, .npz or .pt, [N, D], [N, L, D] or one code [L, D];
     a projector's or an encoder's file, whose dicts and lists are looked into."""
     space: Space = None
-    """The space of the codes in FILE, where its shape and its names do not tell, or tell
-    otherwise."""
+    """The space of the codes in FILE, instead of what its shape and names tell."""
     label: Annotated[str | None, option("CLASS")] = None
     """The class to draw, one for each code such as 0,2,2, or every for all in turn."""
     truncation: Annotated[float | None, option("PSI")] = None
