@@ -104,7 +104,7 @@ def _ways(found: Codes, shapes: Shapes) -> Iterator[_Way]:
     """Every way to take an array for codes of one of the spaces, w+ first."""
     array, shape = found.array, found.array.shape
     plain = f"by its shape {list(shape)}"
-    for space, one in reversed(shapes.items()):
+    for space, one in reversed(list(shapes.items())):
         size = math.prod(one)
         if array.ndim > len(one) and shape[1:] == one:
             yield _Way(space, array, plain)

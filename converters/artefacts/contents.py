@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from converters.checkpoints import Checkpoint
 from converters.containers.limits import shown
@@ -109,11 +110,11 @@ def unit_vectors(path: str | os.PathLike[str], vectors: np.ndarray) -> np.ndarra
     vectors = vectors.astype(np.float64)
     rows = np.linalg.norm(vectors, axis=-1, keepdims=True)
     lengths = rows
-    if vectors.ndim == 3 and not _near_one(rows):
+    if vectors.ndim == 3 and not near_one(rows):
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths == 0).any():
         raise CheckpointError(f"{path}: a direction of length zero")
-    if not _near_one(lengths):
+    if not near_one(lengths):
         warnings.warn(
             f"{path}: directions of length {lengths.min():.3g} to {lengths.max():.3g} "
             "were scaled to one",
@@ -122,8 +123,9 @@ def unit_vectors(path: str | os.PathLike[str], vectors: np.ndarray) -> np.ndarra
     return (vectors / lengths).astype(np.float32)
 
 
-def _near_one(lengths: np.ndarray) -> bool:
-    return bool(np.abs(lengths - 1).max() <= TOLERANCE)
+def near_one(lengths: ArrayLike) -> bool:
+    """Whether lengths are one, but for rounding."""
+    return bool(np.abs(np.asarray(lengths) - 1).max() <= TOLERANCE)
 
 
 def is_real(value: object) -> TypeGuard[np.ndarray]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from converters.artefacts.contents import TOLERANCE
+from converters.artefacts.contents import TOLERANCE, near_one
 from converters.artefacts.file_names import Origin
 from jaxlatent.guesses import Guess, Other
 from jaxlatent.types import CheckpointError
@@ -132,7 +132,11 @@ def _guessed(
             return flattened, Guess(file, taken, reason, (flat,))
     if count > 1 and _are_equal(vectors):
         return vectors[None], Guess(file, one, "as its rows are equal", (flat,))
-    if count > 1 and _near_one(np.linalg.norm(vectors)) and not _are_unit(vectors):
+    if (
+        count > 1
+        and near_one(np.linalg.norm(vectors.astype(np.float64)))
+        and not _are_unit(vectors)
+    ):
         reason = "as the length of all rows together is one"
         return vectors[None], Guess(file, one, reason, (flat,))
     if asked.shapes:
@@ -207,12 +211,8 @@ def guess_layers(
     return None, Guess(file, "a shift of all rows", reason, (other,))
 
 
-def _near_one(lengths: np.ndarray) -> bool:
-    return bool(np.abs(lengths - 1).max() <= TOLERANCE)
-
-
 def _are_unit(vectors: np.ndarray) -> bool:
-    return _near_one(np.linalg.norm(vectors.astype(np.float64), axis=-1))
+    return near_one(np.linalg.norm(vectors.astype(np.float64), axis=-1))
 
 
 def _are_equal(rows: np.ndarray) -> bool:

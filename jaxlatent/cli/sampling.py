@@ -1,7 +1,7 @@
 """Pictures of codes, of their mixtures, and of the way from one to the next."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -122,9 +122,8 @@ def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> 
     rows = parse_layers(layers, session.generator.config.num_layers)
     # sources are drawn as the codes are
     kind = "seeds" if session.job.start.numpy_seeds is None else "numpy_seeds"
-    sources = session.samples(
-        **dict(codes=None, space=None, seeds=None, numpy_seeds=None) | {kind: seeds}
-    )
+    none: dict[str, Any] = dict.fromkeys(("codes", "space", "seeds", "numpy_seeds"))
+    sources = session.samples(**none | {kind: seeds})
     own, other = (_carry(session, one.latents) for one in (first, sources))
     everyone = range(session.generator.config.num_layers)
     mixed = mix_rows(own.codes, other.codes, everyone if rows is None else rows)
