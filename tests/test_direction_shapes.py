@@ -15,6 +15,7 @@ ROWS = normal(1, L, D)
 ROWS /= np.linalg.norm(ROWS)
 FACTORS = np.linalg.qr(normal(2, D, L))[0].T
 ONE = unit(normal(3, 1, D))
+LAYERED = "1 direction with a row for each of the 8 of w+"
 FLAT = normal(4, 2, L * D)
 FLAT /= np.linalg.norm(FLAT, axis=1, keepdims=True)
 
@@ -35,10 +36,11 @@ def guessed(tmp_path, array, name="smile.npy", **asked):
 def test_as_many_rows_as_the_generator_has_are_one_direction(tmp_path, rows):
     edit, told = guessed(tmp_path, rows, shapes=ALIKE)
     assert (edit.space, edit.vectors.shape) == ("w+", (1, L, D))
-    np.testing.assert_allclose(edit.vectors[0] / edit.vectors[0, 0], rows / rows[0])
+    found = np.asarray(edit.vectors[0])
+    same(found / np.linalg.norm(found), rows / np.linalg.norm(rows))
     assert told == [
-        "taken for 1 direction with a row for each of the 8 of w+, as the generator has "
-        "8 rows; --space w for 8 directions of w"
+        f"taken for {LAYERED}, as the generator has 8 rows; --space w for 8 directions "
+        "of w"
     ]
 
 
@@ -52,8 +54,8 @@ def test_rows_at_right_angles_are_several_directions(tmp_path):
     edit, told = guessed(tmp_path, FACTORS, shapes=ALIKE)
     assert (edit.space, edit.vectors.shape) == ("w", (L, D))
     assert told[0] == (
-        "taken for 8 directions of w, as they are at right angles, though the generator "
-        "has 8 rows; --per-layer for 1 direction with a row for each of the 8 of w+"
+        "taken for 8 directions of w, as they are at right angles, though the "
+        f"generator has 8 rows; --per-layer for {LAYERED}"
     )
 
 
@@ -96,9 +98,7 @@ def test_without_a_generator_lengths_tell(tmp_path, rows, reason):
 def test_several_of_a_usual_number_name_the_other_reading(tmp_path):
     edit, told = guessed(tmp_path, SEVERAL)
     assert (edit.space, edit.vectors.shape) == ("w", (L, D))
-    assert told[0].endswith(
-        "--per-layer for 1 direction with a row for each of the 8 of w+"
-    )
+    assert told[0].endswith(f"--per-layer for {LAYERED}")
     # five rows are those of no generator, factors those of no direction
     for array in (SEVERAL[:5], FACTORS):
         _, told = guessed(tmp_path, array)
@@ -151,8 +151,9 @@ def test_usual_sizes_name_the_other_reading(tmp_path, size, asked, other):
 )
 def test_one_row_is_no_row_of_w_plus(tmp_path, array):
     edit, _ = guessed(tmp_path, array, shapes=ALIKE)
-    same(edit.vectors[0], ONE[0])
-    assert edit.space == "w"
+    for vector in np.asarray(edit.vectors):
+        same(vector, ONE[0])
+    assert (edit.space, len(edit)) == ("w", 3 if len(array) == 3 else 1)
 
 
 def test_equal_rows_are_a_direction_of_w_where_that_is_asked(tmp_path):
@@ -301,7 +302,9 @@ def test_boundaries_with_their_layers(boundary, layers, expected, shape):
 @pytest.mark.parametrize("layers", ["6-9", [8], "six", 3.5, [0.5], {"a": 1}, [[1]]])
 def test_layers_that_are_none_are_refused(layers):
     content = {"boundary": ONE, "meta_data": {"manipulate_layers": layers}}
-    with pytest.raises(CheckpointError, match=r"manipulate_layers: .* 0 to 7 are") as e:
+    with pytest.raises(
+        CheckpointError, match=r"manipulate_layers: .* 0 to 7, are"
+    ) as e:
         guess_edit(Checkpoint(content), Asked(num_layers=L))
     assert "\n" not in str(e.value)
 

@@ -16,6 +16,7 @@ from converters.artefacts.contents import (
     check_finite,
     find_array,
     is_real,
+    near_one,
     unit_vectors,
 )
 from converters.artefacts.direction_shapes import (
@@ -69,12 +70,12 @@ def read_array(
     vectors, layout = arrange_directions(
         array.T if name == EIGENVECTORS else array, asked, file=file
     )
-    units = unit_vectors(path, vectors)
-    if name in OWN_NAMES and not _had_lengths(vectors, units):
+    if name in OWN_NAMES and not near_one(np.linalg.norm(vectors, axis=-1)):
         raise CheckpointError(
             f"{path}: codes called {name!r}; directions have length one, and codes are "
             "read where codes are asked for"
         )
+    units = unit_vectors(path, vectors)
     content = found if isinstance(found, Mapping) else {}
     space, rows, guesses = asked.space, _rows(checkpoint, asked), [layout]
     layers = rows
@@ -102,11 +103,6 @@ def read_array(
     return edit, tuple(guess for guess in guesses if guess is not None)
 
 
-def _had_lengths(vectors: np.ndarray, units: np.ndarray) -> bool:
-    """Whether directions were as long as they are now."""
-    return bool(np.allclose(vectors, units, atol=1e-3))
-
-
 def _rows(checkpoint: Checkpoint, asked: Asked) -> tuple[int, ...] | None:
     """The rows of w+ that HiGAN's settings name; None for all, or without settings."""
     found = checkpoint.tensors
@@ -121,7 +117,7 @@ def _rows(checkpoint: Checkpoint, asked: Asked) -> tuple[int, ...] | None:
     except (TypeError, ValueError):
         raise CheckpointError(
             f"{checkpoint.path}: {ROWS}: {shown(value)} found; rows such as '6-11' or "
-            f"[0, 1] are accepted{f', 0 to {asked.rows - 1}' if asked.rows else ''}"
+            f"[0, 1], from 0 to {(asked.rows or MOST_ROWS) - 1}, are accepted"
         ) from None
 
 

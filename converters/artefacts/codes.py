@@ -121,7 +121,8 @@ def _unwrapped(checkpoint: Checkpoint, content: Any, space: str | None) -> Codes
     if isinstance(content, Mapping):
         arrays = [one for one in content.values() if isinstance(one, np.ndarray)]
         if _is_by_picture(content):
-            return _stacked(checkpoint, list(content.values()), name, told)
+            entries = [_iterated(entry) for entry in content.values()]
+            return _stacked(checkpoint, entries, name, told)
         if len(arrays) != 1:
             raise CheckpointError(
                 f"{checkpoint.path}: {names_of(content)} found; accepted are {ACCEPTED}"
@@ -154,6 +155,12 @@ def _entry(checkpoint: Checkpoint, content: Any) -> Codes:
             f"{ACCEPTED}"
         )
     return Codes(content, name, told, iterations=count)
+
+
+def _iterated(entry: Any) -> Any:
+    """The codes of one picture, [T, L, D], as a list, for it has one code in the end."""
+    several = isinstance(entry, np.ndarray) and entry.ndim == 3 and len(entry) > 1
+    return list(entry) if several else entry
 
 
 def _descended(content: Any, space: str | None) -> tuple[str | None, str | None, Any]:

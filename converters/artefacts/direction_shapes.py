@@ -94,6 +94,8 @@ common length is one |
         raise CheckpointError(
             f"{file}: an array of shape {shape}; [K, D] or [K, L, D] is accepted"
         )
+    if vectors.ndim == 2 < len(shape) and len(vectors) > 1:
+        return vectors, None
     if vectors.ndim == 3:
         flat = asked.space in ("z", "w") and _are_equal(np.moveaxis(vectors, 1, 0))
         return (vectors[:, 0] if flat else vectors), None
@@ -132,11 +134,7 @@ def _guessed(
             return flattened, Guess(file, taken, reason, (flat,))
     if count > 1 and _are_equal(vectors):
         return vectors[None], Guess(file, one, "as its rows are equal", (flat,))
-    if (
-        count > 1
-        and near_one(np.linalg.norm(vectors.astype(np.float64)))
-        and not _are_unit(vectors)
-    ):
+    if count > 1 and near_one(_length(vectors)) and not _are_unit(vectors):
         reason = "as the length of all rows together is one"
         return vectors[None], Guess(file, one, reason, (flat,))
     if asked.shapes:
@@ -209,6 +207,10 @@ def guess_layers(
     reason = f"as this generator of {rows} rows is not that of {file}'s folder"
     other = Other("layers", text, f"rows {text}")
     return None, Guess(file, "a shift of all rows", reason, (other,))
+
+
+def _length(vectors: np.ndarray) -> float:
+    return float(np.linalg.norm(vectors.astype(np.float64)))
 
 
 def _are_unit(vectors: np.ndarray) -> bool:
