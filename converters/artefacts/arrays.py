@@ -7,6 +7,7 @@ dicts of HiGAN and idinvert, `{"boundary", "meta_data": {"manipulate_layers"}}`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,9 @@ def read_array(
     name, array = find_array(checkpoint, NAMES, ACCEPTED)
     check_finite(path, "directions", array)
     known, file = origin(path), str(path)
-    vectors, layout = arrange_directions(
-        array.T if name == EIGENVECTORS else array, asked, file=file
-    )
+    if name == EIGENVECTORS:
+        array, asked = array.T, replace(asked, per_layer=False)
+    vectors, layout = arrange_directions(array, asked, file=file)
     if name in OWN_NAMES and not near_one(np.linalg.norm(vectors, axis=-1)):
         raise CheckpointError(
             f"{path}: codes called {name!r}; directions have length one, and codes are "

@@ -158,7 +158,7 @@ def _entry(checkpoint: Checkpoint, content: Any) -> Codes:
 
 
 def _iterated(entry: Any) -> Any:
-    """The codes of one picture, [T, L, D], as a list, for it has one code in the end."""
+    """The codes [T, L, D] of one picture as a list, for one of them is its result."""
     several = isinstance(entry, np.ndarray) and entry.ndim == 3 and len(entry) > 1
     return list(entry) if several else entry
 
