@@ -283,7 +283,7 @@ def test_boxes_of_either_alphabet_become_one_line(box, expected):
         ),
         (
             f"edit {PLAIN} CONVERTED/edit.npz --out q --per-layer",
-            "per_layer: given, but",
+            "per_layer: True given, but",
         ),
         (
             f"sample {LINEAR} --out q --space w --codes CONVERTED/other.npy",

@@ -189,7 +189,7 @@ def open_edit(
     if checkpoint.is_edit(path):
         for option, value in {"edit_space": space, "per_layer": per_layer}.items():
             if value:
-                raise ValueError(f"{option}: given, but {path} tells its own")
+                raise ValueError(f"{option}: {value} given, but {path} tells its own")
         return checkpoint.load_edit(path), ()
     from converters import Asked, guess_edit
 
