@@ -132,6 +132,15 @@ def test_flattened_rows_are_told_by_their_number(tmp_path):
         guessed(tmp_path, FLAT, per_layer=True, num_layers=7)
 
 
+def test_narrow_rows_are_none(tmp_path):
+    edit, _ = guessed(tmp_path, unit(normal(6, 1, 32)), num_layers=8)
+    assert edit.vectors.shape == (1, 32)
+    # a selection of rows needs their number, too
+    content = {"boundary": FLAT, "meta_data": {"manipulate_layers": "6-7"}}
+    edit, guesses = guess_edit(Checkpoint(content), Asked(num_layers=L))
+    assert (edit.layers, edit.vectors.shape, guesses) == ((6, 7), (2, L * D), ())
+
+
 @pytest.mark.parametrize(
     ("size", "asked", "other"),
     [

@@ -70,6 +70,10 @@ def read_array(
     known, file = origin(path), str(path)
     if name == EIGENVECTORS:
         array, asked = array.T, replace(asked, per_layer=False)
+    rows = _rows(checkpoint, asked)
+    if rows is not None and array.ndim < 3:
+        # a number of rows is there for the selection, and counts none of the array
+        asked = replace(asked, num_layers=None)
     vectors, layout = arrange_directions(array, asked, file=file)
     if name in OWN_NAMES and not near_one(np.linalg.norm(vectors, axis=-1)):
         raise CheckpointError(
@@ -78,8 +82,7 @@ def read_array(
         )
     units = unit_vectors(path, vectors)
     content = found if isinstance(found, Mapping) else {}
-    space, rows, guesses = asked.space, _rows(checkpoint, asked), [layout]
-    layers = rows
+    space, layers, guesses = asked.space, rows, [layout]
     if units.ndim == 3:
         space = "w+"
     elif (space is None and name == EIGENVECTORS) or rows is not None:

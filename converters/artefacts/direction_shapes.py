@@ -130,7 +130,9 @@ def _guessed(
         reason = f"as {rows} rows of {size // rows} are its {size} numbers"
         if asked.shapes and size // rows == asked.shapes["w+"][1]:
             return flattened, Guess(file, taken, reason, certain=True)
-        if not asked.shapes and size != USUAL_WIDTH and rows > 1:
+        # rows of fewer numbers than there are rows are those of no generator
+        wide = 1 < rows <= size // rows and size != USUAL_WIDTH
+        if not asked.shapes and wide:
             return flattened, Guess(file, taken, reason, (flat,))
     if count > 1 and _are_equal(vectors):
         return vectors[None], Guess(file, one, "as its rows are equal", (flat,))

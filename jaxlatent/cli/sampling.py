@@ -122,8 +122,9 @@ def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> 
     rows = parse_layers(layers, session.generator.config.num_layers)
     # sources are drawn as the codes are
     kind = "seeds" if session.job.start.numpy_seeds is None else "numpy_seeds"
-    none: dict[str, Any] = dict.fromkeys(("codes", "space", "seeds", "numpy_seeds"))
-    sources = session.samples(**none | {kind: seeds})
+    drawn: dict[str, Any] = dict.fromkeys(("codes", "space", "seeds", "numpy_seeds"))
+    drawn[kind] = seeds
+    sources = session.samples(**drawn)
     own, other = (_carry(session, one.latents) for one in (first, sources))
     everyone = range(session.generator.config.num_layers)
     mixed = mix_rows(own.codes, other.codes, everyone if rows is None else rows)
