@@ -42,7 +42,7 @@ class Asked:
     @property
     def rows(self) -> int | None:
         """How many rows w+ has, None if nobody knows or there is no w+."""
-        return self.shapes["w+"][0] if "w+" in self.shapes else self.num_layers
+        return self.shapes.get("w+", (None,))[0] if self.shapes else self.num_layers
 
     @property
     def widths(self) -> set[int]:
