@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A room may import itself and the rooms named. A deeper name is a room of its own.
 ROOMS = {
     "jaxlatent.types": [],
+    "jaxlatent.texts": [],
     "jaxlatent.files": [],
     "jaxlatent.guesses": [],
     "jaxlatent.collectives": [],
@@ -135,6 +136,7 @@ ROOMS = {
     "converters": [
         "jaxlatent.types",
         "jaxlatent.guesses",
+        "jaxlatent.texts",
         "jaxlatent.edits",
         "jaxlatent.files",
         "jaxlatent.generators",
