@@ -12,17 +12,28 @@ from converters.checkpoints import Checkpoint
 from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
+    base_size,
     count,
     discriminator_shapes,
     discriminator_sources,
     generator_shapes,
     generator_sources,
+    judged_size,
+    resolution,
     separate,
     size,
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
-ASSUMES = ("mapping_rate", "clamp", "filter", "activation", "deviation_group")
+ASSUMES = (
+    "mapping_rate",
+    "clamp",
+    "filter",
+    "activation",
+    "deviation_group",
+    "base_size",
+)
+CONST = "synthesis.b4.const"
 
 
 def plan(
@@ -40,7 +51,7 @@ def plan(
 def _generator(
     content: Mapping[str, Any], changes: Mapping[str, Any] | None
 ) -> Plan | None:
-    network = find_network(content, ("G_ema", "G"), "synthesis.b4.const")
+    network = find_network(content, ("G_ema", "G"), CONST)
     if network is None:
         return None
     tensors = network.tensors
@@ -48,7 +59,7 @@ def _generator(
     while f"synthesis.b{4 << len(channels)}.conv1.weight" in tensors:
         name = f"synthesis.b{4 << len(channels)}.conv1.weight"
         channels.append(size(tensors, name, 0))
-    resolution = 2 << len(channels)
+    base, last = base_size(tensors, CONST), f"b{2 << len(channels)}"
     layers = count(tensors, "mapping.fc{}.weight")
     labelled = "mapping.embed.weight" in tensors
     embed_dim = size(tensors, "mapping.embed.weight", 0) if labelled else 0
@@ -59,12 +70,12 @@ def _generator(
         architecture = "resnet" if skips else "orig"
     first = "synthesis.b4.conv1"
     inferred = stylegan2.Config(
-        resolution=resolution,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         z_dim=size(tensors, "mapping.fc0.weight", 1) - embed_dim,
         w_dim=size(tensors, "mapping.w_avg", 0),
         label_dim=size(tensors, "mapping.embed.weight", 1) if labelled else 0,
-        image_channels=size(tensors, f"synthesis.b{resolution}.torgb.weight", 0),
+        image_channels=size(tensors, f"synthesis.{last}.torgb.weight", 0),
         mapping_layers=layers,
         mapping_width=size(tensors, "mapping.fc0.weight", 0),
         embed_dim=embed_dim,
@@ -76,6 +87,7 @@ def _generator(
         clamp=network.attribute("clamp", first, "conv_clamp", None),
         filter=_filter(network, "synthesis.b8.resample_filter"),
         activation=network.attribute("activation", first, "activation", "lrelu"),
+        base_size=base,
     )
     config = override(inferred, changes)
 
@@ -97,7 +109,7 @@ def _generator(
         sources=generator_sources(
             config,
             layer_source,
-            const=Source("synthesis.b4.const", axes=(1, 2, 0)),
+            const=Source(CONST, axes=(1, 2, 0)),
             mean=Source("mapping.w_avg"),
             mapping=lambda index: f"mapping.fc{index}",
             embedding={
@@ -121,7 +133,15 @@ def _discriminator(
     channels = [size(tensors, "b4.fc.weight", 0)]
     while f"b{4 << len(channels)}.conv0.weight" in tensors:
         channels.append(size(tensors, f"b{4 << len(channels)}.conv0.weight", 0))
-    resolution = 2 << len(channels)
+    fork = find_network(content, ("G_ema", "G"), CONST)
+    base, guessed = judged_size(
+        size(tensors, "b4.fc.weight", 1),
+        channels[0],
+        None if fork is None else fork.tensors[CONST],
+        changes,
+    )
+    network.assumed |= guessed
+    last = f"b{2 << len(channels)}"
     labelled = "mapping.embed.weight" in tensors
     layers = count(tensors, "mapping.fc{}.weight")
     embed_dim = size(tensors, "mapping.embed.weight", 0) if labelled else 0
@@ -130,12 +150,12 @@ def _discriminator(
     else:
         skips = any(name.endswith(".skip.weight") for name in tensors)
         architecture = "resnet" if skips else "orig"
-    first = f"b{resolution}.conv0"
+    first = f"{last}.conv0"
     inferred = stylegan2_discriminator.Config(
-        resolution=resolution,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         label_dim=size(tensors, "mapping.embed.weight", 1) if labelled else 0,
-        image_channels=size(tensors, f"b{resolution}.fromrgb.weight", 1),
+        image_channels=size(tensors, f"{last}.fromrgb.weight", 1),
         architecture=architecture,
         map_dim=size(tensors, "b4.out.weight", 0) if labelled else 0,
         mapping_layers=layers,
@@ -151,8 +171,9 @@ def _discriminator(
         ),
         deviation_channels=size(tensors, "b4.conv.weight", 1) - channels[0],
         clamp=network.attribute("clamp", first, "conv_clamp", None),
-        filter=_filter(network, f"b{resolution}.resample_filter"),
+        filter=_filter(network, f"{last}.resample_filter"),
         activation=network.attribute("activation", first, "activation", "lrelu"),
+        base_size=base,
     )
     config = override(inferred, changes)
     return Plan(

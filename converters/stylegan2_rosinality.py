@@ -15,19 +15,23 @@ from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     add_mean,
     add_noise,
+    base_size,
     count,
     discriminator_shapes,
     discriminator_sources,
     fan_in_gain,
     generator_shapes,
     generator_sources,
+    judged_size,
+    resolution,
     separate,
     size,
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.types import CheckpointError, Params
 
-ASSUMES = ("mapping_rate", "w_avg", "noise_const", "deviation_group")
+ASSUMES = ("mapping_rate", "w_avg", "noise_const", "deviation_group", "base_size")
+CONST = "input.input"
 
 FORMAT = "rosinality"
 
@@ -64,9 +68,10 @@ def _generator(
         size(tensors, f"convs.{2 * block + 1}.conv.weight", 1)
         for block in range(blocks)
     ]
+    base = base_size(tensors, CONST)
     width = size(tensors, "style.1.weight", 1)
     inferred = stylegan2.Config(
-        resolution=4 << blocks,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         z_dim=width,
         w_dim=size(tensors, "conv1.conv.modulation.weight", 1),
@@ -78,13 +83,14 @@ def _generator(
         filter=separate(tensors["convs.0.conv.blur.kernel"])
         if "convs.0.conv.blur.kernel" in tensors
         else (1.0, 3.0, 3.0, 1.0),
+        base_size=base,
     )
     config = override(inferred, changes)
     assumed: dict[str, Any] = {"mapping_rate": config.mapping_rate}
     sources = generator_sources(
         config,
         _layer_source,
-        const=Source("input.input", axes=(1, 2, 0), leading=1),
+        const=Source(CONST, axes=(1, 2, 0), leading=1),
         mean=Source("latent_avg"),
         mapping=lambda index: f"style.{index + 1}",
         embedding={},
@@ -155,12 +161,20 @@ def _discriminator(
         size(tensors, f"convs.{block}.conv1.0.weight", 0)
         for block in range(blocks, 0, -1)
     ]
+    state = content.get("g_ema", content.get("g"))
+    base, guessed = judged_size(
+        size(tensors, "final_linear.0.weight", 1),
+        channels[0],
+        state.get(CONST) if isinstance(state, Mapping) else None,
+        changes,
+    )
     config = override(
         stylegan2_discriminator.Config(
-            resolution=4 << blocks,
+            resolution=resolution(base, len(channels)),
             channels=tuple(channels),
             image_channels=size(tensors, "convs.0.0.weight", 1),
             deviation_channels=size(tensors, "final_conv.0.weight", 1) - channels[0],
+            base_size=base,
         ),
         changes,
     )
@@ -194,7 +208,7 @@ def _discriminator(
         family="stylegan2",
         format=FORMAT,
         config=config,
-        assumed={"deviation_group": config.deviation_group},
+        assumed={"deviation_group": config.deviation_group} | guessed,
         tensors=tensors,
         sources=discriminator_sources(config, name),
         shapes=discriminator_shapes(config),

@@ -10,11 +10,10 @@ from typing import Any
 from converters import genforce, progressive
 from converters.checkpoints import Checkpoint
 from converters.plans import Plan
-from converters.stylegan import LABELS, Layout, generator
+from converters.stylegan import CONST, LABELS, Layout, generator
 
-ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group")
+ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group", "base_size")
 
-SIGNATURE = "synthesis.layer0.const"
 LAYOUT = Layout(format="genforce", name=lambda ours: ours)
 
 
@@ -22,7 +21,7 @@ def plan(
     checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint.tensors, SIGNATURE)
+    tensors = genforce.generator_state(checkpoint.tensors, CONST)
     if tensors is None:
         return None
     if part == "generator":
@@ -32,6 +31,7 @@ def plan(
         return progressive.discriminator(
             discriminator,
             config,
+            drawn=tensors[CONST],
             family="stylegan",
             label_dim=progressive.common_size(tensors, (LABELS, 0), default=0),
             filter=progressive.read_filter(discriminator),
