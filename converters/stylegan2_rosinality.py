@@ -55,7 +55,8 @@ def _generator(
     if not isinstance(state, Mapping) or "conv1.conv.modulation.weight" not in state:
         return None
     tensors: dict[str, np.ndarray] = dict(state)
-    if size(tensors, "to_rgb1.conv.weight", 1) == 12:
+    wavelets = any(".iwt." in name or name.startswith("iwt.") for name in tensors)
+    if wavelets and size(tensors, "to_rgb1.conv.weight", 1) == 12:
         raise CheckpointError(
             "a SWAGAN generator, which draws wavelet coefficients and is not supported"
         )

@@ -5,6 +5,7 @@ or, for channels, from the recordings: maps to channels are independent of each 
 """
 
 import copy
+import dataclasses
 import functools
 
 import jax
@@ -293,6 +294,45 @@ def test_other_numbers_of_channels(name, channels):
     recorded = nhwc(arrays["img_const"] if "img_const" in arrays else arrays["img"])
     image = draw(generator, jnp.asarray(arrays["w"]))[: len(recorded)]
     assert error(image, recorded[..., picks]) <= 2e-5
+
+
+def test_twelve_channels_are_no_wavelets():
+    name = "rosinality_stylegan2_a"
+    tensors = {
+        key: np.concatenate([value] * 4, 1)
+        if key.startswith("to_rgb") and 3 in value.shape[:2]
+        else value
+        for key, value in flat(name, "generator").items()
+    }
+    assert converters.load(as_file(name, tensors)).image_shape == (32, 32, 12)
+    tensors["to_rgbs.0.iwt.ll"] = tensors["iwt.ll"] = np.ones((2, 2), np.float32)
+    with pytest.raises(CheckpointError, match="SWAGAN"):
+        converters.load(as_file(name, tensors))
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_a_stylegan3_with_alpha(renamed):
+    tensors = dict(
+        nvidia.tensors(converters.read(GOLDEN / "stylegan3_a.pkl").tensors["G_ema"])
+    )
+    last = "synthesis.L6_32_3"
+    for name in ("weight", "bias"):
+        value = tensors.pop(f"{last}.{name}")
+        tensors[f"{last}.{name}"] = np.concatenate([value, value[:1]])
+    if renamed:
+        tensors = {
+            name.replace(last, "synthesis.L6_32_4"): value
+            for name, value in tensors.items()
+        }
+    square = converters.load(GOLDEN / "stylegan3_a.pkl")
+    settings = dataclasses.asdict(square.config) | {"image_channels": 4}
+    generator = converters.load(Checkpoint(tensors), config=settings)
+    assert converters.load(Checkpoint(tensors)).image_shape == (32, 32, 4)
+    w = jnp.asarray(
+        np.random.default_rng(0).normal(size=(1, square.config.w_dim)), jnp.float32
+    )
+    expected = np.asarray(draw(square, w))[..., [0, 1, 2, 0]]
+    assert error(draw(generator, w), expected) <= 1e-5
 
 
 # StyleGAN (1)
