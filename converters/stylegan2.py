@@ -66,8 +66,14 @@ def base_size(tensors: Tensors, const: str) -> tuple[int, int]:
 
 
 def resolution(base: tuple[int, int], levels: int) -> int:
-    """The larger side of the image after so many levels."""
-    return max(base) << (levels - 1)
+    """The larger side of the image after so many levels.
+
+    Raises:
+        CheckpointError: for a coarsest map without pixels.
+    """
+    if min(base) < 1:
+        raise CheckpointError(f"a coarsest map of {base[0]} x {base[1]} pixels")
+    return max(base) << max(levels - 1, 0)
 
 
 def judged_size(
@@ -93,9 +99,9 @@ def judged_size(
         constant tells it, or where there are sixteen pixels.
     """
     given = (changes or {}).get("base_size")
-    if given is not None and len(given) == 2:
+    if isinstance(given, list | tuple) and [type(side) for side in given] == [int, int]:
         return (given[0], given[1]), {}
-    pixels = inputs // channels
+    pixels = inputs // max(channels, 1)
     if drawn is not None and drawn.ndim > 1 and math.prod(drawn.shape[-2:]) == pixels:
         return (drawn.shape[-2], drawn.shape[-1]), {}
     if pixels == 16:

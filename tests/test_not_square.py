@@ -45,10 +45,6 @@ def flat(name, part):
     return dict(nvidia.tensors(found) if "class_name" in found else found)
 
 
-def is_map(name):
-    return "noise_" in name.rpartition("noises")[2] and "strength" not in name
-
-
 def reshaped(tensors, base):
     """Constant and noise of another shape: a part of theirs, and theirs again."""
     found = dict(tensors)
@@ -270,6 +266,23 @@ def test_the_size_that_a_dense_layer_takes():
     assert judged_size(128, 16, None, {"base_size": [2, 4]}) == ((2, 4), {})
     assert judged_size(240, 16, None, None) == ((15, 1), {"base_size": (15, 1)})
     assert judged_size(0, 16, None, None)[0] == (1, 1)
+    for wrong in (3, "2,4", ["2", "4"], [2, 4, 8]):  # which the config refuses
+        assert judged_size(256, 16, None, {"base_size": wrong}) == ((4, 4), {})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_no_network_is_refused_by_name(name):
+    start = {"s": "synthesis.b4.const", "r": "input.input"}.get(name[0])
+    start = start or "synthesis.early_layer.const"
+    tensors = flat(name, "generator")
+    none = np.zeros((*tensors[start].shape[:-1], 0), np.float32)
+    with pytest.raises(CheckpointError, match="a coarsest map of 4 x 0 pixels"):
+        converters.load(as_file(name, tensors | {start: none}))
+    judging = flat(name, "discriminator")
+    file = as_file(name, tensors, judging)
+    for wrong in ("2,4", [2, 4, 8]):
+        with pytest.raises(ValueError, match="base_size"):
+            converters.load(file, part="discriminator", config={"base_size": wrong})
 
 
 # channels
