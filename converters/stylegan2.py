@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from converters.entries import Entry
 from converters.plans import Source, dense, kernel
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.generators.inputs import normal_codes
@@ -66,14 +67,14 @@ def base_size(tensors: Tensors, const: str) -> tuple[int, int]:
 
 
 def resolution(base: tuple[int, int], levels: int) -> int:
-    """The larger side of the image after so many levels.
-
-    Raises:
-        CheckpointError: for a coarsest map without pixels.
-    """
-    if min(base) < 1:
-        raise CheckpointError(f"a coarsest map of {base[0]} x {base[1]} pixels")
+    """The larger side of the image after so many levels."""
     return max(base) << max(levels - 1, 0)
+
+
+def constant_beside(entry: Entry, const: str) -> np.ndarray | None:
+    """The constant of a generator beside a discriminator, None if there is none."""
+    found = (tensors[const] for tensors in entry.siblings() if const in tensors)
+    return next(found, None)
 
 
 def judged_size(

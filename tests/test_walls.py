@@ -12,7 +12,9 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A room may import itself and the rooms named. A deeper name is a room of its own.
 ROOMS = {
     "jaxlatent.types": [],
+    "jaxlatent.texts": [],
     "jaxlatent.files": [],
+    "jaxlatent.guesses": [],
     "jaxlatent.collectives": [],
     "jaxlatent.parallel": ["jaxlatent.collectives"],
     "jaxlatent.batching": ["jaxlatent.parallel", "jaxlatent.collectives"],
@@ -113,7 +115,9 @@ ROOMS = {
         "jaxlatent.generators",
     ],
     "jaxlatent.loading": [
+        "jaxlatent.types",
         "jaxlatent.files",
+        "jaxlatent.guesses",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",
         "jaxlatent.evaluation",
@@ -131,6 +135,8 @@ ROOMS = {
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
+        "jaxlatent.guesses",
+        "jaxlatent.texts",
         "jaxlatent.edits",
         "jaxlatent.files",
         "jaxlatent.generators",
