@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxlatent.data.image_folder import picture_files, read_pictures
 from jaxlatent.evaluation.scoring import score_images, score_latents
-from jaxlatent.files import atomic_write, encode_arrays, read_arrays
+from jaxlatent.files import UNREADABLE, atomic_write, encode_arrays, read_arrays
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.latents import (
     CODE_SPACES,
@@ -297,5 +297,5 @@ def is_table(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(Path(path)) as archive:
             return f"{HEADER}.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except UNREADABLE:
         return False
