@@ -22,6 +22,7 @@ from converters.stylegan2 import (
     separate,
     size,
 )
+from converters.stylegan2_higan import has_fc
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
 ASSUMES = ("mapping_rate", "final_tanh", "deviation_group")
@@ -36,7 +37,7 @@ def plan(
     """How a file of this layout converts; None if it is of another."""
     tensors = checkpoint.tensors
     generator = genforce.generator_state(tensors, SIGNATURE)
-    if generator is None:
+    if generator is None or has_fc(generator):
         return None
     if part == "generator":
         return _generator(generator, config)

@@ -11,6 +11,7 @@ from converters import genforce, progressive
 from converters.checkpoints import Checkpoint
 from converters.plans import Plan
 from converters.stylegan import LABELS, Layout, generator
+from converters.stylegan_interfacegan import has_epilogues
 
 ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group")
 
@@ -23,7 +24,7 @@ def plan(
 ) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors = genforce.generator_state(checkpoint.tensors, SIGNATURE)
-    if tensors is None:
+    if tensors is None or has_epilogues(tensors):
         return None
     if part == "generator":
         return generator(tensors, config, LAYOUT)

@@ -1,0 +1,98 @@
+"""StyleGAN2 as HiGAN and mGANprior store it: one flat state dict, dense layers "fc".
+
+Kernels are stored [h, w, in, out]. Style biases lack the one that is added at run time,
+convolutions are scaled by 1 / sqrt(fan in); the conversion applies both. The truncation
+that the originals apply by default is not in the file, and left to `truncate`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from converters.checkpoints import Checkpoint
+from converters.plans import Plan, Source, dense, override
+from converters.stylegan2 import (
+    count,
+    fan_in_gain,
+    generator_shapes,
+    generator_sources,
+    separate,
+    size,
+)
+from jaxlatent.generators import stylegan2
+
+ASSUMES = ("mapping_rate",)
+
+SIGNATURE = "synthesis.early_layer.const"
+
+
+def plan(
+    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
+) -> Plan | None:
+    """How a file of this layout converts; None if it is of another."""
+    tensors = checkpoint.tensors
+    if part != "generator" or SIGNATURE not in tensors or not has_fc(tensors):
+        return None
+    convolutions = count(tensors, "synthesis.layer{}.weight")
+    channels = [
+        size(tensors, f"synthesis.layer{index}.weight", 3)
+        for index in range(0, convolutions, 2)
+    ]
+    last = len(channels) - 1
+    filters = sorted(name for name in tensors if name.endswith(".kernel"))
+    inferred = stylegan2.Config(
+        resolution=4 << last,
+        channels=tuple(channels),
+        z_dim=size(tensors, "mapping.dense0.fc.weight", 1),
+        w_dim=size(tensors, "truncation.w_avg", 0),
+        image_channels=size(tensors, f"synthesis.output{last}.weight", 3),
+        mapping_layers=count(tensors, "mapping.dense{}.fc.weight"),
+        mapping_width=size(tensors, "mapping.dense0.fc.weight", 0),
+        embed_dim=0,
+        architecture="skip" if "synthesis.output0.weight" in tensors else "orig",
+        filter=separate(tensors[filters[0]]) if filters else (1.0, 3.0, 3.0, 1.0),
+    )
+    found = override(inferred, config)
+    sources = generator_sources(
+        found,
+        _layer_source,
+        const=Source(SIGNATURE, axes=(1, 2, 0), leading=1),
+        mean=Source("truncation.w_avg"),
+        mapping=lambda index: f"mapping.dense{index}",
+        embedding={},
+    )
+    for index in range(found.mapping_layers):
+        weight = dense(f"mapping.dense{index}.fc.weight")
+        sources[f"mapping.fc{index}.weight"] = weight
+    return Plan(
+        part="generator",
+        family="stylegan2",
+        format="HiGAN",
+        config=found,
+        assumed={"mapping_rate": found.mapping_rate},
+        tensors=tensors,
+        sources=sources,
+        shapes=generator_shapes(found),
+        ignored=frozenset(filters) | {"truncation.truncation"} & tensors.keys(),
+    )
+
+
+def has_fc(tensors: Mapping[str, Any]) -> bool:
+    """Whether dense layers keep their weights in a module "fc"."""
+    return any(name.endswith(".fc.weight") for name in tensors)
+
+
+def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
+    kind = "output" if layer.rgb else "layer"
+    number = layer.row // 2 if layer.rgb else layer.row
+    module = f"synthesis.{kind}{number}"
+    match parameter:
+        case "weight":
+            gain = 1.0 if layer.rgb else fan_in_gain(layer)
+            return Source(f"{module}.weight", gain=gain, flip=layer.up)
+        case "affine.weight":
+            return dense(f"{module}.style.fc.weight")
+        case "affine.bias":
+            return Source(f"{module}.style.bias", offset=1.0)
+        case "noise_const":
+            return Source(f"{module}.noise", leading=2)
+    return Source(f"{module}.{parameter}")
