@@ -31,6 +31,10 @@ MEAN, NOISE = "truncation.w_avg", "apply_noise.noise"
 _PARAMETERS = ("weight", "bias")
 
 
+def _numbered(tensors: Mapping[str, np.ndarray]) -> set[int]:
+    return numbers(tensors, "synthesis.layer")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Names and axes of one layout.
@@ -56,9 +60,7 @@ class Layout:
     fused_kernel: Callable[[str], Source] | None = None
     fades: bool = True
     lod: str | None = LOD
-    layers: Callable[[Mapping[str, np.ndarray]], set[int]] = partial(
-        numbers, prefix="synthesis.layer"
-    )
+    layers: Callable[[Mapping[str, np.ndarray]], set[int]] = _numbered
     settings: Callable[[stylegan.Config], stylegan.Config] = lambda config: config
     assumes: tuple[str, ...] = ("mapping_rate", "final_tanh")
     lacks: tuple[str, ...] = ()
@@ -212,7 +214,11 @@ def _infer(
         return size(*weights, *biases)
 
     styles = [(f"synthesis.layer{i}.style.weight", 1) for i in range(2 * levels)]
-    images = [(f"synthesis.output{i}.weight", 0) for i in range(levels)]
+    images = [
+        (f"synthesis.output{i}.{parameter}", 0)
+        for i in range(levels)
+        for parameter in _PARAMETERS
+    ]
     hidden = [(f"mapping.dense0.{parameter}", 0) for parameter in _PARAMETERS]
     w_dim = size(*styles)
     label_dim = size((LABELS, 0), default=0)

@@ -10,8 +10,8 @@ from typing import Any
 
 from converters.checkpoints import Checkpoint
 from converters.plans import Plan, Source, dense, override
+from converters.progressive import blocks, numbers
 from converters.stylegan2 import (
-    count,
     fan_in_gain,
     generator_shapes,
     generator_sources,
@@ -32,12 +32,12 @@ def plan(
     tensors = checkpoint.tensors
     if part != "generator" or SIGNATURE not in tensors or not has_fc(tensors):
         return None
-    convolutions = count(tensors, "synthesis.layer{}.weight")
+    last = blocks(numbers(tensors, "synthesis.layer")) - 1
     channels = [
-        size(tensors, f"synthesis.layer{index}.weight", 3)
-        for index in range(0, convolutions, 2)
+        size(tensors, f"synthesis.layer{2 * level}.weight", 3)
+        for level in range(last + 1)
     ]
-    last = len(channels) - 1
+    images = numbers(tensors, "synthesis.output")
     filters = sorted(name for name in tensors if name.endswith(".kernel"))
     inferred = stylegan2.Config(
         resolution=4 << last,
@@ -45,10 +45,10 @@ def plan(
         z_dim=size(tensors, "mapping.dense0.fc.weight", 1),
         w_dim=size(tensors, "truncation.w_avg", 0),
         image_channels=size(tensors, f"synthesis.output{last}.weight", 3),
-        mapping_layers=count(tensors, "mapping.dense{}.fc.weight"),
+        mapping_layers=len(numbers(tensors, "mapping.dense")),
         mapping_width=size(tensors, "mapping.dense0.fc.weight", 0),
         embed_dim=0,
-        architecture="skip" if "synthesis.output0.weight" in tensors else "orig",
+        architecture="skip" if images - {last} else "orig",
         filter=separate(tensors[filters[0]]) if filters else (1.0, 3.0, 3.0, 1.0),
     )
     found = override(inferred, config)
