@@ -161,8 +161,8 @@ def load(
     """Read a PyTorch, NVIDIA or safetensors checkpoint.
 
     Args:
-        file: its path; or that of a folder that holds `pytorch_model.bin` and
-            `config.json`; or what `read` returned.
+        file: its path; or that of a folder that holds `model.safetensors` or
+            `pytorch_model.bin` beside `config.json`; or what `read` returned.
         family: the architecture, None to recognise it by names and shapes.
         config: config values that replace the inferred or assumed ones; for
             "sequential" a description of the layers.
