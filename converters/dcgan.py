@@ -15,14 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import COUNTERS, Entry
 from converters.network_layouts import width
 from converters.plans import Plan, override
-from converters.sequential import Release, is_state_dict, release_plan
+from converters.sequential import Release, release_plan
 from jaxlatent.generators import descriptions
 from jaxlatent.types import CheckpointError
 
 ASSUMES = ("image_range", "layers")
+SIGNS = (
+    "main.0.weight",
+    "main.1.running_mean",
+    "main.3.weight",
+    "main.4.running_mean",
+    "main.6.weight",
+)
 
 FORMATS = {"main": "pytorch/examples dcgan", "dcnn": "tneumann/minimal_glo"}
 """By the module that holds the chain."""
@@ -31,6 +38,7 @@ CSINVA = "csinva/gan-vae-pretrained-pytorch dcgan"
 OTHERS = "a DCGAN"
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
+_STATISTICS = re.compile(r"(?:([^.]+)\.)?(\d{1,3})\.running_(?:mean|var)")
 _LONGEST = 16
 
 
@@ -69,13 +77,11 @@ class Chain:
         return tuple(names)
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """Plan the conversion of a DCGAN's generator.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "generator".
         config: values that replace the assumed ones.
 
@@ -85,16 +91,31 @@ def plan(
     Raises:
         CheckpointError: for kernels that tell no stride.
     """
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     changes = config or {}
-    if part != "generator" or "layers" in changes or not is_state_dict(tensors):
+    if part != "generator" or "layers" in changes:
         return None
     chain = _chain(tensors)
     if chain is None or not _enlarges(tensors, chain):
         return None
+    if chain.name not in FORMATS and not _is_alone(entry):
+        return None
     found = _release(tensors, chain)
     found = replace(found, config=override(found.config, changes))
     return release_plan(found, tensors, frozenset(changes))
+
+
+def _is_alone(entry: Entry) -> bool:
+    """Whether no other tensors lie in the same dict.
+
+    The decoder of an autoencoder looks the same, but begins with layers of other names.
+    """
+    own, homes = set(entry.places.values()), entry.content.homes
+    around = {homes[full] for full in own}
+    others = entry.content.tensors.keys() - own
+    return not any(
+        homes[full] in around and not COUNTERS.search(full) for full in others
+    )
 
 
 def _chain(tensors: Mapping[str, np.ndarray]) -> Chain | None:
@@ -102,17 +123,21 @@ def _chain(tensors: Mapping[str, np.ndarray]) -> Chain | None:
     norms = [
         (match[1], int(match[2]))
         for name in tensors
-        if (match := re.fullmatch(r"(?:(.+)\.)?(\d{1,3})\.running_(?:mean|var)", name))
+        if (
+            match := re.fullmatch(
+                r"(?:([^.]+)\.)?(\d{1,3})\.running_(?:mean|var)", name
+            )
+        )
     ]
     if not norms or len({module for module, _ in norms}) > 1:
         return None
-    places = [number for _, number in norms]
-    count = (max(places) - min(places)) // 3 + 2
-    if min(places) < 1 or count > _LONGEST:
+    first, last = (limit(number for _, number in norms) for limit in (min, max))
+    count = (last - first) // 3 + 2
+    if first < 1 or count > _LONGEST:
         return None
-    chain = Chain(norms[0][0] or "", min(places) - 1, count)
+    chain = Chain(norms[0][0] or "", first - 1, count)
     known = sum(name in tensors for name in chain.needed)
-    weights = sum(not name.endswith(".num_batches_tracked") for name in tensors)
+    weights = sum(not COUNTERS.search(name) for name in tensors)
     return chain if 2 * known > max(len(chain.needed), weights) else None
 
 

@@ -1,14 +1,15 @@
-"""StyleGAN2 as HiGAN and mGANprior store it: one flat state dict, dense layers "fc".
+"""StyleGAN2 as HiGAN and mGANprior store it, with dense layers called "fc".
 
-Kernels are stored [h, w, in, out]. Style biases lack the one that is added at run time,
-convolutions are scaled by 1 / sqrt(fan in); the conversion applies both. The truncation
-that the originals apply by default is not in the file, and left to `truncate`.
+Kernels are stored [h, w, in, out], mirrored where they double the resolution. Style
+biases lack the one that is added at run time, convolutions are scaled by 1 / sqrt(fan
+in); the conversion applies all three. The truncation that the originals apply by
+default is not in the file, and left to `truncate`.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, override
 from converters.progressive import blocks, numbers
 from converters.stylegan2 import (
@@ -22,14 +23,20 @@ from jaxlatent.generators import stylegan2
 
 ASSUMES = ("mapping_rate",)
 
+SIGNS = (
+    "synthesis.early_layer.const",
+    "synthesis.layer0.style.fc.weight",
+    "synthesis.layer0.noise_strength",
+    "mapping.dense0.fc.weight",
+    "truncation.w_avg",
+)
+
 SIGNATURE = "synthesis.early_layer.const"
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     if part != "generator" or SIGNATURE not in tensors or not has_fc(tensors):
         return None
     last = blocks(numbers(tensors, "synthesis.layer")) - 1

@@ -14,12 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan
 from converters.progressive import blocks
 from converters.stylegan import MEAN, NOISE, Layout, generator
 
 ASSUMES = ("mapping_rate", "final_tanh", "norm_epsilon", "w_avg", "noise")
+
+SIGNS = (
+    "g_synthesis.blocks.4x4.const",
+    "g_synthesis.blocks.4x4.epi1.style_mod.lin.weight",
+    "g_synthesis.blocks.8x8.conv0_up.weight",
+    "g_synthesis.torgb.weight",
+    "g_mapping.dense0.weight",
+)
 
 SIGNATURE = "g_synthesis.blocks.4x4.const"
 
@@ -32,11 +40,9 @@ _EPILOGUE = {
 }
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     if part != "generator" or SIGNATURE not in tensors:
         return None
     last = blocks(_layers(tensors)) - 1

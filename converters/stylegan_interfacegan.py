@@ -1,4 +1,4 @@
-"""StyleGAN (1) as InterFaceGAN, HiGAN and idinvert store it: one flat state dict.
+"""StyleGAN (1) as InterFaceGAN, HiGAN and idinvert store it.
 
 Kernels of transposed convolutions bear another name and are stored [h, w, in, out]. The
 level of detail switches between images without fading. The truncation that the
@@ -15,12 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source
 from converters.stylegan import Layout, generator
 from jaxlatent.generators import stylegan
 
 ASSUMES = ("mapping_rate", "final_tanh")
+SIGNS = (
+    "synthesis.layer0.epilogue.bias",
+    "synthesis.layer0.epilogue.style_mod.dense.wscale.bias",
+    "synthesis.layer1.conv.weight",
+    "mapping.dense0.wscale.bias",
+    "truncation.w_avg",
+)
 
 CONSTANTS = {
     "synthesis.layer0.first_layer": ("InterFaceGAN", "linear"),
@@ -40,11 +47,9 @@ _NAMES = (
 )
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     constant = next((name for name in CONSTANTS if name in tensors), None)
     if part != "generator" or constant is None or not has_epilogues(tensors):
         return None

@@ -10,6 +10,7 @@ import pytest
 from helpers import error, golden, nhwc
 
 from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble, compare
 from jaxlatent.generators.base import Generator
@@ -72,7 +73,7 @@ def test_files_are_told_apart(name):
         module.__name__: plan
         for modules in LAYOUTS.values()
         for module in modules
-        if (plan := module.plan(Checkpoint(state), part="generator", config=None))
+        if (plan := module.plan(Entry(state), part="generator", config=None))
     }
     assert len(claims) == 1
     (plan,) = claims.values()

@@ -11,6 +11,7 @@ import converters
 from converters import dcgan
 from converters.checkpoints import Checkpoint
 from converters.dcgan import CSINVA, OTHERS
+from converters.entries import Entry
 from converters.loading import find_plan
 from converters.plans import assemble, compare
 from jaxlatent.generators import descriptions, sequential
@@ -180,7 +181,7 @@ def turned(tensors):
     ],
 )
 def test_other_chains_are_not_taken_for_dcgans(tensors):
-    assert dcgan.plan(Checkpoint(tensors), part="generator", config=None) is None
+    assert dcgan.plan(Entry(tensors), part="generator", config=None) is None
 
 
 def test_kernels_that_tell_no_stride_are_refused_by_name():
