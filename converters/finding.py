@@ -15,23 +15,9 @@ from converters.plans import Mismatch, Plan, compare, needed_tensors
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
 
-_AVERAGED = frozenset(
-    [
-        "ema",
-        "smooth",
-        "smoothed",
-        "avg",
-        "average",
-        "averaged",
-        "running",
-        "shadow",
-        "swa",
-        "gs",
-    ]
-)
-_AUXILIARY = frozenset(
-    ["loss", "losses", "criterion", "perceptual", "lpips", "vgg", "facenet", "optim"]
-)
+_AVERAGED = {"ema", "smooth", "smoothed", "avg", "average", "averaged", "swa", "gs"}
+_AVERAGED |= {"running", "shadow"}
+_AUXILIARY = {"loss", "losses", "criterion", "perceptual", "lpips", "vgg", "facenet"}
 _SHOWN = 8
 _UNFORESEEN = (
     ArithmeticError,

@@ -5,6 +5,7 @@ them. For the released networks that is written down here; for others the user w
 as `config={"layers": [...], ...}`, in the words of `jaxlatent.generators.sequential`.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,7 @@ from jaxlatent.generators.sequential_weighted import (
     Linear,
     TransposedConvolution,
 )
+from jaxlatent.types import Params
 
 ASSUMES = ("image_range", "layers")
 SIGNS = (
@@ -180,7 +182,14 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     return None
 
 
+@functools.cache
+def _shapes(config: Chain) -> Params:
+    return jax.eval_shape(lambda: sequential.init(jax.random.key(0), config))
+
+
 def _fits(release: Release, tensors: Mapping[str, np.ndarray]) -> bool:
+    if not flatten_dict(_shapes(release.config), sep=".").keys() <= tensors.keys():
+        return False
     held = {n: t for n, t in tensors.items() if not COUNTERS.search(n)}
     return not compare(release_plan(release, held, frozenset()))
 
@@ -196,7 +205,7 @@ def release_plan(
         given: names of the config values that the caller gave.
     """
     config = release.config
-    shapes = jax.eval_shape(lambda: sequential.init(jax.random.key(0), config))
+    shapes = _shapes(config)
     layers = {layer.name: layer for layer in config.layers}
     return Plan(
         part="generator" if isinstance(config, Config) else "discriminator",

@@ -48,7 +48,8 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     """How a file of this layout converts; None if it is of another."""
     if part == "generator" and SIGNATURE in entry.tensors:
         return _generator(StoredNetwork(entry), config)
-    if part == "discriminator" and any(SIGNATURE in one for one in entry.siblings()):
+    judge = part == "discriminator" and "b4.out.weight" in entry.tensors
+    if judge and any(SIGNATURE in one for one in entry.siblings()):
         return stylegan2_nvidia.plan(entry, part=part, config=config)
     return None
 

@@ -33,7 +33,8 @@ def describe(
     Returns:
         "file", "container" and what there is to tell of such a file. Of a generator
         or network: "entries", what each entry of the file is, and "parts", with the
-        family, the configuration and what does not fit of each; or "problem" and "tensors" if no layout fits the file.
+        family, the configuration and what does not fit of each; or "problem" and
+        "tensors" if no layout fits the file.
 
     Raises:
         ValueError: if there is no such file, or nothing that can be described.
