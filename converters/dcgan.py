@@ -98,24 +98,27 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     chain = _chain(tensors)
     if chain is None or not _enlarges(tensors, chain):
         return None
-    if chain.name not in FORMATS and not _is_alone(entry):
+    if chain.name not in FORMATS and not _is_alone(entry, chain):
         return None
     found = _release(tensors, chain)
     found = replace(found, config=override(found.config, changes))
     return release_plan(found, tensors, frozenset(changes))
 
 
-def _is_alone(entry: Entry) -> bool:
+def _is_alone(entry: Entry, chain: Chain) -> bool:
     """Whether no other tensors lie in the same dict.
 
     The decoder of an autoencoder looks the same, but begins with layers of other names.
     """
-    own, homes = set(entry.places.values()), entry.content.homes
+    known = {chain.convolution(index, "bias") for index in range(chain.count)}
+    known.update(chain.needed)
+    homes = entry.content.homes
+    own = {full for name, full in entry.places.items() if name in known}
     around = {homes[full] for full in own}
-    others = entry.content.tensors.keys() - own
-    return not any(
-        homes[full] in around and not COUNTERS.search(full) for full in others
-    )
+    others = {full for full in entry.content.tensors if homes[full] in around} - own
+    return known.issuperset(
+        name for name in entry.tensors if not COUNTERS.search(name)
+    ) and all(COUNTERS.search(full) for full in others)
 
 
 def _chain(tensors: Mapping[str, np.ndarray]) -> Chain | None:

@@ -46,6 +46,7 @@ from converters.finding import (
     what_is_there,
 )
 from converters.plans import Mismatch, Plan, assemble, compare
+from converters.unread import explain, recognised
 from jaxlatent.checkpoint import save_generator
 from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.networks.base import Network
@@ -357,6 +358,9 @@ def _missing_part(
 def _unrecognised(
     shown: Sequence[Entry], found: Sequence[Candidate], family: str | None
 ) -> str:
+    kind = recognised(shown[0].content.tensors)
+    if kind is not None:
+        return explain(kind)
     wanted = f"no layout of {family}" if family else "no known layout"
     there = what_is_there(shown[0].content, found, _modules(family))
     return (
@@ -369,7 +373,11 @@ def _entries(
     checkpoint: Checkpoint, family: str | None, chosen: str | None
 ) -> tuple[Entry, ...]:
     asked = family is not None
-    return tuple(replace(one, asked=asked) for one in entries(checkpoint, chosen))
+    shown = tuple(replace(one, asked=asked) for one in entries(checkpoint, chosen))
+    kind = recognised(shown[0].content.tensors)
+    if kind is not None and kind.encloses and not asked and chosen is None:
+        raise CheckpointError(explain(kind))
+    return shown
 
 
 def _modules(family: str | None) -> tuple[ModuleType, ...]:

@@ -184,6 +184,34 @@ def test_other_chains_are_not_taken_for_dcgans(tensors):
     assert dcgan.plan(Entry(tensors), part="generator", config=None) is None
 
 
+def test_a_decoder_of_an_autoencoder_is_not_taken_for_one():
+    decoder = {f"decoder.{name}": value for name, value in state("").items()}
+    begins = {"decoder_input.weight": np.ones((5, 7), np.float32)}
+    with pytest.raises(CheckpointError, match="no known layout"):
+        find_plan(Checkpoint(decoder | begins), part="generator")
+    # in a dict of its own there is nothing before it
+    for file in (decoder, {"decoder": state(""), "encoder": begins}):
+        plan = find_plan(Checkpoint(file), part="generator")
+        assert plan.format == OTHERS
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda own: {"netG": own, "netD": {"main.0.weight": np.ones((2, 3, 4, 4))}},
+        lambda own: {f"module.{name}": value for name, value in own.items()},
+        lambda own: {"state_dict": {f"netG.{n}": v for n, v in own.items()}},
+        lambda own: {"epoch": 3, "generator": {f"module.{n}": own[n] for n in own}},
+    ],
+)
+def test_wrappings_change_nothing(wrap):
+    own = state(kernels=FOUR)
+    plain = find_plan(Checkpoint(own), part="generator")
+    wrapped = find_plan(Checkpoint(wrap(own)), part="generator")
+    assert (wrapped.config, wrapped.format) == (plain.config, plain.format)
+    assert not compare(wrapped)
+
+
 def test_kernels_that_tell_no_stride_are_refused_by_name():
     with pytest.raises(CheckpointError, match=r"described as config \(kernels: 3 .*9"):
         find_plan(Checkpoint(state(kernels=(4, 4, 4, 3, 4))), part="generator")
