@@ -22,12 +22,6 @@ from jaxlatent.types import CheckpointError
 
 Tensors = Mapping[str, np.ndarray]
 
-COUNTERS = re.compile(
-    r"(?:^|\.)(?:num_batches_tracked|n_averaged|num_updates|initted|step|decay"
-    r"|total_ops|total_params)$"
-)
-"""What batch norms, averages and profilers count beside the weights; unneeded."""
-
 _WRAPPERS = frozenset(
     ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 )
@@ -183,8 +177,8 @@ def flatten(checkpoint: Checkpoint) -> Content:
 
 
 def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None:
-    if isinstance(tree, np.ndarray):
-        _add(content, tree, name, home)
+    if isinstance(tree, np.ndarray | np.generic):
+        _add(content, np.asarray(tree), name, home)
         return
     if name:
         content.odd[name] = f"a {type(tree).__name__}, not a tensor"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.entries import COUNTERS, Content, Entry
-from converters.plans import Mismatch, Plan, compare, needed_tensors
+from converters.entries import Content, Entry
+from converters.plans import Mismatch, Plan, compare, is_counter, needed_tensors
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
 
@@ -160,7 +160,7 @@ def _unneeded(plan: Plan, entry: Entry) -> frozenset[str]:
         frozenset(
             name
             for name in plan.tensors
-            if (COUNTERS.search(name) and plan.tensors[name].size == 1)
+            if is_counter(plan, name)
             or (name in entry.places and homes.get(entry.places[name]) not in own)
         )
         - needed

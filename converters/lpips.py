@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from converters.checkpoints import Checkpoint, CheckpointFile, opened
-from converters.entries import COUNTERS, Tensors, entries
+from converters.entries import Tensors, entries
 from converters.network_layouts import shapes, sources
 from converters.plans import Plan, Source, assemble
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS, Lpips
@@ -87,11 +87,7 @@ def _entry(file: Checkpoint, *signs: str) -> Tensors:
     """The entry that has one of the named tensors, or else the whole file."""
     found = entries(file)
     known = (one for one in found if any(sign in one.tensors for sign in signs))
-    return {
-        name: tensor
-        for name, tensor in next(known, found[0]).tensors.items()
-        if not COUNTERS.search(name)
-    }
+    return next(known, found[0]).tensors
 
 
 def _trunk_name(name: str) -> str:

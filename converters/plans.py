@@ -7,6 +7,7 @@ reports every missing, extra and misshapen tensor in one error.
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
@@ -18,6 +19,12 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError, Params
+
+COUNTERS = re.compile(
+    r"(?:^|\.)(?:num_batches_tracked|n_averaged|num_updates|initted|step|decay"
+    r"|total_ops|total_params)$"
+)
+"""What batch norms, averages and profilers count beside the weights; unneeded."""
 
 _SHOWN = 24
 """Names that an error lists of each kind."""
@@ -249,8 +256,13 @@ def compare(plan: Plan) -> Mismatch:
         elif not jnp.issubdtype(tensor.dtype, np.floating):
             misshapen.append(f"{name} is of {tensor.dtype}, not of floating numbers")
     used = {name for name, _ in needed} | plan.ignored
-    extra = [name for name in plan.tensors if name not in used]
+    extra = [n for n in plan.tensors if n not in used and not is_counter(plan, n)]
     return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
+
+
+def is_counter(plan: Plan, name: str) -> bool:
+    """Whether a tensor counts something beside the weights, which nothing needs."""
+    return plan.tensors[name].size == 1 and COUNTERS.search(name) is not None
 
 
 def needed_tensors(plan: Plan) -> list[tuple[str, tuple[int, ...]]]:

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from converters.entries import COUNTERS, Entry
+from converters.entries import Entry
 from converters.plans import Plan, Source, compare, dense, kernel, override
 from jaxlatent.generators import sequential
 from jaxlatent.generators.sequential import Config, DiscriminatorConfig
@@ -190,8 +190,7 @@ def _shapes(config: Chain) -> Params:
 def _fits(release: Release, tensors: Mapping[str, np.ndarray]) -> bool:
     if not flatten_dict(_shapes(release.config), sep=".").keys() <= tensors.keys():
         return False
-    held = {n: t for n, t in tensors.items() if not COUNTERS.search(n)}
-    return not compare(release_plan(release, held, frozenset()))
+    return not compare(release_plan(release, tensors, frozenset()))
 
 
 def release_plan(

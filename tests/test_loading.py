@@ -211,10 +211,12 @@ def test_a_converted_folder_tells_where_it_came_from(converted):
         "entry": "g_ema",
         "assumed": {"mapping_rate": 0.01},
         "overridden": ["clamp"],
+        "guesses": list(plan.guesses),
         "licence": "",
     }
     assert plan.format == "rosinality"
     assert plan.assumed == {"mapping_rate": 0.01}
+    assert plan.guesses[0].startswith("entry g_ema was taken, averaged over training")
 
 
 def test_an_existing_folder_is_not_overwritten(tmp_path):

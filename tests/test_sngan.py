@@ -146,7 +146,6 @@ def test_families_are_told_apart():
                     entries(Checkpoint(content)), (module,), "generator"
                 )
             )
-            is not None
         ]
         assert claimed == [family], name
 
