@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from converters.entries import COUNTERS, Entry
+from converters.entries import Entry
 from converters.network_layouts import width
-from converters.plans import Plan, override
+from converters.plans import COUNTERS, Plan, override
 from converters.sequential import Release, release_plan
 from jaxlatent.generators import descriptions
 from jaxlatent.types import CheckpointError
