@@ -39,7 +39,7 @@ OTHERS = "a DCGAN"
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _STATISTICS = re.compile(r"(?:([^.]+)\.)?(\d{1,3})\.running_(?:mean|var)")
-_LONGEST = 16
+_LONGEST, _CHANNELS = 16, 4
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     if part != "generator" or "layers" in changes:
         return None
     chain = _chain(tensors)
-    if chain is None or not _enlarges(tensors, chain):
+    if chain is None or not _enlarges(tensors, chain) or not _ends(tensors, chain):
         return None
     if chain.name not in FORMATS and not _is_alone(entry, chain):
         return None
@@ -135,10 +135,12 @@ def _chain(tensors: Mapping[str, np.ndarray]) -> Chain | None:
     if not norms or len({module for module, _ in norms}) > 1:
         return None
     first, last = (limit(number for _, number in norms) for limit in (min, max))
-    count = (last - first) // 3 + 2
+    # what would stand before is missing, not absent
+    start = (first - 1) % 3
+    count = (last - 1 - start) // 3 + 2
     if first < 1 or count > _LONGEST:
         return None
-    chain = Chain(norms[0][0] or "", first - 1, count)
+    chain = Chain(norms[0][0] or "", start, count)
     known = sum(name in tensors for name in chain.needed)
     weights = sum(not COUNTERS.search(name) for name in tensors)
     return chain if 2 * known > max(len(chain.needed), weights) else None
@@ -157,6 +159,12 @@ def _enlarges(tensors: Mapping[str, np.ndarray], chain: Chain) -> bool:
     ]
     transposed = sum(left[1] == right[0] for left, right in pairs)
     return transposed > sum(left[0] == right[1] for left, right in pairs)
+
+
+def _ends(tensors: Mapping[str, np.ndarray], chain: Chain) -> bool:
+    """Whether the last layer makes as many channels as pictures have."""
+    last = (chain.convolution(chain.count - 1), 1)
+    return width(tensors, last, default=3) <= _CHANNELS
 
 
 def _release(tensors: Mapping[str, np.ndarray], chain: Chain) -> Release:

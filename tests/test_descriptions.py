@@ -157,6 +157,14 @@ def test_any_tensor_may_be_the_missing_one():
         assert str(compare(found)) == f"missing (1): {lost}"
 
 
+def test_layers_that_are_missing_in_front_are_named():
+    tensors = state(kernels=SIX)
+    for name in [name for name in tensors if name.startswith(("main.0.", "main.1."))]:
+        del tensors[name]
+    plan = find_plan(Checkpoint(tensors), part="generator")
+    assert str(compare(plan)).startswith("missing (5): main.0.weight, main.1.bias, ")
+
+
 def turned(tensors):
     """The kernels as ordinary convolutions store them."""
     return {
@@ -176,6 +184,8 @@ def turned(tensors):
         state(kernels=FOUR) | {f"fc.{i}.weight": np.ones((2, 2)) for i in range(20)},
         # no norms at all
         {n: v for n, v in state().items() if v.ndim == 4},
+        # the last layers are cut off, so that it ends with 16 channels
+        {n: v for n, v in state(kernels=SIX).items() if int(n.split(".")[1]) < 4},
         # other numbers
         {n.replace("main.3", "main.30"): v for n, v in state(kernels=(4, 4)).items()},
     ],
