@@ -45,6 +45,7 @@ class Session:
         mesh: its devices, None for one.
         generator: prepared.
         owner: the generator's fingerprint.
+        said: the lines that told how files were read, each once.
     """
 
     job: Job
@@ -52,6 +53,7 @@ class Session:
     mesh: Mesh | None
     generator: Generator
     owner: str
+    said: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
     def open(cls, job: Job, command: str, words: Mapping[str, Any]) -> "Session":
@@ -91,7 +93,17 @@ class Session:
     ) -> Samples:
         """The codes that the options ask for; see `inputs.draw_samples`."""
         start = dataclasses.replace(self.job.start, **changes)
-        return inputs.draw_samples(start, self.generator, num, default)
+        samples = inputs.draw_samples(start, self.generator, num, default)
+        self.say(samples.guesses)
+        return samples
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Tell how a file was read, once, and keep it for the record."""
+        for line in lines:
+            if line not in self.said:
+                self.said.append(line)
+                if is_main():
+                    print(line)
 
     def check(self, page: Page) -> None:
         """Refuse what cannot be drawn, before hours are spent on what to draw."""
@@ -266,6 +278,7 @@ class Session:
         self.run.finish(
             self.generator,
             inputs=(self.job.generator, self.job.start.codes, *read),
+            guesses=self.said,
             **told,
             **facts,
         )
