@@ -20,12 +20,14 @@ from converters.progressive import (
     read_lod,
     unused_levels,
 )
+from converters.stylegan2 import resolution
 from jaxlatent.generators import stylegan
 from jaxlatent.generators.inputs import normal_codes
 from jaxlatent.types import Params
 
 LAYER, IMAGE, LOD = "synthesis.layer{}.", "synthesis.output{}.", "synthesis.lod"
 LABELS = "mapping.label_weight"
+CONST = "synthesis.layer0.const"
 MEAN, NOISE = "truncation.w_avg", "apply_noise.noise"
 
 _PARAMETERS = ("weight", "bias")
@@ -164,7 +166,7 @@ def _add_noise(params: Params, config: stylegan.Config) -> Params:
         entry = synthesis[layer.name]
         weight = entry["apply_noise"]["weight"]
         key = jax.random.fold_in(jax.random.key(0), layer.index)
-        noise = jax.random.normal(key, 2 * (layer.resolution,), weight.dtype)
+        noise = jax.random.normal(key, layer.size, weight.dtype)
         synthesis[layer.name] = {
             **entry,
             "apply_noise": {"weight": weight, "noise": noise},
@@ -220,6 +222,7 @@ def _infer(
         for parameter in _PARAMETERS
     ]
     hidden = [(f"mapping.dense0.{parameter}", 0) for parameter in _PARAMETERS]
+    base = size((CONST, 2), default=4), size((CONST, 3), default=4)
     w_dim = size(*styles)
     label_dim = size((LABELS, 0), default=0)
     inputs = (LABELS, 1) if label_dim else ("mapping.dense0.weight", 1)
@@ -231,7 +234,7 @@ def _infer(
             tensors, layout.lod, changes, levels, fades=layout.fades
         )
     config = stylegan.Config(
-        resolution=2 << levels,
+        resolution=resolution(base, levels),
         channels=tuple(width(level) for level in range(levels)),
         z_dim=size(inputs, default=w_dim),
         w_dim=w_dim,
@@ -243,5 +246,6 @@ def _infer(
         fused_from=layout.fused(tensors, levels) if layout.fused else 128,
         filter=read_filter(tensors),
         lod=detail,
+        base_size=base,
     )
     return config, read

@@ -13,9 +13,11 @@ from converters.entries import Entry
 from converters.plans import Plan, Source, dense, override
 from converters.progressive import blocks, numbers
 from converters.stylegan2 import (
+    base_size,
     fan_in_gain,
     generator_shapes,
     generator_sources,
+    resolution,
     separate,
     size,
 )
@@ -39,6 +41,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     tensors = entry.tensors
     if part != "generator" or SIGNATURE not in tensors or not has_fc(tensors):
         return None
+    base = base_size(tensors, SIGNATURE)
     last = blocks(numbers(tensors, "synthesis.layer")) - 1
     channels = [
         size(tensors, f"synthesis.layer{2 * level}.weight", 3)
@@ -47,7 +50,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     images = numbers(tensors, "synthesis.output")
     filters = sorted(name for name in tensors if name.endswith(".kernel"))
     inferred = stylegan2.Config(
-        resolution=4 << last,
+        resolution=resolution(base, last + 1),
         channels=tuple(channels),
         z_dim=size(tensors, "mapping.dense0.fc.weight", 1),
         w_dim=size(tensors, "truncation.w_avg", 0),
@@ -57,6 +60,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         embed_dim=0,
         architecture="skip" if images - {last} else "orig",
         filter=separate(tensors[filters[0]]) if filters else (1.0, 3.0, 3.0, 1.0),
+        base_size=base,
     )
     found = override(inferred, config)
     sources = generator_sources(
