@@ -303,7 +303,9 @@ EDITS = {
     "mean alone": directions(normal(0, 2, 3), space="w", mean=normal(1, 3)),
     "bias alone": directions(normal(0, 2, 3), space="w", bias=normal(1, 2)),
     "no directions": directions(normal(0, 0, 3), space="w"),
-    "nan": directions(np.full((1, 2), np.nan), space="s"),
+    "not measured": directions(
+        normal(0, 1, 2), space="s", report={"slope": np.float32([np.nan])}
+    ),
 }
 
 

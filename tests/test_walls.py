@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A room may import itself and the rooms named. A deeper name is a room of its own.
 ROOMS = {
     "jaxlatent.types": [],
+    "jaxlatent.texts": [],
     "jaxlatent.files": [],
     "jaxlatent.collectives": [],
     "jaxlatent.parallel": ["jaxlatent.collectives"],
@@ -22,7 +23,7 @@ ROOMS = {
         "jaxlatent.parallel",
         "jaxlatent.collectives",
     ],
-    "jaxlatent.edits": ["jaxlatent.types", "jaxlatent.numerics"],
+    "jaxlatent.edits": ["jaxlatent.types", "jaxlatent.texts", "jaxlatent.numerics"],
     "jaxlatent.data": ["jaxlatent.types", "jaxlatent.files"],
     "jaxlatent.networks": ["jaxlatent.types"],
     "jaxlatent.generators": [
@@ -54,6 +55,7 @@ ROOMS = {
         "jaxlatent.latents",
     ],
     "jaxlatent.gram_folders": [
+        "jaxlatent.texts",
         "jaxlatent.files",
         "jaxlatent.jobs",
         "jaxlatent.generators",
@@ -61,6 +63,7 @@ ROOMS = {
     ],
     "jaxlatent.checkpoint": [
         "jaxlatent.types",
+        "jaxlatent.texts",
         "jaxlatent.files",
         "jaxlatent.edits",
         "jaxlatent.generators",
@@ -98,7 +101,7 @@ ROOMS = {
         "jaxlatent.editing",
         "jaxlatent.batching",
     ],
-    "jaxlatent.gallery": ["jaxlatent.files"],
+    "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",
         "jaxlatent.collectives",
@@ -113,6 +116,7 @@ ROOMS = {
         "jaxlatent.generators",
     ],
     "jaxlatent.loading": [
+        "jaxlatent.texts",
         "jaxlatent.files",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",

@@ -178,7 +178,7 @@ def _any_edit(path: Path, argument: str) -> Any:
     """An edit of ours."""
     if not path.is_file():
         raise ValueError(f"{argument}: {path} is not a file")
-    return checkpoint.load_edit(path)
+    return checkpoint.load_edit(path).rename({})
 
 
 def _pick(text: str, argument: str) -> Directions:

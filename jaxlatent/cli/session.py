@@ -125,7 +125,7 @@ class Session:
             **recorded: further JSON values for the record.
         """
         job, generator = self.job, self.generator
-        edit = next(iter(edits.values()))
+        edit = next(iter(edits.values())).rename({})
         first = self.samples()
         truncation = inputs.truncation_of(job.start, generator, page.truncate)
         traversal = Traversal(
