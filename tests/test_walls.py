@@ -115,8 +115,13 @@ ROOMS = {
         "jaxlatent.checkpoint",
         "jaxlatent.generators",
     ],
+    "jaxlatent.no_source": [
+        "jaxlatent.checkpoint",
+        "jaxlatent.data",
+        "jaxlatent.runs",
+    ],
     "jaxlatent.loading": [
-        "jaxlatent.texts",
+        "jaxlatent.no_source",
         "jaxlatent.files",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",

@@ -26,6 +26,7 @@ in w+ (`Directions.shift`).
 """
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -54,6 +55,24 @@ class Boundary:
     """Of the machine's solver."""
     invalid: float | None = None
     """Leave out codes of exactly this score."""
+
+    def check(self) -> None:
+        """Refuse values that no boundary can be fitted with.
+
+        Raises:
+            ValueError: names the field.
+        """
+        for name, most in (("train_fraction", 1), ("top_fraction", math.inf)):
+            if not 0 < getattr(self, name) <= most or math.isinf(getattr(self, name)):
+                accepted = "a share" if most == 1 else "a share or a number"
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} given; {accepted} above 0"
+                )
+        for name in ("C", "tolerance"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} given; above 0 is accepted"
+                )
 
 
 DEFAULT = Boundary()
@@ -211,6 +230,7 @@ def interfacegan(
         raise ValueError(
             f"scores: shape {scores.shape} given for {len(codes)} codes; [N] or [N, A]"
         )
+    boundary.check()
     flat = codes.reshape(len(codes), -1)
     planes, reports = [], []
     for attribute in range(scores.shape[1]):
