@@ -16,7 +16,7 @@ CHECKPOINTS = (
 )
 """How the names of checkpoint files end."""
 
-_ADDRESS = re.compile(r"([a-zA-Z][\w+.-]+)://|(hf|gs|s3|gdrive|www|git@)[:.]", re.A)
+_ADDRESS = re.compile(r"[a-z][\w+.-]*://|(hf|gs|s3|www)[:.]|git@[\w.-]+:", re.A | re.I)
 _SITE = re.compile(r"([\w-]+\.)+(co|com|org|net|io|ai|dev|edu|gov)/", re.A)
 _DRIVE = re.compile(r"([a-zA-Z]):[\\/]")
 _MOST_NAMED = 5

@@ -158,6 +158,8 @@ def discover_interfacegan(
     if scores_file is None:
         if scored_codes is not None:
             raise ValueError("scored_codes: given without scores")
+        count = interfacegan.side_count(scoring.samples, boundary.top_fraction)
+        interfacegan.train_count(count, boundary.train_fraction)
         table = scores.draw_table(session, scoring)
     else:
         arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")

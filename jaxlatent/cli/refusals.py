@@ -22,6 +22,7 @@ from jaxlatent.loading import is_function_name
 MOST = 10_000_000
 """Of anything that is counted."""
 
+_MOST_DEVICES = 1 << 16
 _FILES = ("combine", "condition", "export_file", "import_file")
 """Commands whose OUT is a file."""
 
@@ -69,6 +70,11 @@ def _codes(value: Any, name: str) -> None:
         raise ValueError(f"{name}: {value} given; {most} at most are accepted")
 
 
+def _devices(value: Any, name: str) -> None:
+    if arguments.at_least_one(value, name) > _MOST_DEVICES:
+        raise ValueError(f"{name}: {value} given; {_MOST_DEVICES} at most are accepted")
+
+
 def _margin(value: Any, name: str) -> None:
     if isinstance(value, int) and not 0 <= value <= MOST:
         raise ValueError(f"{name}: {value} given; 0 to {MOST} is accepted")
@@ -104,7 +110,8 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(
         ("chunk", "samples", "batch", "steps", "save_every", "held_out", "k"), _count
     ),
-    **dict.fromkeys(("devices", "processes", "num_layers"), _count),
+    **dict.fromkeys(("devices", "processes"), _devices),
+    "num_layers": _count,
     **dict.fromkeys(("num", "interpolate"), _codes),
     **dict.fromkeys(("relax", "cutoff", "process_id"), _margin),
     "seed": lambda value, _: arguments.check_seed(value),
