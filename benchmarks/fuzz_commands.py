@@ -49,12 +49,13 @@ class Worker:
         """What became of a line."""
         if self._process is None:
             self._begin()
-        assert self._ends is not None
-        process = self._process
-        self._ends.send(words)
+        process, ends = self._process, self._ends
+        assert process is not None
+        assert ends is not None
+        ends.send(words)
         try:
-            if self._ends.poll(self.limit):
-                return self._ends.recv()
+            if ends.poll(self.limit):
+                return ends.recv()
             problem = f"does not end within {self.limit:g} s"
         except EOFError:
             process.join(5)

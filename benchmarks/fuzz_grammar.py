@@ -101,15 +101,8 @@ TAME: dict[str, Sequence[str]] = {
     "discover ganalyze": [
         *("--steps", "2", "--batch", "2", "--held-out", "4", "--scorer", "brightness"),
     ],
-    "discover lowrankgan": [
-        "--num",
-        "1",
-        "--region",
-        "left_side",
-        "--strengths",
-        "0,1",
-    ],
-    "discover resefa": ["--num", "1", "--region", "left_side", "--strengths", "0,1"],
+    "discover lowrankgan": ["--num", "1", "--region", "top_side", "--strengths", "0"],
+    "discover resefa": ["--num", "1", "--region", "top_side", "--strengths", "0"],
     "discover sefa": ["--k", "1", "--strengths", "0,1"],
     "edit": ["--strengths", "0,1"],
     "sample": ["--num", "2"],
@@ -125,7 +118,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     **{f"discover {name}": method for name, method in parser.METHODS.items()},
     **parser.EDITING,
 }
-RARE = ("demo", "families", "presets")
+del COMMANDS["demo"]  # minutes of drawing, with one option
+RARE = ("families", "presets")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ from jaxlatent.generators.base import (
     fingerprint,
 )
 from jaxlatent.texts import printable, shown
-from jaxlatent.types import CheckpointError
+from jaxlatent.types import CheckpointError, Origin
 
 FORMAT_VERSION = 1
 GENERATOR_FILE = "generator.json"
@@ -67,7 +67,6 @@ def save_generator(
     path: str | os.PathLike[str],
     generator: Generator,
     *,
-    origin: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a generator to a folder, completely or not at all.
@@ -75,7 +74,6 @@ def save_generator(
     Args:
         path: the folder to make.
         generator: what to write, not prepared.
-        origin: JSON values to keep beside it: source file, assumptions, licence.
         overwrite: replace an earlier generator at `path`.
 
     Raises:
@@ -104,7 +102,7 @@ def save_generator(
             name: [str(array.dtype), list(array.shape)]
             for name, array in arrays.items()
         },
-        "origin": dict(origin or {}),
+        "origin": dataclasses.asdict(generator.origin),
         "versions": {name: version(name) for name in ("jaxlatent", "jax", "numpy")},
     }
     if os.path.exists(path) and not (overwrite and is_generator(path)):
@@ -139,7 +137,11 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
         arrays = {
             name: jnp.asarray(array) for name, array in (empty | restored).items()
         }
-        return Generator(params=unflatten_dict(arrays, sep="."), config=config)
+        return Generator(
+            params=unflatten_dict(arrays, sep="."),
+            config=config,
+            origin=_origin(header["origin"]),
+        )
     except UNREADABLE as error:
         reason = printable(str(error) or type(error).__name__, _MOST_WORDS)
         raise CheckpointError(f"{folder}: {reason}") from error
@@ -164,6 +166,21 @@ def _templates(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray
     if needed > max(_MOST_DENSE * there, HARMLESS_BYTES):
         raise ValueError(f"parameters of {needed} bytes, in files of {there}")
     return {name: np.zeros(*one) for name, one in empty.items()}
+
+
+def _origin(values: Mapping[str, Any]) -> Origin:
+    """What a header tells of where a generator comes from; JSON has lists alone."""
+    told = {}
+    for field in dataclasses.fields(Origin):
+        if field.name not in values:
+            continue
+        value, kind = values[field.name], type(getattr(Origin(), field.name))
+        value = tuple(value) if isinstance(value, list) else value
+        texts = value if kind is tuple else ()
+        if not isinstance(value, kind) or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"origin: {field.name}: {shown(value)} there")
+        told[field.name] = value
+    return Origin(**told)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ ROOMS = {
     "jaxlatent.types": [],
     "jaxlatent.texts": [],
     "jaxlatent.files": [],
+    "jaxlatent.guesses": [],
     "jaxlatent.collectives": [],
     "jaxlatent.parallel": ["jaxlatent.collectives"],
     "jaxlatent.batching": ["jaxlatent.parallel", "jaxlatent.collectives"],
@@ -122,7 +123,9 @@ ROOMS = {
     ],
     "jaxlatent.loading": [
         "jaxlatent.no_source",
+        "jaxlatent.types",
         "jaxlatent.files",
+        "jaxlatent.guesses",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",
         "jaxlatent.evaluation",
@@ -140,6 +143,8 @@ ROOMS = {
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
+        "jaxlatent.guesses",
+        "jaxlatent.texts",
         "jaxlatent.edits",
         "jaxlatent.files",
         "jaxlatent.generators",

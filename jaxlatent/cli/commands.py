@@ -66,9 +66,16 @@ def convert(
     config = arguments.parse_config(reading.config)
     with progress_bar(f"converting {source.name}"):
         plan = convert_file(
-            source, out, family=reading.family, config=config, overwrite=overwrite
+            source,
+            out,
+            family=reading.family,
+            config=config,
+            entry=reading.entry,
+            overwrite=overwrite,
         )
     print(f"{source.name}: a {plan.family} generator in {plan.format} layout")
+    for guess in plan.guesses:
+        print(f"  guessed: {guess}")
     for name, value in plan.assumed.items():
         print(f"  assumed: {name} = {json.dumps(value, default=str)}")
     if plan.assumed:
@@ -95,7 +102,9 @@ def inspect(
     """
     with progress_bar(f"reading {file.name}"):
         config = arguments.parse_config(reading.config)
-        facts = describing.describe(file, family=reading.family, config=config)
+        facts = describing.describe(
+            file, family=reading.family, config=config, entry=reading.entry
+        )
     if as_json:
         print(json.dumps(facts, indent=1))
     else:
@@ -139,7 +148,8 @@ def score(
         if seeds_only:
             raise ValueError("seeds_only: given, but a folder's codes have no seed")
         drawn = ", but the pictures of a folder are drawn already"
-        arguments.refuse(start, drawn, "seeds", "label", "truncation", "cutoff")
+        arguments.refuse(start, drawn, "seeds", "numpy_seeds", "label")
+        arguments.refuse(start, drawn, "truncation", "cutoff")
         arguments.refuse(scoring, drawn, "samples", "seed")
         arguments.refuse(job.reading, drawn)
         arguments.refuse(job.where, ", but one device scores a folder")
@@ -155,7 +165,7 @@ def score(
             )
     else:
         own = ", but GENERATOR draws codes of its own"
-        arguments.refuse(start, own, "codes", "space", "seeds")
+        arguments.refuse(start, own, "codes", "space", "seeds", "numpy_seeds")
         session = Session.open(job, "score", words)
         run, table = session.run, scores.draw_table(session, scoring)
     table = scores.keep_attributes(table, scoring.attribute)
@@ -210,7 +220,10 @@ class Applied:
     layers: Rows = None
     """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
     edit_space: Space = None
-    """The space of another tool's directions, where nothing else tells."""
+    """The space of another tool's directions, instead of what is told or guessed; w
+    takes an array [L, D] for L directions."""
+    per_layer: bool = False
+    """Take another tool's array [L, D] for one direction with a row for each of w+."""
 
 
 def edit(
@@ -224,7 +237,14 @@ def edit(
         page: How the directions are drawn.
     """
     session, file = Session.open(job, "edit", locals()), applied.edit
-    loaded = inputs.open_edit(file, applied.edit_space, session.generator)
+    loaded, said = inputs.open_edit(
+        file,
+        session.generator,
+        space=applied.edit_space,
+        per_layer=applied.per_layer,
+        layers=applied.layers,
+    )
+    session.say(said)
     check_edit(session.generator, loaded)
     index = "0" if applied.index is None else applied.index
     if applied.preset:

@@ -231,7 +231,7 @@ def _discover(
     """Gram matrices, directions from them, and the page."""
     if derivative.grams is not None:
         arguments.refuse(derivative, " together with grams", "at")
-    at = session.samples(seeds=derivative.at, codes=None, space=None)
+    at = session.samples(seeds=derivative.at, numpy_seeds=None, codes=None, space=None)
     pictures = _pictures(session, at, view)
     session.check(page, pictures[0].space)
     name, mask = one_region(parts, side(pictures[0]))

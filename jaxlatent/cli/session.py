@@ -24,7 +24,7 @@ from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
-from jaxlatent.latents import CODE_SPACES, Truncation
+from jaxlatent.latents import Truncation
 from jaxlatent.loading import load, short_name
 from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
@@ -46,6 +46,7 @@ class Session:
         mesh: its devices, None for one.
         generator: prepared.
         owner: the generator's fingerprint.
+        said: the lines that told how files were read, each once.
     """
 
     job: Job
@@ -53,6 +54,7 @@ class Session:
     mesh: Mesh | None
     generator: Generator
     owner: str
+    said: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
     def open(cls, job: Job, command: str, words: Mapping[str, Any]) -> "Session":
@@ -94,7 +96,17 @@ class Session:
     ) -> Samples:
         """The codes that the options ask for; see `inputs.draw_samples`."""
         start = dataclasses.replace(self.job.start, **changes)
-        return inputs.draw_samples(start, self.generator, num, default)
+        samples = inputs.draw_samples(start, self.generator, num, default)
+        self.say(samples.guesses)
+        return samples
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Tell how a file was read, once, and keep it for the record."""
+        for line in lines:
+            if line not in self.said:
+                self.said.append(line)
+                if is_main():
+                    print(line)
 
     def check(
         self, page: Page, space: str | None = None, layers: Any = None
@@ -113,7 +125,7 @@ class Session:
         truncation = inputs.truncation_of(self.job.start, self.generator, page.truncate)
         rows = None
         edits = []
-        if space in CODE_SPACES:
+        if space in self.generator.code_spaces:
             config = self.generator.config
             rows = parse_layers(layers, config.num_layers)
             size = config.z_dim if space == "z" else config.w_dim
@@ -289,6 +301,7 @@ class Session:
         self.run.finish(
             self.generator,
             inputs=(self.job.generator, self.job.start.codes, *read),
+            guesses=self.said,
             **told,
             **facts,
         )
@@ -306,7 +319,11 @@ def open_generator(
     """
     config = arguments.parse_config(reading.config)
     with progress_bar(f"reading {Path(text).name}"):
-        generator = load(text, family=reading.family, config=config)
+        generator = load(
+            text, family=reading.family, config=config, entry=reading.entry
+        )
+    for guess in generator.origin.guesses if is_main() else ():
+        print(f"{Path(text).name}: {guess}")
     if truncation is None or not hasattr(generator.config, "truncation"):
         return generator
     bent = dataclasses.replace(generator.config, truncation=truncation)

@@ -28,7 +28,7 @@ from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
 from jaxlatent.generators.kernels import PREPARED, unknown_fingerprint
 from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
 from jaxlatent.generators.steps import Hook, Steps
-from jaxlatent.types import Affine, Noise, Params
+from jaxlatent.types import NO_ORIGIN, Affine, Noise, Origin, Params
 
 FAMILIES = (
     "biggan",
@@ -48,6 +48,9 @@ FAMILIES = (
 class Generator:
     """A generator: `params` (a pytree) and `config` (static), and nothing hidden.
 
+    `origin` tells which file they are of and what that left open: nothing computes with
+    it, and compiled code does not depend on it.
+
     It crosses `jit`, `vmap` and `grad` like any pytree; passing it as an argument of a
     compiled function means that new weights never recompile. The methods are the
     functions of the config's family module; their docstrings describe shapes in full.
@@ -55,6 +58,7 @@ class Generator:
 
     params: Params
     config: Any = flax.struct.field(pytree_node=False)
+    origin: Origin = flax.struct.field(pytree_node=False, default=NO_ORIGIN)
 
     @classmethod
     def from_functions(
@@ -105,6 +109,17 @@ class Generator:
     def code_spaces(self) -> tuple[str, ...]:
         """The spaces of arrays of codes: those of z, w and w+ that there are."""
         return tuple(name for name in ("z", "w", "w+") if name in self.config.spaces)
+
+    @property
+    def code_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of one code in each of `code_spaces`."""
+        config = self.config
+        shapes = {
+            "z": (config.z_dim,),
+            "w": (config.w_dim,),
+            "w+": (config.num_layers, config.w_dim),
+        }
+        return {space: shapes[space] for space in self.code_spaces}
 
     @property
     def truncates_prior(self) -> bool:
@@ -264,6 +279,7 @@ class Discriminator:
 
     params: Params
     config: Any = flax.struct.field(pytree_node=False)
+    origin: Origin = flax.struct.field(pytree_node=False, default=NO_ORIGIN)
 
     def __call__(self, images: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Images [N, H, W, C] in [-1, 1] -> logits [N, 1]."""
