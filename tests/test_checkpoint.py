@@ -20,7 +20,7 @@ from jaxlatent.generators import rendered, sequential, stylegan2
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.sequential_layers import Flatten, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
-from jaxlatent.types import CheckpointError
+from jaxlatent.types import CheckpointError, Origin
 
 CHAIN = sequential.Config((Linear("net.0", 12), Unflatten("u", (2, 2, 3))), 5)
 STYLE = stylegan2.Config(
@@ -62,7 +62,8 @@ def test_a_generator_comes_back_to_the_bit(family, tmp_path):
         "sequential": lambda: fresh(sequential, CHAIN),
         "stylegan2": lambda: fresh(stylegan2, STYLE),
     }[family]()
-    checkpoint.save_generator(tmp_path / "g", made, origin={"file": "ü.pt"})
+    told = Origin(file="ü.pt", assumed={"rate": 0.1}, guesses=("a", "b"))
+    checkpoint.save_generator(tmp_path / "g", dataclasses.replace(made, origin=told))
     found = checkpoint.load_generator(tmp_path / "g")
     assert equal(found.params, made.params)
     assert found.config == made.config
@@ -77,7 +78,8 @@ def test_a_generator_comes_back_to_the_bit(family, tmp_path):
     header = checkpoint.read_header(tmp_path / "g")
     assert header["family"] == family
     assert header["fingerprint"] == fingerprint(made)
-    assert header["origin"] == {"file": "ü.pt"}
+    assert (header["origin"]["file"], header["origin"]["entry"]) == ("ü.pt", "")
+    assert dataclasses.asdict(found.origin) == dataclasses.asdict(told)
     assert set(header["versions"]) == {"jaxlatent", "jax", "numpy"}
 
 
@@ -128,7 +130,7 @@ def test_a_discriminator_is_no_generator(tmp_path):
 def folder(tmp_path_factory):
     """A generator's folder that tests may damage if they repair it."""
     path = tmp_path_factory.mktemp("kept") / "g"
-    checkpoint.save_generator(path, fresh(sequential, CHAIN), origin={"file": "a.pt"})
+    checkpoint.save_generator(path, fresh(sequential, CHAIN))
     return path
 
 
@@ -199,6 +201,62 @@ def test_a_manifest_of_another_form_is_damaged(tmp_path, text):
     (tmp_path / "MANIFEST.json").write_text(text, encoding="latin-1")
     with pytest.raises(CheckpointError, match=r"MANIFEST\.json: damaged"):
         checkpoint.verify(tmp_path)
+
+
+def forged(folder, **changes):
+    """A folder whose header says something else, and whose manifest is right."""
+    file = folder / "generator.json"
+    header = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({k: v for k, v in header.items() if v is not ...}))
+    hashes = checkpoint._hashes(folder)
+    (folder / "MANIFEST.json").write_bytes(checkpoint._manifest_text(hashes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"family": 1}, "generator.json: family: 1 there; a text is accepted"),
+        ({"family": "vqgan"}, "family: 'vqgan' given"),
+        ({"family": ...}, "generator.json: family: None there"),
+        ({"config": []}, "generator.json: config: a list there; a JSON object"),
+        ({"config": {"colour": "red"}}, "colour"),
+        ({"parameters": 1}, "generator.json: parameters: 1 there"),
+        ({"parameters": {"a": 1}}, "int"),
+        ({"parameters": {"a": ["float32", [-1]]}}, "'a': a shape that is none"),
+        ({"parameters": {"a": ["float32", [True]]}}, "'a': a shape that is none"),
+        ({"parameters": {"a": ["int32", [2]]}}, "'a': int32; floating parameters"),
+        ({"parameters": {"a": ["poem", [2]]}}, "poem"),
+        ({"parameters": {"a": ["float32", [10**9, 10**9]]}}, "parameters of 4000000"),
+        ({"parameters": {"a": ["float32", [2]]}}, ""),
+        ({"origin": "here"}, "generator.json: origin: 'here' there"),
+        ({"origin": {"file": 3}}, "origin: file: 3 there"),
+        ({"origin": {"guesses": [1]}}, "origin: guesses: a tuple there"),
+        ({"versions": None}, "generator.json: versions: None there"),
+        ({"fingerprint": {}}, "generator.json: fingerprint: a dict there"),
+        ({"format": "\x1b[2J"}, r"format '\x1b[2J'; 1 is accepted"),
+    ],
+)
+def test_a_header_of_a_stranger_is_held_against_what_it_may_be(
+    changes, message, tmp_path
+):
+    checkpoint.save_generator(tmp_path / "g", fresh(sequential, CHAIN))
+    forged(tmp_path / "g")
+    checkpoint.load_generator(tmp_path / "g")
+    forged(tmp_path / "g", **changes)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load_generator(tmp_path / "g")
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000])
+def test_a_header_that_is_none(text, tmp_path):
+    checkpoint.save_generator(tmp_path / "g", Generator({}, CHAIN))
+    (tmp_path / "g" / "generator.json").write_text(text)
+    hashes = checkpoint._hashes(tmp_path / "g")
+    (tmp_path / "g" / "MANIFEST.json").write_bytes(checkpoint._manifest_text(hashes))
+    with pytest.raises(CheckpointError, match=r"generator\.json (is|holds) no JSON"):
+        checkpoint.read_header(tmp_path / "g")
 
 
 def test_what_is_no_folder_of_ours_is_refused(tmp_path):
