@@ -138,15 +138,15 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "names that are no text": ({"names": [1, 2, 3]}, "names: 1 given; a text"),
     "names of others": ({"names": ["a"]}, "names: 1 given for 3 directions"),
     "one name": ({"names": "abc"}, "names: 'abc' given; a tuple"),
-    "method": ({"method": ["sefa"]}, "method: a tuple given; a text"),
+    "method": ({"method": ["sefa"]}, "method: tuple given; a text"),
     "generator": ({"generator": 12}, "generator: 12 given; a text"),
     "space": ({"space": 1}, "space: 1 given; a text"),
     "unknown space": ({"space": "\x1b[2J"}, r"space: '\\x1b\[2J' given"),
-    "layers of text": ({"layers": ["a"]}, "layers: a tuple given; rows"),
+    "layers of text": ({"layers": ["a"]}, "layers: tuple given; rows"),
     "layers twice": ({"layers": [1, 1]}, r"layers: \(1, 1\) given; rows"),
     "layers below zero": ({"layers": [-1]}, r"layers: \(-1,\) given; rows"),
     "a row": ({"layers": 3}, "layers: 3 given; rows"),
-    "facts": ({"facts": [1]}, "facts: a tuple given; values by name"),
+    "facts": ({"facts": [1]}, "facts: tuple given; values by name"),
     "report": ({"report": np.ones(3)}, "report: "),
 }
 
@@ -198,5 +198,5 @@ def test_letters_stand_for_lengths():
     check_floats("a", jnp.ones((0, 2)), ("K", "D"))
     with pytest.raises(ValueError, match=r"a: float32 \(2, 0\) given; floating \[K, D"):
         check_floats("a", jnp.ones((2, 0)), ("K", "D"))
-    with pytest.raises(ValueError, match=r"a: a dict given; floating \[K\] or \[2\]"):
+    with pytest.raises(ValueError, match=r"a: dict given; floating \[K\] or \[2\]"):
         check_floats("a", {}, ("K",), (2,))

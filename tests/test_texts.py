@@ -38,8 +38,8 @@ def test_long_texts_are_cut():
         ("x" * 100, f"'{'x' * 60}'..."),
         (None, "None"),
         (10**100, "1" + "0" * 59),
-        ([[]] * 9, "a list"),
-        ({}, "a dict"),
+        ([[]] * 9, "list"),
+        ({}, "dict"),
     ],
 )
 def test_values_as_messages_quote_them(value, expected):
