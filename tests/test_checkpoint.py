@@ -62,9 +62,11 @@ def test_a_generator_comes_back_to_the_bit(family, tmp_path):
         "sequential": lambda: fresh(sequential, CHAIN),
         "stylegan2": lambda: fresh(stylegan2, STYLE),
     }[family]()
-    told = Origin(file="ü.pt", assumed={"rate": 0.1}, guesses=("a", "b"))
-    checkpoint.save_generator(tmp_path / "g", dataclasses.replace(made, origin=told))
+    origin = Origin(file="ü.pt", assumed={"rate": 0.1}, guesses=("one", "two"))
+    made = dataclasses.replace(made, origin=origin)
+    checkpoint.save_generator(tmp_path / "g", made)
     found = checkpoint.load_generator(tmp_path / "g")
+    assert dataclasses.astuple(found.origin) == dataclasses.astuple(origin)
     assert equal(found.params, made.params)
     assert found.config == made.config
     assert hash(found.config) == hash(made.config)
@@ -78,8 +80,7 @@ def test_a_generator_comes_back_to_the_bit(family, tmp_path):
     header = checkpoint.read_header(tmp_path / "g")
     assert header["family"] == family
     assert header["fingerprint"] == fingerprint(made)
-    assert (header["origin"]["file"], header["origin"]["entry"]) == ("ü.pt", "")
-    assert dataclasses.asdict(found.origin) == dataclasses.asdict(told)
+    assert header["origin"]["file"] == "ü.pt"
     assert set(header["versions"]) == {"jaxlatent", "jax", "numpy"}
 
 

@@ -21,7 +21,13 @@ from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, directions
-from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
+from jaxlatent.gallery.drawing import (
+    Heading,
+    Traversal,
+    check_pictures,
+    draw_edits,
+    run_names,
+)
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
@@ -121,6 +127,7 @@ class Session:
         Returns:
             The rows by number, None for all.
         """
+        check_pictures(self.generator)
         first = self.samples()
         truncation = inputs.truncation_of(self.job.start, self.generator, page.truncate)
         rows = None
@@ -172,6 +179,7 @@ class Session:
             truncation,
         )
         check_traversal(generator, list(edits.values()), first.latents, truncation)
+        check_pictures(generator)
         for one in edits.values():
             if page.move == "to" and not isinstance(one, Directions):
                 raise ValueError(
