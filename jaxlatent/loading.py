@@ -1,6 +1,7 @@
 """One door for generators and networks, wherever they come from."""
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.latents import Latents
 from jaxlatent.networks.base import Network
+from jaxlatent.no_source import why_no_source
 from jaxlatent.types import CheckpointError
 
 EMBEDDED = {"faces": rendered.embedded}
@@ -99,16 +101,10 @@ def load(
         return converters.load(
             text, part=part, family=family, config=config, entry=entry
         )
-    elif ":" in text and not os.path.exists(text):
-        found = import_name(text)()
+    elif is_function_name(text):
+        found = _called(text)
     else:
-        reason = (
-            "is not a converted folder" if os.path.exists(text) else "does not exist"
-        )
-        raise ValueError(
-            f"source: {text} {reason}; a converted folder, a checkpoint file, "
-            f"{', '.join(EMBEDDED)} or module:function is accepted"
-        )
+        raise ValueError(f"source: {why_no_source(text, tuple(EMBEDDED))}")
     wanted = {
         "generator": Generator,
         "discriminator": Discriminator,
@@ -130,20 +126,57 @@ def is_checkpoint(path: str | os.PathLike[str]) -> bool:
     return converters.is_folder(path)
 
 
+def is_function_name(text: str) -> bool:
+    """Whether a text has the form module:name, and is no path to anything."""
+    module, _, name = text.partition(":")
+    words = (*module.split("."), name)
+    return all(map(str.isidentifier, words)) and not os.path.lexists(text)
+
+
 def import_name(text: str, argument: str = "source") -> Any:
     """What `module:name` names; modules in the current folder come first.
 
+    An error within the module is raised as it is.
+
     Raises:
-        ValueError: if there is none; names `argument`.
+        ValueError: if there is no such module, or nothing of that name in it; names
+            `argument`.
     """
     module, _, name = text.partition(":")
     sys.path.insert(0, os.getcwd())
+    importlib.invalidate_caches()
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{argument}: {text}: {error}") from error
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not error.name or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that theirs needs
+        raise ValueError(
+            f"{argument}: {text}: {error}, here or among the installed ones"
+        ) from error
     finally:
-        sys.path.pop(0)
+        sys.path.remove(os.getcwd())
+    if not hasattr(imported, name):
+        raise ValueError(f"{argument}: {text}: {module} has no {name}")
+    return getattr(imported, name)
+
+
+def _called(text: str) -> Any:
+    """What the function returns that a `module:function` names."""
+    function = import_name(text)
+    if not callable(function):
+        raise ValueError(
+            f"source: {text} is a {type(function).__name__}; a function that returns "
+            "a generator is accepted"
+        )
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise ValueError(
+            f"source: {text}: {error}; it is called without arguments"
+        ) from error
+    except ValueError:  # one whose signature nobody knows
+        pass
+    return function()
 
 
 def load_latents(

@@ -318,7 +318,7 @@ def test_boundaries_of_w_and_of_rows(tmp_path):
     ("words", "expected"),
     [
         ((), "scorer: missing"),
-        (("--scored-codes", "x.npy"), "scored_codes: given without scores"),
+        (("--scored-codes", "c.npy"), "scored_codes: given without scores"),
         (("--scores", "x.npy"), "scores: x.npy is not a file"),
         (("--scores", "s.npy", "--scorer", "brightness"), "scorer: given together"),
         (("--scores", "s.npy"), "codes: missing"),

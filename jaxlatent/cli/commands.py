@@ -36,6 +36,7 @@ from jaxlatent.gallery.drawing import Heading
 from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
 from jaxlatent.methods.ganspace_presets import presets_of
 from jaxlatent.runs import Run
+from jaxlatent.texts import printable
 
 ReadingGroup = Annotated[Reading, group("checkpoint")]
 AS_IT_IS = Reading()
@@ -107,7 +108,8 @@ def inspect(
     if as_json:
         print(json.dumps(facts, indent=1))
     else:
-        print("\n".join(description.lines(facts, tensors=tensors)))
+        for line in description.lines(facts, tensors=tensors):
+            print(printable(line))
     if "problem" in facts:
         raise ValueError(f"{file}: {facts['problem']}")
 
@@ -177,7 +179,7 @@ def score(
     for column, name in enumerate(table.names):
         values = table.values[:, column]
         print(
-            f"{name}: mean {values.mean():.4g}, from {values.min():.4g} to "
+            f"{printable(name)}: mean {values.mean():.4g}, from {values.min():.4g} to "
             f"{values.max():.4g}"
         )
     print(f"{len(table.values)} pictures, {len(table.names)} scores each")

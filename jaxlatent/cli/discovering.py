@@ -90,9 +90,9 @@ def discover_ganspace(
         page: How they are drawn; strengths are standard deviations.
     """
     session = Session.open(job, "discover ganspace", locals())
-    arguments.at_least_one(num, "num")
-    arguments.at_least_one(1 if batch is None else batch, "batch")
-    session.check(page)
+    if edit != "activation":
+        moved = session.generator.latent_space if layer not in (None, "w") else "w"
+        session.check(page, regress or moved)
     count = ganspace.default_samples(layer) if samples is None else samples
     with session.progress("learning", count, "code") as progress:
         edits = ganspace.discover(
@@ -147,7 +147,6 @@ def discover_interfacegan(
         page: How they are drawn; strengths are distances from the boundary, or steps.
     """
     session = Session.open(job, "discover interfacegan", locals())
-    session.check(page)
     model = session.generator
     where = space or model.latent_space
     if where not in model.code_spaces:
@@ -155,9 +154,12 @@ def discover_interfacegan(
             f"boundary_space: {where} given; one of {', '.join(model.code_spaces)} is "
             "accepted"
         )
+    session.check(page, where, layers)
     if scores_file is None:
         if scored_codes is not None:
             raise ValueError("scored_codes: given without scores")
+        count = interfacegan.side_count(scoring.samples, boundary.top_fraction)
+        interfacegan.train_count(count, boundary.train_fraction)
         table = scores.draw_table(session, scoring)
     else:
         arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")

@@ -230,12 +230,11 @@ def _discover(
     page: Page,
 ) -> None:
     """Gram matrices, directions from them, and the page."""
-    arguments.at_least_one(derivative.num, "num")
-    session.check(page)
     if derivative.grams is not None:
         arguments.refuse(derivative, " together with grams", "at")
     at = session.samples(seeds=derivative.at, numpy_seeds=None, codes=None, space=None)
     pictures = _pictures(session, at, view)
+    session.check(page, pictures[0].space)
     name, mask = one_region(parts, size_of(pictures[0]))
     if derivative.grams is None:
         count = len(pictures)

@@ -4,18 +4,23 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from jaxlatent.cli import arguments
 from jaxlatent.cli.options import Assessor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.formulas import FORMULAS
+from jaxlatent.evaluation.scoring import score_shapes
 from jaxlatent.evaluation.tables import ScoreTable
+from jaxlatent.files import memory_bytes
 from jaxlatent.loading import import_name, load
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
 from jaxlatent.types import Model
 
 FILE = "scores.npz"
+_NUMBER_BYTES = 4
 ACCEPTED = (
     f"a network's file, module:function or one of {', '.join(FORMULAS)} is accepted"
 )
@@ -73,11 +78,25 @@ def open_assessor(asked: Assessor) -> tuple[str, Model]:
 
 
 def draw_table(session: Session, scoring: Scoring) -> ScoreTable:
-    """Draw codes of a generator and score their pictures."""
+    """Draw codes of a generator and score their pictures.
+
+    Scores that are not there are refused before any picture is drawn.
+    """
+    scorers = open_scorers(scoring.scorer)
+    needed = scoring.samples * session.generator.config.z_dim * _NUMBER_BYTES
+    if needed > memory_bytes() // 2:
+        raise ValueError(
+            f"samples: {scoring.samples} given, whose codes take {needed} bytes; half "
+            f"of {memory_bytes()} bytes of memory is accepted"
+        )
+    shapes = score_shapes(session.generator, scorers, session.label)
+    alike = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    columns = tables.columns(alike, odds=scoring.odds)
+    keep_attributes(ScoreTable(*columns), scoring.attribute)
     with session.progress("scoring", scoring.samples) as progress:
         return tables.score_generator(
             session.generator,
-            open_scorers(scoring.scorer),
+            scorers,
             samples=scoring.samples,
             seed=arguments.check_seed(scoring.seed),
             label=session.label,

@@ -20,7 +20,7 @@ from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions
+from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.gallery.drawing import (
     Heading,
     Traversal,
@@ -36,6 +36,7 @@ from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
+from jaxlatent.types import parse_layers
 
 TRAINING = "training"
 """The folder of a run in which it keeps its checkpoints."""
@@ -73,11 +74,13 @@ class Session:
         run = Run(job.out, command, words)
         alike = plain({**words, "job": dataclasses.replace(job, where=Devices())})
         mesh = open_mesh(job.where, alike)
-        arguments.at_least_one(job.chunk, "chunk")
         generator = open_generator(job.generator, job.reading, job.start.truncation)
         owner = fingerprint(generator)
         agree(owner, "GENERATOR")
-        return cls(job, run, mesh, generator.prepare(), owner)
+        session = cls(job, run, mesh, generator.prepare(), owner)
+        if isinstance(page := words.get("page"), Page):
+            session.check(page)
+        return session
 
     @property
     def name(self) -> str:
@@ -111,11 +114,31 @@ class Session:
                 if is_main():
                     print(line)
 
-    def check(self, page: Page) -> None:
-        """Refuse what cannot be drawn, before hours are spent on what to draw."""
-        self.samples()
-        arguments.parse_strengths(page.strengths)
+    def check(
+        self, page: Page, space: str | None = None, layers: Any = None
+    ) -> tuple[int, ...] | None:
+        """Refuse what cannot be drawn, before hours are spent on what to draw.
+
+        Args:
+            page: how it is to be drawn.
+            space: of the edit that is to be found, as far as it is known.
+            layers: the rows that it is to move.
+
+        Returns:
+            The rows by number, None for all.
+        """
         check_pictures(self.generator)
+        first = self.samples()
+        truncation = inputs.truncation_of(self.job.start, self.generator, page.truncate)
+        rows = None
+        edits = []
+        if space in self.generator.code_spaces:
+            config = self.generator.config
+            rows = parse_layers(layers, config.num_layers)
+            size = config.z_dim if space == "z" else config.w_dim
+            edits = [directions(np.zeros((1, size), np.float32), space=space)]
+        check_traversal(self.generator, edits, first.latents, truncation)
+        return rows
 
     def progress(
         self, label: str, total: int | None = None, unit: str = "image"
@@ -144,7 +167,7 @@ class Session:
             **recorded: further JSON values for the record.
         """
         job, generator = self.job, self.generator
-        edit = next(iter(edits.values()))
+        edit = next(iter(edits.values())).rename({})
         first = self.samples()
         truncation = inputs.truncation_of(job.start, generator, page.truncate)
         traversal = Traversal(

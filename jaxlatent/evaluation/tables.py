@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxlatent.data.image_folder import picture_files, read_pictures
 from jaxlatent.evaluation.scoring import score_images, score_latents
-from jaxlatent.files import atomic_write, encode_arrays, read_arrays
+from jaxlatent.files import UNREADABLE, atomic_write, encode_arrays, read_arrays
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.latents import (
     CODE_SPACES,
@@ -53,6 +53,48 @@ class ScoreTable:
     seed: int | None = None
     truncation: float | None = None
     generator: str = ""
+
+    def check(self) -> None:
+        """Refuse fields that do not fit each other.
+
+        Raises:
+            ValueError: names the field.
+        """
+        values, count = self.values, len(self.values)
+        if values.ndim != 2 or not values.size or values.dtype.kind != "f":
+            raise ValueError(
+                f"scores: {values.dtype} {values.shape} given; floating [N, A]"
+            )
+        texts = (*self.names, self.generator)
+        if not all(isinstance(one, str) for one in texts):
+            raise ValueError("names, generator: given as something else than text")
+        if len(self.names) != values.shape[1]:
+            raise ValueError(
+                f"names: {len(self.names)} given for {values.shape[1]} scores"
+            )
+        for space, codes in self.codes.items():
+            rank = 3 if space == "w+" else 2
+            fits = codes.ndim == rank and len(codes) == count and codes.size
+            if not fits or codes.dtype.kind != "f" or not np.isfinite(codes).all():
+                raise ValueError(
+                    f"{space}: {codes.dtype} {codes.shape} given for {count} scores; "
+                    f"finite codes of {rank} axes are accepted"
+                )
+        label = self.label
+        if label is not None and not (
+            (label.shape == (count,) and label.dtype.kind in "iu")
+            or (label.ndim == 2 and len(label) == count and label.dtype.kind == "f")
+        ):
+            raise ValueError(
+                f"label: {label.dtype} {label.shape} given; whole [N] or floating "
+                "[N, C] is accepted"
+            )
+        seed, psi = self.seed, self.truncation
+        if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
+            raise ValueError(f"seed: {str(seed)[:60]!a} given; 0 to {2**32 - 1}")
+        real = isinstance(psi, int | float) and not isinstance(psi, bool)
+        if psi is not None and not (real and np.isfinite(psi)):
+            raise ValueError(f"truncation: {str(psi)[:60]!a} given; a number")
 
     def choose(self, columns: Sequence[int | str]) -> "ScoreTable":
         """Some of the scores, by number or by name, in that order.
@@ -262,7 +304,7 @@ def load_table(path: str | os.PathLike[str]) -> ScoreTable:
         arrays = read_arrays(path)
         assert isinstance(arrays, dict)
         header = json.loads(arrays[HEADER].tobytes())
-        return ScoreTable(
+        table = ScoreTable(
             arrays["scores"],
             tuple(header["names"]),
             {space: arrays[space] for space in CODE_SPACES if space in arrays},
@@ -271,7 +313,9 @@ def load_table(path: str | os.PathLike[str]) -> ScoreTable:
             header["truncation"],
             header["generator"],
         )
-    except (ValueError, LookupError, TypeError, AssertionError) as error:
+        table.check()
+        return table
+    except (*UNREADABLE, AssertionError) as error:
         raise ValueError(f"{path}: no table of scores, or damaged: {error}") from error
 
 

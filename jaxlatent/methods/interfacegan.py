@@ -26,6 +26,7 @@ in w+ (`Directions.shift`).
 """
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -55,6 +56,19 @@ class Boundary:
     invalid: float | None = None
     """Leave out codes of exactly this score."""
 
+    def check(self) -> None:
+        """Refuse values that no boundary can be fitted with.
+
+        Raises:
+            ValueError: names the field.
+        """
+        train_count(side_count(2**62, self.top_fraction), self.train_fraction)
+        for name in ("C", "tolerance"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} given; above 0 is accepted"
+                )
+
 
 DEFAULT = Boundary()
 
@@ -71,6 +85,44 @@ class Extremes(NamedTuple):
     positive: np.ndarray
     negative: np.ndarray
     middle: np.ndarray
+
+
+def side_count(valid: int, top_fraction: float) -> int:
+    """How many of some valid scores are the highest; as many are the lowest.
+
+    Args:
+        valid: how many scores there are.
+        top_fraction: a share of them up to 1, or a number above 1.
+
+    Raises:
+        ValueError: if none are chosen.
+    """
+    if not 0 < top_fraction < math.inf:
+        raise ValueError(
+            f"top_fraction: {top_fraction} given; a share or a number above 0"
+        )
+    wanted = valid * top_fraction if top_fraction <= 1 else top_fraction
+    count = min(int(wanted), valid // 2)
+    if count == 0:
+        raise ValueError(
+            f"top_fraction: {top_fraction} of {valid} valid scores leaves no sample"
+        )
+    return count
+
+
+def train_count(count: int, train_fraction: float) -> int:
+    """How many of the samples on a side train; the others validate.
+
+    Raises:
+        ValueError: unless at least one does, and at most all do.
+    """
+    train = int(count * train_fraction) if math.isfinite(train_fraction) else 0
+    if not 1 <= train <= count:
+        raise ValueError(
+            f"train_fraction: {train_fraction} of {count} samples trains on {train}; "
+            "at least one and at most all are needed"
+        )
+    return train
 
 
 def select_extremes(
@@ -95,16 +147,7 @@ def select_extremes(
         rows = rows[scores != invalid]
     if not np.isfinite(scores[rows]).all():
         raise ValueError("scores: hold values that are not finite")
-    if top_fraction <= 0:
-        raise ValueError(
-            f"top_fraction: {top_fraction} given; a share or a number above 0"
-        )
-    wanted = len(rows) * top_fraction if top_fraction <= 1 else top_fraction
-    count = min(int(wanted), len(rows) // 2)
-    if count == 0:
-        raise ValueError(
-            f"top_fraction: {top_fraction} of {len(rows)} valid scores leaves no sample"
-        )
+    count = side_count(len(rows), top_fraction)
     order = rows[np.argsort(scores[rows])[::-1]]
     positive, negative = order[:count], order[-count:]
     if scores[positive].min() <= scores[negative].max():
@@ -138,13 +181,7 @@ def fit_boundary(
         from the middle between the lowest and the highest score on.
     """
     count = len(extremes.positive)
-    share = boundary.train_fraction
-    train = int(count * share)
-    if not 1 <= train <= count:
-        raise ValueError(
-            f"train_fraction: {share} of {count} samples trains on {train}; at least "
-            "one and at most all are needed"
-        )
+    train = train_count(count, boundary.train_fraction)
     sides = [extremes.positive[order[0]], extremes.negative[order[1]]]
     rows = np.concatenate([side[:train] for side in sides])
     labels = np.repeat([True, False], train)
@@ -211,6 +248,7 @@ def interfacegan(
         raise ValueError(
             f"scores: shape {scores.shape} given for {len(codes)} codes; [N] or [N, A]"
         )
+    boundary.check()
     flat = codes.reshape(len(codes), -1)
     planes, reports = [], []
     for attribute in range(scores.shape[1]):
