@@ -135,14 +135,10 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
 def _origin(values: Mapping[str, Any]) -> Origin:
     """What a header tells of where a generator comes from; JSON has lists alone."""
     known = {field.name for field in dataclasses.fields(Origin)} & values.keys()
-    return Origin(
-        **{
-            name: tuple(values[name])
-            if isinstance(values[name], list)
-            else values[name]
-            for name in known
-        }
-    )
+    found: dict[str, Any] = {name: values[name] for name in known}
+    for name in ("overridden", "guesses"):
+        found[name] = tuple(found.get(name, ()))
+    return Origin(**found)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
