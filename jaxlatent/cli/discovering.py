@@ -158,9 +158,12 @@ def discover_interfacegan(
     if scores_file is None:
         if scored_codes is not None:
             raise ValueError("scored_codes: given without scores")
-        table = scores.draw_table(session, scoring)
+        scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
+        table = scores.draw_table(session, scoring, scorers)
     else:
-        arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")
+        scorers = {}
+        drawing = ("scorer", "scorer_config", "odds", "samples")
+        arguments.refuse(scoring, " together with scores", *drawing)
         table = load_scores(scores_file)
     if scored_codes is not None:
         table = table.with_codes(load_latents(scored_codes, model, default=where))
@@ -191,4 +194,5 @@ def discover_interfacegan(
         range(len(edit)),
         read=(scores_file, scored_codes, *scoring.scorer),
         boundaries=reports,
+        preprocessing=scores.preprocessing(scorers),
     )

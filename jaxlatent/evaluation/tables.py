@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.data.image_folder import picture_files, read_pictures
+from jaxlatent.data.image_folder import PictureFolder
 from jaxlatent.evaluation.scoring import score_images, score_latents
 from jaxlatent.files import atomic_write, encode_arrays, read_arrays
 from jaxlatent.generators.base import Generator, fingerprint
@@ -162,7 +162,7 @@ def score_generator(
 
 
 def score_folder(
-    folder: Path,
+    pictures: PictureFolder,
     scorers: Mapping[str, Model],
     *,
     codes: Mapping[str, np.ndarray],
@@ -173,7 +173,7 @@ def score_folder(
     """Score every picture of a folder, in the order of their codes.
 
     Args:
-        folder: of a run of `sample`, or with pictures whose names sort as their codes.
+        pictures: see `image_folder.open_folder`.
         scorers: models of images by name, see `scoring.score_latents`.
         codes: of the pictures, by space; none if they are not known.
         odds: as for `score_generator`.
@@ -181,18 +181,18 @@ def score_folder(
         progress: called with the number of pictures just scored.
 
     Raises:
-        ValueError: without pictures, for pictures of several sizes, or for codes of
+        ValueError: for a damaged picture, pictures of several sizes, or codes of
             another number.
     """
-    files = picture_files(folder)
     for one in codes.values():
-        if len(one) != len(files):
+        if len(one) != len(pictures):
             raise ValueError(
-                f"codes: {len(one)} codes for {len(files)} pictures of {folder}"
+                f"codes: {len(one)} codes for {len(pictures)} pictures of "
+                f"{pictures.folder}"
             )
     parts = [
         score_images(scorers, images, chunk=chunk, progress=progress)
-        for images in read_pictures(files)
+        for images in pictures.read()
     ]
     scores = {name: np.concatenate([part[name] for part in parts]) for name in scorers}
     values, names = columns(scores, odds=odds)
