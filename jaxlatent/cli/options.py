@@ -68,7 +68,8 @@ class Codes:
     space: Space = None
     """The space of the codes in FILE, where nothing else tells."""
     label: Annotated[str | None, option("CLASS")] = None
-    """The class to draw, one for each code such as 0,2,2, or every for all in turn."""
+    """The class to draw, one for each code such as 0,2,2, every for all in turn; or a
+    file of labels, .npy, .pt or .csv: a row of numbers for all codes or for each."""
     truncation: Annotated[float | None, option("PSI")] = None
     """Pull w towards its mean by this factor, or draw z truncated by it (BigGAN)."""
     cutoff: Annotated[int | None, option("ROWS")] = None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from jaxlatent.cli.options import Assessor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
+from jaxlatent.data.image_folder import open_folder
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.tables import ScoreTable
-from jaxlatent.loading import import_name, load
+from jaxlatent.loading import codes_beside, import_name, load, load_scores
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
 from jaxlatent.types import Model
@@ -169,6 +171,23 @@ def draw_table(
             mesh=session.mesh,
             progress=progress,
         )
+
+
+def read_table(file: Path, folder: Path | None) -> ScoreTable:
+    """A table of scores from a file; says how it was understood.
+
+    Args:
+        file: the table.
+        folder: of the pictures that it belongs to, None if they are not known; codes
+            beside them are theirs.
+    """
+    pictures = None if folder is None else open_folder(folder)
+    table = load_scores(file, pictures=None if pictures is None else pictures.names)
+    if table.reading and is_main():
+        print(f"{file}: {table.reading}")
+    if folder is not None and not table.codes:
+        table = replace(table, codes=codes_beside(folder))
+    return table
 
 
 def keep_attributes(table: ScoreTable, attribute: str | None) -> ScoreTable:

@@ -39,11 +39,13 @@ class ScoreTable:
         values: [N, A].
         names: of the A scores.
         codes: [N, D] or [N, L, D] by space, where they are kept.
-        label: [N] classes the codes were drawn with, None for none.
+        label: [N] classes the codes were drawn with, or [N, C] weights of classes;
+            None for none.
         seed: where set, code i is drawn by `latents.prior` with the key
             `fold_in(key(seed), i)`.
         truncation: of the prior that they were drawn from, None for none.
         generator: fingerprint of what drew the pictures, "" if unknown.
+        reading: how a file that tells less than ours was understood, in words.
     """
 
     values: np.ndarray
@@ -53,6 +55,7 @@ class ScoreTable:
     seed: int | None = None
     truncation: float | None = None
     generator: str = ""
+    reading: str = ""
 
     def choose(self, columns: Sequence[int | str]) -> "ScoreTable":
         """Some of the scores, by number or by name, in that order.
@@ -279,17 +282,24 @@ def table_of(values: np.ndarray, name: str) -> ScoreTable:
     """A table of scores [N] or [N, A] of any origin, called by `name`.
 
     Raises:
-        ValueError: for anything but numbers of one or two axes.
+        ValueError: for anything but finite numbers of one or two axes; names the row.
     """
-    if values.ndim not in (1, 2) or not len(values) or values.dtype.kind not in "fiub":
+    if values.ndim not in (1, 2) or not values.size or values.dtype.kind not in "fiub":
         raise ValueError(
             f"scores: {values.dtype} {values.shape} given; numbers [N] or [N, A] are "
             "accepted"
         )
     values = values.astype(np.float64).reshape(len(values), -1)
-    several = values.shape[1] > 1
-    names = [f"{column}" for column in range(values.shape[1])] if several else [name]
-    return ScoreTable(values, tuple(names))
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"scores: row {wrong[0]} holds {values[wrong[0]].tolist()[:8]}; finite "
+            "numbers are accepted"
+        )
+    rows, count = values.shape
+    names = [f"{column}" for column in range(count)] if count > 1 else [name]
+    size = f"{rows} row{'s'[rows == 1 :]} of {count} number{'s'[count == 1 :]}"
+    return ScoreTable(values, tuple(names), reading=size)
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
