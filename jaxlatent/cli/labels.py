@@ -82,6 +82,11 @@ def label_choice(text: str | None, generator: Generator) -> Any:
     return None if text is None else read_labels(text, generator)[0]
 
 
+def told_of(text: str | None, generator: Generator) -> tuple[str, ...]:
+    """How a file of labels was understood, one line; none for classes."""
+    return (read_labels(text, generator)[1],) if is_file(text) else ()
+
+
 def with_labels(names: Sequence[str], label: np.ndarray) -> tuple[str, ...]:
     """Names of codes, with their labels where those are not all the same."""
     if (label == label[:1]).all():

@@ -45,6 +45,7 @@ class Session:
         mesh: its devices, None for one.
         generator: prepared.
         owner: the generator's fingerprint.
+        said: the lines that told how files were read, each once.
     """
 
     job: Job
@@ -52,6 +53,7 @@ class Session:
     mesh: Mesh | None
     generator: Generator
     owner: str
+    said: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
     def open(cls, job: Job, command: str, words: Mapping[str, Any]) -> "Session":
@@ -85,28 +87,25 @@ class Session:
     def label(self) -> Any:
         """The labels of codes to learn from, as `latents.prior` takes them."""
         found = labels.label_choice(self.job.start.label, self.generator)
-        self.label_reading  # noqa: B018
+        self.say(labels.told_of(self.job.start.label, self.generator))
         return found
-
-    @cached_property
-    def label_reading(self) -> str:
-        """How a file of labels was understood, told when it is first asked for."""
-        text = self.job.start.label
-        told = (
-            labels.read_labels(text, self.generator)[1] if labels.is_file(text) else ""
-        )
-        if told and is_main():
-            print(told)
-        return told
 
     def samples(
         self, num: int | None = None, default: int = 3, **changes: Any
     ) -> Samples:
         """The codes that the options ask for; see `inputs.draw_samples`."""
         start = dataclasses.replace(self.job.start, **changes)
-        found = inputs.draw_samples(start, self.generator, num, default)
-        self.label_reading  # noqa: B018
-        return found
+        samples = inputs.draw_samples(start, self.generator, num, default)
+        self.say(labels.told_of(start.label, self.generator))
+        return samples
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Tell how a file was read, once, and keep it for the record."""
+        for line in lines:
+            if line not in self.said:
+                self.said.append(line)
+                if is_main():
+                    print(line)
 
     def check(self, page: Page) -> None:
         """Refuse what cannot be drawn, before hours are spent on what to draw."""
@@ -285,6 +284,7 @@ class Session:
         self.run.finish(
             self.generator,
             inputs=(self.job.generator, start.codes, label, *read),
+            guesses=self.said,
             **told,
             **facts,
         )
