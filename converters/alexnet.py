@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
+from converters.heads import find_head
 from converters.network_layouts import (
     closest,
     image_network_plan,
@@ -12,28 +13,33 @@ from converters.network_layouts import (
     input_settings,
     numbers,
     out_features,
-    outputs,
     sources,
-    state_dict,
 )
 from converters.plans import Plan, override
-from converters.vgg import PLACES
-from jaxlatent.networks.alexnet import CONVOLUTIONS, SIDE, AlexNet
+from converters.vgg import PLACES, TRUNK, hidden
+from jaxlatent.networks.alexnet import CONVOLUTIONS, HEAD, SIDE, AlexNet
 
 ASSUMES = ("mean", "std", "resize")
+SIGNS = (
+    "features.0.weight",
+    "features.3.weight",
+    "features.6.weight",
+    "features.8.weight",
+    "features.10.weight",
+)
+
+LAYERS = tuple(f"classifier.{index}" for index in HEAD)
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How an AlexNet's file converts, with dense layers or without; None if it is none.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "network".
         config: changes of `AlexNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     known = PLACES | {"alexnet": set(CONVOLUTIONS)}
     places = numbers(tensors, r"features\.(\d+)\.weight")
     if part != "network" or closest(places, known) != "alexnet":
@@ -43,10 +49,12 @@ def plan(
 
     plain = AlexNet()
     layers = (f"features.{index}" for index in CONVOLUTIONS)
+    channels = tuple(map(found, layers, plain.channels))
+    head = find_head(entry, TRUNK, LAYERS, channels[-1] * SIDE**2, config)
     module = AlexNet(
-        channels=tuple(map(found, layers, plain.channels)),
-        hidden=tuple(map(found, ("classifier.1", "classifier.4"), plain.hidden)),
-        outputs=outputs(tensors, "classifier.6"),
+        channels=channels,
+        hidden=hidden(head, plain.hidden),
+        outputs=head.outputs,
         **input_settings(tensors, "features.0"),
     )
     module = override(module, config)
@@ -56,6 +64,12 @@ def plan(
         module,
         tree,
         family="alexnet",
-        tensors=tensors,
-        sources=sources(tree, images={"classifier.1": image}),
+        tensors=head.tensors,
+        sources=sources(
+            tree,
+            rename=lambda name: head.names.get(name, name),
+            images={LAYERS[-len(head.layers) :][0]: image},
+        ),
+        ignored=head.ignored,
+        guesses=head.guesses,
     )

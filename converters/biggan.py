@@ -12,7 +12,7 @@ AJBROCK_EPS = 1e-6
 """The released models' `SN_eps`; it matters for vectors shorter than that alone."""
 
 
-UNUSED = re.compile(r"\.(sv\d+|u[1-9]\d*|num_batches_tracked|accumulation_counter)$")
+UNUSED = re.compile(r"\.(sv\d+|u[1-9]\d*|accumulation_counter)$")
 """What training logged in ajbrock's files, and singular vectors after the first."""
 
 

@@ -1,4 +1,4 @@
-"""BigGAN as ajbrock's BigGAN-PyTorch stores it: `G_ema.pth`, a flat state dict.
+"""BigGAN as ajbrock's BigGAN-PyTorch stores it: `G_ema.pth`.
 
 Spectral norms are not stored but found by one power iteration, also when pictures are
 drawn; the conversion divides them out. Batch norms come in three layouts: plain ones;
@@ -15,21 +15,26 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import UNUSED, ajbrock_norm, channels_last, statistics
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
 
 ASSUMES = ("bn_eps", "additive_gain", "standing")
+SIGNS = (
+    "blocks.0.0.conv_sc.weight",
+    "blocks.0.0.conv1.weight",
+    "blocks.0.0.bn1.gain.weight",
+    "linear.weight",
+    "output_layer.2.weight",
+)
 
 FORMAT = "ajbrock"
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    tensors: Mapping[str, np.ndarray] = entry.tensors
     if part != "generator" or "blocks.0.0.conv_sc.weight" not in tensors:
         return None
     blocks = count(tensors, "blocks.{}.0.conv1.weight")

@@ -1,4 +1,4 @@
-"""BigGAN-deep as ajbrock's BigGAN-PyTorch stores it: `G_ema.pth`, a flat state dict.
+"""BigGAN-deep as ajbrock's BigGAN-PyTorch stores it: `G_ema.pth`.
 
 Its batch norms hold one statistic for all truncations and see the label before z. How
 many blocks there are per resolution the file does not tell; the last one doubles it.
@@ -12,7 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import UNUSED, ajbrock_norm, channels_last, statistics
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan_deep
@@ -20,6 +20,13 @@ from jaxlatent.generators.biggan import ATTENTION
 from jaxlatent.types import CheckpointError
 
 ASSUMES = ("upsamples", "eps")
+SIGNS = (
+    "blocks.0.0.conv4.weight",
+    "blocks.0.0.conv1.weight",
+    "shared.weight",
+    "linear.weight",
+    "output_layer.2.weight",
+)
 
 FORMAT = "ajbrock"
 SIGNATURE = "blocks.0.0.conv4.weight"
@@ -35,11 +42,9 @@ _LAYERS = {
 }
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    tensors: Mapping[str, np.ndarray] = entry.tensors
     if part != "generator" or SIGNATURE not in tensors:
         return None
     blocks = count(tensors, "blocks.{}.0.conv4.weight")

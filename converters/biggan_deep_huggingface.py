@@ -12,13 +12,19 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import torch_norm
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import size
 from jaxlatent.generators import biggan_deep
 from jaxlatent.types import CheckpointError
 
 ASSUMES = ("upsamples", "eps", "output_eps")
+SIGNS = (
+    "generator.gen_z.weight_orig",
+    "generator.layers.0.conv_0.weight_orig",
+    "embeddings.weight",
+    "generator.conv_to_rgb.weight_orig",
+)
 
 FORMAT = "huggingface"
 SIGNATURE = "generator.gen_z.weight_orig"
@@ -26,16 +32,14 @@ SIGNATURE = "generator.gen_z.weight_orig"
 _LARGEST = 1 << 16
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    tensors: Mapping[str, np.ndarray] = entry.tensors
     if part != "generator" or SIGNATURE not in tensors:
         return None
     assumed: tuple[str, ...] = ()
-    if checkpoint.description is not None:
-        inferred = _described(checkpoint.description)
+    if entry.description is not None:
+        inferred = _described(entry.description)
     else:
         inferred, assumed = _inferred(tensors), ("upsamples", "eps", "output_eps")
     chosen = override(inferred, config)

@@ -13,12 +13,18 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import ganalyze_norm
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
 
 ASSUMES = ("attention", "bn_eps", "output_eps")
+SIGNS = (
+    "GBlock.0.conv0.module.weight_bar",
+    "G_linear.module.weight_bar",
+    "colorize.module.weight_bar",
+    "linear.weight",
+)
 
 FORMAT = "GANalyze"
 
@@ -47,11 +53,9 @@ _LEAVES = {
 }
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    tensors: Mapping[str, np.ndarray] = entry.tensors
     if part != "generator" or "GBlock.0.conv0.module.weight_bar" not in tensors:
         return None
     blocks = count(tensors, "GBlock.{}.conv0.module.weight_bar")
@@ -90,11 +94,7 @@ def plan(
             ours: _source(ours, chosen.chunk) for ours in flatten_dict(shapes, sep=".")
         },
         shapes=shapes,
-        ignored=frozenset(
-            name
-            for name in tensors
-            if name.endswith((".weight_v", ".num_batches_tracked"))
-        ),
+        ignored=frozenset(name for name in tensors if name.endswith(".weight_v")),
     )
 
 

@@ -10,13 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.network_layouts import width
 from converters.plans import Plan, override
-from converters.sequential import Release, is_state_dict, release_plan
+from converters.sequential import Release, release_plan
 from jaxlatent.generators import descriptions
 
 ASSUMES = ("image_range", "layers")
+SIGNS = (
+    "main.0.weight",
+    "main.1.weight",
+    "main.3.weight",
+    "main.4.weight",
+    "main.6.weight",
+    "main.9.weight",
+    "main.12.weight",
+)
 
 FORMATS = {"main": "pytorch/examples dcgan", "dcnn": "tneumann/minimal_glo"}
 """By the module that holds the chain."""
@@ -30,22 +39,20 @@ _NAMES = (
 )
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """Plan the conversion of a DCGAN's generator.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "generator".
         config: values that replace the assumed ones.
 
     Returns:
         A plan; None where most of the names are not those of such a file.
     """
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     changes = config or {}
-    if part != "generator" or "layers" in changes or not is_state_dict(tensors):
+    if part != "generator" or "layers" in changes:
         return None
     for name in FORMATS:
         known = sum(f"{name}.{leaf}" in tensors for leaf in _NAMES)

@@ -1,43 +1,24 @@
-"""How genforce's repositories (genforce, SeFa, ReSeFa) wrap what they store.
+"""What genforce's repositories (genforce, SeFa, ReSeFa) keep beside one another.
 
-A bare dict of `generator`, `discriminator` and `generator_smooth`, or a training
-snapshot that wraps it in `models`, or the state dict of a generator alone.
+A file holds `generator`, `generator_smooth` and `discriminator`, and one of them tells
+what another does not, such as the number of classes.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from converters.entries import Entry, Tensors
+from converters.progressive import numbers
 
 
-def generator_state(
-    content: Mapping[str, Any], signature: str
-) -> dict[str, np.ndarray] | None:
-    """The generator's tensors, smoothed ones first; None without `signature`."""
-    models = _models(content)
-    state = _state(models, "generator_smooth", "generator")
-    if state is None and {signature, f"module.{signature}"} & set(models):
-        state = _without_prefix(models)
-    return state if state is not None and signature in state else None
+def is_discriminator(tensors: Tensors) -> bool:
+    """Whether these are a discriminator's, of whichever family."""
+    return bool(numbers(tensors, "input") and numbers(tensors, "layer"))
 
 
-def discriminator_state(content: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
-    """The discriminator's tensors, None if there are none."""
-    return _state(_models(content), "discriminator")
+def generator_beside(entry: Entry, signature: str) -> Tensors | None:
+    """A generator beside a discriminator, told by one of its tensors."""
+    found = (tensors for tensors in entry.siblings() if signature in tensors)
+    return next(found, None)
 
 
-def _models(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    models = content.get("models", content)
-    return models if isinstance(models, Mapping) else {}
-
-
-def _state(models: Mapping[str, Any], *names: str) -> dict[str, np.ndarray] | None:
-    for name in names:
-        if isinstance(models.get(name), Mapping):
-            return _without_prefix(models[name])
-    return None
-
-
-def _without_prefix(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Names without the "module." that data-parallel training puts before them."""
-    return {name.removeprefix("module."): value for name, value in state.items()}
+def discriminator_beside(entry: Entry) -> Tensors | None:
+    """The discriminator beside a generator."""
+    return next(filter(is_discriminator, entry.siblings()), None)

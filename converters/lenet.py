@@ -6,11 +6,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from jaxlatent.networks.lenet import RESOLUTION, LeNet
 
 ASSUMES = ("fit",)
+SIGNS = (
+    "convnet.c1.weight",
+    "convnet.c3.weight",
+    "convnet.c5.weight",
+    "fc.f6.weight",
+    "fc.f7.weight",
+)
 
 FORMAT = "csinva/gan-vae-pretrained-pytorch mnist_classifier"
 
@@ -27,20 +34,18 @@ _SOURCES = {f"{layer}.kernel": weight for layer, weight in _WEIGHTS.items()} | {
 }
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """Plan the conversion of a LeNet; None if the file is none.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "network".
         config: `{"fit": ...}` to change how images come to 32 x 32 pixels.
 
     Raises:
         ValueError: for another value that LeNet does not have.
     """
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     if part != "network" or not all(
         source.name in tensors for source in _SOURCES.values()
     ):

@@ -1,8 +1,8 @@
 """Checkpoint file -> generator, discriminator or network; and what a file is."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, overload
 
@@ -34,11 +34,20 @@ from converters import (
     vgg,
 )
 from converters.checkpoints import Checkpoint, CheckpointFile, opened
+from converters.entries import Entry, entries
+from converters.finding import (
+    Candidate,
+    candidates,
+    choose,
+    make_plan,
+    unknown_entries,
+    what_is_there,
+)
 from converters.plans import Mismatch, Plan, assemble, compare
 from jaxlatent.checkpoint import save_generator
 from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.networks.base import Network
-from jaxlatent.types import CheckpointError
+from jaxlatent.types import CheckpointError, Origin
 
 Part = Literal["generator", "discriminator", "network"]
 PARTS: tuple[Part, ...] = ("generator", "discriminator", "network")
@@ -68,8 +77,9 @@ LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
 }
 """The modules that know a family's file layouts.
 
-Each has a function `plan`, and `ASSUMES`: the config values, and the parameters, that
-its files may leave open.
+Each has a function `plan`; `ASSUMES`, the config values, and the parameters, that its
+files may leave open; and `SIGNS`, tensors by which a file of another kind, or a damaged
+one, is told to be near.
 """
 
 
@@ -81,11 +91,13 @@ class Inspection:
         container: the file's container, as `Checkpoint` names it.
         plans: what each part in it would become.
         mismatches: what keeps each part from fitting, empty if nothing does.
+        entries: what each entry of the file is, in words, by name; "" is all of it.
     """
 
     container: str
     plans: Mapping[str, Plan]
     mismatches: Mapping[str, Mismatch]
+    entries: Mapping[str, str] = field(default_factory=dict)
 
 
 class Layout(NamedTuple):
@@ -122,6 +134,7 @@ def load(
     *,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
+    entry: str | None = ...,
     part: Literal["generator"] = ...,
     dtype: Any = ...,
 ) -> Generator: ...
@@ -131,6 +144,7 @@ def load(
     *,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
+    entry: str | None = ...,
     part: Literal["discriminator"],
     dtype: Any = ...,
 ) -> Discriminator: ...
@@ -140,6 +154,7 @@ def load(
     *,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
+    entry: str | None = ...,
     part: Literal["network"],
     dtype: Any = ...,
 ) -> Network: ...
@@ -148,6 +163,7 @@ def load(
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
+    entry: str | None = None,
     part: Part = "generator",
     dtype: Any = None,
 ) -> Generator | Discriminator | Network:
@@ -159,21 +175,42 @@ def load(
         family: the architecture, None to recognise it by names and shapes.
         config: config values that replace the inferred or assumed ones; for
             "sequential" a description of the layers.
+        entry: which of several networks in the file, by the name of the dict or the
+            beginning of the names under which it lies; None for the one that fits, and
+            of several the one that is averaged over training.
         part: "generator", "discriminator" or "network" (a classifier and the like).
         dtype: of the parameters, None for float32. With float64 (under
             `jax.enable_x64`) gains are applied without rounding.
 
     Raises:
         CheckpointError: if the file is unsound, holds no such part, or does not fit;
-            every missing, extra and misshapen tensor is named in one error.
+            missing, extra and misshapen tensors are named in one error.
+        ValueError: for an unknown family or entry, or config values that do not fit.
     """
-    plan = find_plan(opened(file), part=part, family=family, config=config)
-    params = assemble(plan, dtype)
+    checkpoint = opened(file)
+    plan = find_plan(checkpoint, part=part, family=family, config=config, entry=entry)
+    params, origin = assemble(plan, dtype), _origin(checkpoint, plan, config)
     if part == "network":
-        return Network(params=params, module=plan.config)
+        return Network(params=params, module=plan.config, origin=origin)
     if part == "discriminator":
-        return Discriminator(params=params, config=plan.config)
-    return Generator(params=params, config=plan.config)
+        return Discriminator(params=params, config=plan.config, origin=origin)
+    return Generator(params=params, config=plan.config, origin=origin)
+
+
+def _origin(
+    checkpoint: Checkpoint, plan: Plan, config: Mapping[str, Any] | None
+) -> Origin:
+    return Origin(
+        file=checkpoint.path.name,
+        sha256=checkpoint.sha256,
+        container=checkpoint.container,
+        format=plan.format,
+        entry=plan.entry,
+        assumed=dict(plan.assumed),
+        overridden=tuple(sorted(config or {})),
+        guesses=plan.guesses,
+        licence=plan.licence,
+    )
 
 
 def convert(
@@ -182,6 +219,7 @@ def convert(
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
+    entry: str | None = None,
     overwrite: bool = False,
 ) -> Plan:
     """Write a checkpoint's generator to a folder that `load_generator` reads.
@@ -191,28 +229,24 @@ def convert(
         out: the folder to make.
         family: as for `load`.
         config: as for `load`.
+        entry: as for `load`.
         overwrite: replace an earlier generator at `out`.
 
     Returns:
-        The plan that was carried out: format, config and assumptions.
+        The plan that was carried out: format, config, assumptions and guesses.
 
     Raises:
         CheckpointError: as for `load`.
         FileExistsError: if `out` exists and is not to be overwritten.
     """
     checkpoint = opened(file)
-    plan = find_plan(checkpoint, part="generator", family=family, config=config)
-    generator = Generator(params=assemble(plan), config=plan.config)
-    origin = {
-        "file": checkpoint.path.name,
-        "sha256": checkpoint.sha256,
-        "container": checkpoint.container,
-        "format": plan.format,
-        "assumed": dict(plan.assumed),
-        "overridden": sorted(config or {}),
-        "licence": plan.licence,
-    }
-    save_generator(out, generator, origin=origin, overwrite=overwrite)
+    plan = find_plan(
+        checkpoint, part="generator", family=family, config=config, entry=entry
+    )
+    generator = Generator(
+        assemble(plan), plan.config, _origin(checkpoint, plan, config)
+    )
+    save_generator(out, generator, overwrite=overwrite)
     return plan
 
 
@@ -221,6 +255,7 @@ def inspect(
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> Inspection:
     """Tell what a checkpoint is and how its tensors fit, writing nothing.
 
@@ -228,15 +263,34 @@ def inspect(
         file: the checkpoint, as for `load`.
         family: as for `load`.
         config: as for `load`, applied to the generator.
+        entry: as for `load`.
     """
     checkpoint = opened(file)
-    plans = _plans(checkpoint, family=family, config=config)
+    shown, modules = _entries(checkpoint, family, entry), _modules(family)
+    plans: dict[str, Plan] = {}
+    there: dict[str, str] = {}
+    everything: list[Candidate] = []
+    for part in PARTS:
+        changes = config if part == "generator" else None
+        described = changes if changes and "layers" in changes else None
+        found = candidates(shown, modules, part, described)
+        everything += found
+        for one in found:
+            if one.plan is not None and one.misfit <= 0.5:
+                misfit = "" if one.fits else ", which does not fit"
+                what = f"{part}: {one.plan.family} ({one.plan.format}){misfit}"
+                there[one.entry.name] = what
+        if found and choose(found).misfit <= 0.5:
+            options = {"family": family, "config": changes, "entry": entry}
+            plans[part] = find_plan(checkpoint, part=part, **options)
     if not plans:
-        raise CheckpointError(f"{checkpoint.path}: {_unrecognised(family)}")
+        reason = _unrecognised(shown, everything, family)
+        raise CheckpointError(f"{checkpoint.path}: {reason}")
     return Inspection(
         container=checkpoint.container,
         plans=plans,
         mismatches={part: compare(plan) for part, plan in plans.items()},
+        entries=there | unknown_entries(shown[0].content, there),
     )
 
 
@@ -246,62 +300,69 @@ def find_plan(
     part: Part,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> Plan:
     """The plan for one part of what `read` returned.
 
+    Where several entries fit, averaged weights are taken and the plan's `guesses` say
+    so; a warning says it where nothing but their order decides.
+
     Raises:
         CheckpointError: if no known layout offers that part; says what there is.
+        ValueError: for an unknown family or entry, or config values that do not fit.
     """
-    _check_dict(checkpoint)
-    for module in _modules(family):
-        plan = _plan(module, checkpoint, part, config)
-        if plan is not None:
-            return plan
-    offered = _plans(checkpoint, family=family)
-    if offered:
-        found = " and ".join(f"a {other} ({p.family})" for other, p in offered.items())
-        raise CheckpointError(f"no {part} in this file; it holds {found}")
-    raise CheckpointError(_unrecognised(family))
+    shown, modules = _entries(checkpoint, family, entry), _modules(family)
+    described = config if config and "layers" in config else None
+    found = candidates(shown, modules, part, described)
+    chosen = choose(found, warn=True)
+    certain = family is not None or described is not None
+    if chosen is None or (chosen.misfit > 0.5 and chosen.plan and not certain):
+        raise CheckpointError(_missing_part(shown, found, part, family))
+    plan = chosen.plan
+    if config and described is None:
+        plan = make_plan(chosen.entry, chosen.module, part, config)
+    if plan is None:
+        raise CheckpointError(chosen.problem)
+    given = set(config or ())
+    assumed = {name: v for name, v in plan.assumed.items() if name not in given}
+    guesses = chosen.plan.guesses if chosen.plan else plan.guesses
+    return replace(plan, assumed=assumed, guesses=guesses)
 
 
-def _plans(
-    checkpoint: Checkpoint,
-    *,
-    family: str | None,
-    config: Mapping[str, Any] | None = None,
-) -> dict[str, Plan]:
-    _check_dict(checkpoint)
-    found: dict[str, Plan] = {}
-    for module in _modules(family):
-        for part in PARTS:
-            changes = config if part == "generator" else None
-            plan = _plan(module, checkpoint, part, changes)
-            if plan is not None and part not in found:
-                found[part] = plan
-    return found
+def _missing_part(
+    shown: Sequence[Entry], found: Sequence[Candidate], part: Part, family: str | None
+) -> str:
+    """Why a file does not hold a part, and what it holds."""
+    others = {
+        other: chosen.plan.family
+        for other in PARTS
+        if other != part
+        and (chosen := choose(candidates(shown, _modules(family), other)))
+        and chosen.plan
+        and chosen.misfit <= 0.5
+    }
+    if others:
+        there = " and ".join(f"a {other} ({name})" for other, name in others.items())
+        return f"no {part} in this file; it holds {there}"
+    return _unrecognised(shown, found, family)
 
 
-def _check_dict(checkpoint: Checkpoint) -> None:
-    """Raise CheckpointError unless the top-level object is a dict."""
-    if not isinstance(checkpoint.tensors, Mapping):
-        raise CheckpointError(
-            f"{checkpoint.path}: the file holds a {type(checkpoint.tensors).__name__}, "
-            "not a dict of tensors"
-        )
+def _unrecognised(
+    shown: Sequence[Entry], found: Sequence[Candidate], family: str | None
+) -> str:
+    wanted = f"no layout of {family}" if family else "no known layout"
+    there = what_is_there(shown[0].content, found, _modules(family))
+    return (
+        f"{wanted} has these tensors; {there}; {', '.join(LAYOUTS)} are known; for "
+        "chains of layers a JSON description may be given as config"
+    )
 
 
-def _plan(
-    module: ModuleType,
-    checkpoint: Checkpoint,
-    part: Part,
-    config: Mapping[str, Any] | None,
-) -> Plan | None:
-    """A module's plan; what the caller gave is not counted as assumed."""
-    plan = module.plan(checkpoint, part=part, config=config)
-    if plan is None or not config:
-        return plan
-    assumed = {name: v for name, v in plan.assumed.items() if name not in config}
-    return replace(plan, assumed=assumed)
+def _entries(
+    checkpoint: Checkpoint, family: str | None, chosen: str | None
+) -> tuple[Entry, ...]:
+    asked = family is not None
+    return tuple(replace(one, asked=asked) for one in entries(checkpoint, chosen))
 
 
 def _modules(family: str | None) -> tuple[ModuleType, ...]:
@@ -310,11 +371,3 @@ def _modules(family: str | None) -> tuple[ModuleType, ...]:
     if family not in LAYOUTS:
         raise ValueError(f"family: {family!r} given; one of {tuple(LAYOUTS)}")
     return LAYOUTS[family]
-
-
-def _unrecognised(family: str | None) -> str:
-    wanted = f"no layout of {family}" if family else "no known layout"
-    return (
-        f"{wanted} has these tensors; {', '.join(LAYOUTS)} are known; for chains of "
-        "layers a JSON description may be given as config"
-    )

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from converters.checkpoints import Checkpoint, CheckpointFile, opened
-from converters.network_layouts import Tensors, shapes, sources, state_dict
+from converters.entries import Tensors, entries
+from converters.network_layouts import shapes, sources
 from converters.plans import Plan, Source, assemble
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS, Lpips
 from jaxlatent.types import CheckpointError
@@ -48,13 +49,14 @@ def plan(heads: Checkpoint, trunk: Checkpoint | None = None) -> Plan:
         CheckpointError: if `heads` has no heads.
     """
     tensors = {
-        _trunk_name(name): value for name, value in state_dict(heads.tensors).items()
+        _trunk_name(name): value
+        for name, value in _entry(heads, HEAD.format(0), HEAD.format(1)).items()
     }
     net = _network(tensors)
     # a whole module has its heads twice, and its scaling
     ignored = {n for n in tensors if n.startswith(("lins.", "scaling_layer."))}
     if trunk is not None:
-        tensors = state_dict(trunk.tensors) | tensors
+        tensors = {**_entry(trunk, "features.0.weight", "features.3.weight"), **tensors}
         ignored |= {name for name in tensors if name.startswith("classifier.")}
     trees = {
         "trunk": shapes(TRUNKS[net], (1, 64, 64, 3)),
@@ -79,6 +81,13 @@ def plan(heads: Checkpoint, trunk: Checkpoint | None = None) -> Plan:
         ignored=frozenset(ignored),
         licence="BSD 2-clause (the heads)",
     )
+
+
+def _entry(file: Checkpoint, *signs: str) -> Tensors:
+    """The entry that has one of the named tensors, or else the whole file."""
+    found = entries(file)
+    known = (one for one in found if any(sign in one.tensors for sign in signs))
+    return next(known, found[0]).tensors
 
 
 def _trunk_name(name: str) -> str:

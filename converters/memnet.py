@@ -10,29 +10,35 @@ from typing import Any
 
 import jax
 
-from converters.checkpoints import Checkpoint
-from converters.network_layouts import out_features, shapes, sources, state_dict
+from converters.entries import Entry
+from converters.network_layouts import out_features, shapes, sources
 from converters.plans import Plan, override
 from jaxlatent.networks.memnet import RESOLUTION, MemNet, mean_images
 from jaxlatent.types import Params
 
 ASSUMES = ("mean_image", "clip")
+SIGNS = (
+    "conv1.weight",
+    "conv2.weight",
+    "conv5.weight",
+    "fc6.weight",
+    "fc7.weight",
+    "fc8.weight",
+)
 
 CONVOLUTIONS = tuple(f"conv{index}" for index in range(1, 6))
 DENSE = ("fc6", "fc7", "fc8")
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a MemNet's file converts; None if it is none.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "network".
         config: `{"clip": ...}` to let scores leave [0, 1].
     """
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     found = sum(f"{layer}.weight" in tensors for layer in (*CONVOLUTIONS, *DENSE))
     if part != "network" or found < len((*CONVOLUTIONS, *DENSE)) - 1:
         return None

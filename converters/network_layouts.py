@@ -12,34 +12,16 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax.traverse_util import flatten_dict
 
+from converters.entries import Tensors
 from converters.plans import Plan, Source, dense, kernel
 from jaxlatent.types import Params
-
-Tensors = Mapping[str, np.ndarray]
-
-WRAPPINGS = ("state_dict", "model", "reconstructor", "shift_predictor")
-"""Entries under which training snapshots keep the tensors."""
 
 SIDE = 64
 """Pixels of images that every network can look at."""
 
 _LEAVES = {"kernel": "weight", "scale": "weight"}
-
-
-def state_dict(content: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The tensors of a file, out of their wrapping, without "module." in front."""
-    for name in WRAPPINGS:
-        if isinstance(content.get(name), Mapping):
-            content = content[name]
-            break
-    return {
-        name.removeprefix("module."): value
-        for name, value in content.items()
-        if isinstance(name, str) and isinstance(value, np.ndarray)
-    }
 
 
 def width(tensors: Tensors, *places: tuple[str, int], default: int) -> int:
@@ -66,7 +48,20 @@ def outputs(tensors: Tensors, layer: str) -> int | None:
 def numbers(tensors: Tensors, pattern: str) -> set[int]:
     """The numbers that stand for the group in names that match a pattern."""
     found = (re.fullmatch(pattern, name) for name in tensors)
-    return {int(match[1]) for match in found if match}
+    return {int(match[1]) for match in found if match and len(match[1]) < 9}
+
+
+def length(found: set[int]) -> int:
+    """How long a list is whose numbered members may lack some, or have a stray one.
+
+    At least one; more than half of as many are there.
+    """
+    runs = (
+        number + 1
+        for index, number in enumerate(sorted(found), start=1)
+        if 2 * index > number + 1
+    )
+    return max(runs, default=1)
 
 
 def closest(found: set[int], known: Mapping[Any, set[int]]) -> Any:
@@ -120,11 +115,6 @@ def sources(
     return found
 
 
-def counters(tensors: Tensors) -> frozenset[str]:
-    """The batches that batch norms counted, which nothing needs."""
-    return frozenset(name for name in tensors if name.endswith("num_batches_tracked"))
-
-
 def input_settings(tensors: Tensors, layer: str) -> dict[str, Any]:
     """What a `PictureModule` knows of its images from the first layer.
 
@@ -156,7 +146,6 @@ def image_network_plan(module: Any, tree: Params, **parts: Any) -> Plan:
             "config": module,
             "assumed": assumed,
             "shapes": tree,
-            "ignored": counters(parts["tensors"]),
         }
         | parts
     )

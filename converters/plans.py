@@ -7,6 +7,7 @@ reports every missing, extra and misshapen tensor in one error.
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
@@ -16,7 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError, Params
+
+COUNTERS = re.compile(
+    r"(?:^|\.)(?:num_batches_tracked|n_averaged|num_updates|initted|step|decay"
+    r"|total_ops|total_params)$"
+)
+"""What batch norms, averages and profilers count beside the weights; unneeded."""
+
+_SHOWN = 24
+"""Names that an error lists of each kind."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +141,10 @@ class Plan:
         complete: fills in parameters that follow from others; gets the params and
             the config, returns the params.
         licence: what is known of the weights' licence, "" if nothing.
+        entry: the name of the file's entry that the tensors are of, "" for all of it.
+        guesses: what was decided that the file does not tell, in words that name the
+            argument by which it is decided otherwise.
+        odd: what the entry holds in place of tensors, by name.
     """
 
     part: str
@@ -144,6 +159,9 @@ class Plan:
     read: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     complete: Callable[[Params, Any], Params] | None = None
     licence: str = ""
+    entry: str = ""
+    guesses: tuple[str, ...] = ()
+    odd: Mapping[str, str] = field(default_factory=dict)
 
 
 def override(config: Any, changes: Mapping[str, Any] | None) -> Any:
@@ -206,7 +224,7 @@ class Mismatch:
 
     def __str__(self) -> str:
         parts = [
-            f"{label} ({len(names)}): {', '.join(names)}"
+            f"{label} ({len(names)}): {_listed(names)}"
             for label, names in (
                 ("missing", self.missing),
                 ("extra", self.extra),
@@ -217,25 +235,45 @@ class Mismatch:
         return "; ".join(parts)
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The first of them; a file may have as many, and as long ones, as it likes."""
+    shown = ", ".join(printable(name, 150) for name in names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
 def compare(plan: Plan) -> Mismatch:
     """Hold the file's tensors against what the architecture needs."""
+    missing, misshapen = [], []
+    needed = needed_tensors(plan)
+    for name, shape in needed:
+        tensor = plan.tensors.get(name)
+        if tensor is None and name in plan.odd:
+            misshapen.append(f"{name} is {plan.odd[name]}")
+        elif tensor is None:
+            missing.append(name)
+        elif tensor.shape != shape:
+            misshapen.append(f"{name} is {tensor.shape}, not {shape}")
+        elif not jnp.issubdtype(tensor.dtype, np.floating):
+            misshapen.append(f"{name} is of {tensor.dtype}, not of floating numbers")
+    used = {name for name, _ in needed} | plan.ignored
+    extra = [n for n in plan.tensors if n not in used and not is_counter(plan, n)]
+    return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
+
+
+def is_counter(plan: Plan, name: str) -> bool:
+    """Whether a tensor counts something beside the weights, which nothing needs."""
+    return plan.tensors[name].size == 1 and COUNTERS.search(name) is not None
+
+
+def needed_tensors(plan: Plan) -> list[tuple[str, tuple[int, ...]]]:
+    """The names and shapes of all tensors that a plan takes from a file."""
     expected = _expected(plan)
     needed = [
         needed
         for ours, source in _needed(plan).items()
         for needed in source.file_shapes(tuple(expected[ours].shape)).items()
     ]
-    needed += plan.read.items()
-    missing, misshapen = [], []
-    for name, shape in needed:
-        tensor = plan.tensors.get(name)
-        if tensor is None:
-            missing.append(name)
-        elif tensor.shape != shape:
-            misshapen.append(f"{name} is {tensor.shape}, not {shape}")
-    used = {name for name, _ in needed} | plan.ignored
-    extra = [name for name in plan.tensors if name not in used]
-    return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
+    return needed + list(plan.read.items())
 
 
 def assemble(plan: Plan, dtype: Any = None) -> Params:
@@ -246,13 +284,13 @@ def assemble(plan: Plan, dtype: Any = None) -> Params:
         dtype: of the parameters; None for float32, as released checkpoints are.
 
     Raises:
-        CheckpointError: naming every missing, extra and misshapen tensor, and every
-            tensor that holds a value that is not finite.
+        CheckpointError: naming the missing, extra and misshapen tensors, and those that
+            hold a value that is not finite.
     """
     mismatch = compare(plan)
     if mismatch:
         raise CheckpointError(
-            f"the file does not fit {plan.family} ({plan.format}): {mismatch}"
+            f"{_place(plan)} does not fit {plan.family} ({plan.format}): {mismatch}"
         )
     dtype = jnp.float32 if dtype is None else dtype
     flat = {
@@ -268,7 +306,7 @@ def assemble(plan: Plan, dtype: Any = None) -> Params:
     }
     broken = [plan.sources[ours].name for ours in flat if not _finite(flat[ours])]
     if broken:
-        raise CheckpointError(f"values that are not finite in: {', '.join(broken)}")
+        raise CheckpointError(f"values that are not finite in: {_listed(broken)}")
     params = unflatten_dict({ours: jnp.asarray(flat[ours]) for ours in flat}, sep=".")
     if plan.complete is not None:
         params = plan.complete(params, plan.config)
@@ -276,9 +314,13 @@ def assemble(plan: Plan, dtype: Any = None) -> Params:
     lacking = _expected(plan).keys() - flatten_dict(params, sep=".").keys()
     if lacking:
         raise CheckpointError(
-            f"{plan.format} files hold nothing for: {', '.join(sorted(lacking))}"
+            f"{plan.format} files hold nothing for: {_listed(sorted(lacking))}"
         )
     return params
+
+
+def _place(plan: Plan) -> str:
+    return f"entry {printable(plan.entry, 60)}" if plan.entry else "the file"
 
 
 def _expected(plan: Plan) -> dict[str, Any]:

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 
 from converters import genforce, progan, progressive
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
 ASSUMES = ("final_tanh", "fused_scale", "label_dim", "average_first", "deviation_group")
+SIGNS = (
+    "layer0.weight",
+    "layer1.weight",
+    "output0.weight",
+    "output1.weight",
+    "lod",
+)
 
 SIGNATURE = "layer0.weight"
 LAYOUT = progan.Layout(
@@ -28,35 +35,33 @@ LAYOUT = progan.Layout(
 )
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint.tensors, SIGNATURE)
-    if tensors is None or not _grows(tensors):
-        return None
-    discriminator = genforce.discriminator_state(checkpoint.tensors)
-    label_dim = None if discriminator is None else _label_dim(discriminator)
-    if part == "generator":
+    tensors = entry.tensors
+    if part == "generator" and _grows(tensors):
+        discriminator = genforce.discriminator_beside(entry)
+        label_dim = None if discriminator is None else _label_dim(discriminator)
         return _generator(tensors, label_dim, config)
-    if part == "discriminator" and discriminator is not None:
-        found = progressive.discriminator(
-            discriminator,
-            config,
-            family="progan",
-            label_dim=label_dim or 0,
-            conditioning="classify",
-            deviation_group=16,
-        )
-        assumed = {**found.assumed, "average_first": found.config.average_first}
-        return replace(found, assumed=assumed)
-    return None
+    if part != "discriminator" or not genforce.is_discriminator(tensors):
+        return None
+    if not any(map(_grows, entry.siblings())):
+        return None
+    found = progressive.discriminator(
+        tensors,
+        config,
+        family="progan",
+        label_dim=_label_dim(tensors) or 0,
+        conditioning="classify",
+        deviation_group=16,
+    )
+    assumed = {**found.assumed, "average_first": found.config.average_first}
+    return replace(found, assumed=assumed)
 
 
 def _grows(tensors: Mapping[str, np.ndarray]) -> bool:
     """Whether this is a generator that begins with 4 x 4 pixels and makes images."""
     images = any(name.startswith("output") for name in tensors)
-    return images and np.shape(tensors[SIGNATURE])[2:] == (4, 4)
+    return images and np.shape(tensors.get(SIGNATURE, 0))[2:] == (4, 4)
 
 
 def _label_dim(discriminator: Mapping[str, np.ndarray]) -> int | None:

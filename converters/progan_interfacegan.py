@@ -1,4 +1,4 @@
-"""ProGAN as InterFaceGAN's own converter stores it: one flat state dict.
+"""ProGAN as InterFaceGAN's own converter stores it.
 
 The images of all levels are there, and a level of detail that switches between them
 without fading. Kernels of transposed convolutions bear another name and are stored
@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters import progan, progressive
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, kernel
 from jaxlatent.generators.progan import Config
 
 ASSUMES = ()
+SIGNS = (
+    "layer0.conv.weight",
+    "layer0.wscale.bias",
+    "output0.conv.weight",
+    "lod",
+)
 
 LAYOUT = progan.Layout(
     format="InterFaceGAN",
@@ -24,11 +30,9 @@ LAYOUT = progan.Layout(
 )
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     ours = "layer0.conv.weight" in tensors and any(
         name.endswith(".wscale.bias") for name in tensors
     )

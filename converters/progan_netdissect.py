@@ -1,26 +1,28 @@
 """ProGAN as netdissect's port stores it, used by GANSpace.
 
-A state dict, flat or under "state_dict", with layers counted from one, the image of the
-last level alone and no gains. z is normalised once.
+Layers are counted from one; the image of the last level is there alone, and no gains.
+z is normalised once.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from converters import progan
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, kernel
-from converters.progressive import state_dict
 from jaxlatent.generators.progan import Config
 
 ASSUMES = ()
+SIGNS = (
+    "layer1.conv.weight",
+    "layer1.wscale.b",
+    "layer2.conv.weight",
+)
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     ours = "layer1.conv.weight" in tensors and any(
         name.endswith(".wscale.b") for name in tensors
     )

@@ -1,7 +1,7 @@
 """ProGAN as ptrblck's port stores it, used by Voynov & Babenko and WarpedGANSpace.
 
-One flat state dict with the image of the last level alone. The run-time gain of every
-layer is stored; the conversion divides it by the one that ours has. z is normalised
+The image of the last level is there alone. The run-time gain of every layer is stored;
+the conversion divides it by the one that ours has. z is normalised
 once.
 """
 
@@ -13,19 +13,23 @@ from typing import Any
 import numpy as np
 
 from converters import progan
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, kernel
-from converters.progressive import numbers, state_dict
+from converters.progressive import numbers
 from jaxlatent.generators.progan import Config
 
 ASSUMES = ()
+SIGNS = (
+    "features.0.conv.weight",
+    "features.0.wscale.scale",
+    "features.0.wscale.b",
+    "output.conv.weight",
+)
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     ours = "features.0.conv.weight" in tensors and any(
         name.endswith(".wscale.scale") for name in tensors
     )

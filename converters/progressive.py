@@ -11,16 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 from flax.traverse_util import flatten_dict
 
+from converters.entries import Tensors
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import separate
 from jaxlatent.generators import progressive_discriminator
 from jaxlatent.generators.progressive import Growing, image_levels, last_level
 from jaxlatent.types import CheckpointError
-
-Tensors = Mapping[str, np.ndarray]
 
 
 def common_size(
@@ -69,12 +67,6 @@ def blocks(layers: set[int]) -> int:
     if not 1 <= count <= 16:
         raise CheckpointError(f"{len(layers)} layers; two per level are accepted")
     return count
-
-
-def state_dict(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A file's tensors, which may lie under "state_dict"."""
-    state = content.get("state_dict")
-    return state if isinstance(state, Mapping) else content
 
 
 def read_lod(
@@ -148,7 +140,7 @@ def unused_levels(
 
 
 def discriminator(
-    tensors: dict[str, np.ndarray],
+    tensors: Tensors,
     changes: Mapping[str, Any] | None,
     *,
     family: str,

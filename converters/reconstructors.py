@@ -9,21 +9,24 @@ from functools import partial
 from typing import Any
 
 from converters import resnet
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.network_layouts import (
     Tensors,
-    counters,
     out_features,
     outputs,
     shapes,
     sources,
-    state_dict,
     width,
 )
 from converters.plans import Plan, override
 from jaxlatent.networks.reconstructors import PairLeNet, PairResNet
 
 ASSUMES = ("downsample",)
+SIGNS = (
+    "features_extractor.conv1.weight",
+    "type_estimator.weight",
+    "shift_estimator.weight",
+)
 
 DISCOVERY, WARPED = "GANLatentDiscovery", "WarpedGANSpace"
 
@@ -41,18 +44,15 @@ LENET = {
 EXTRACTOR = "features_extractor."
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a reconstructor's file converts; None if it is none.
 
     Args:
-        checkpoint: a file of tensors by dotted name, or an entry `shift_predictor` or
-            `reconstructor` of them.
+        entry: tensors by dotted name.
         part: "network".
         config: `{"downsample": ...}` for a ResNet trained on smaller images.
     """
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     if part != "network":
         return None
     if resnet.recognised(tensors, EXTRACTOR):
@@ -119,5 +119,5 @@ def _plan(
         tensors=tensors,
         sources=sources(tree, rename=rename),
         shapes=tree,
-        ignored=counters(tensors) | unused,
+        ignored=unused,
     )

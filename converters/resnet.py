@@ -1,51 +1,62 @@
 """ResNets with torchvision's names, whatever they were trained for."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
+from converters.heads import find_head
 from converters.network_layouts import (
     Tensors,
     image_network_plan,
     image_network_shapes,
     input_settings,
+    length,
     numbers,
-    outputs,
     sources,
-    state_dict,
     width,
 )
 from converters.plans import Plan, override
-from jaxlatent.networks.resnet import ResNet
+from jaxlatent.networks.resnet import EXPANSION, ResNet
 
 ASSUMES = ("mean", "std", "resize")
+SIGNS = (
+    "conv1.weight",
+    "bn1.weight",
+    "layer1.0.conv1.weight",
+    "layer2.0.conv1.weight",
+    "layer3.0.conv1.weight",
+    "layer4.0.conv1.weight",
+    "fc.weight",
+)
 
 STAGES = (1, 2, 3, 4)
+TRUNK = re.compile(r"(conv1|bn1|layer[1-4])\.")
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a ResNet's file converts; None if it is none.
 
-    The last layer may be called `fc`, or `last_linear`.
+    The last layer may have any name, and lie beside the others or around them.
 
     Args:
-        checkpoint: a file of tensors by dotted name, or an entry `state_dict` or
-            `model` of them.
+        entry: tensors by dotted name.
         part: "network".
         config: changes of `ResNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     if part != "network" or not recognised(tensors):
         return None
+    found, deep = architecture(tensors), bottlenecks(tensors)
+    features = found["channels"][-1] * (EXPANSION if deep else 1)
     last = "last_linear" if "last_linear.weight" in tensors else "fc"
+    head = find_head(entry, TRUNK, (last,), features, config)
     module = ResNet(
-        **architecture(tensors),
-        bottleneck=bottlenecks(tensors),
-        outputs=outputs(tensors, last),
+        **found,
+        bottleneck=deep,
+        outputs=head.outputs,
         **input_settings(tensors, "conv1"),
     )
     module = override(module, config)
@@ -54,8 +65,12 @@ def plan(
         module,
         tree,
         family="resnet",
-        tensors=tensors,
-        sources=sources(tree, rename=lambda name: last if name == "fc" else name),
+        tensors=head.tensors,
+        sources=sources(
+            tree, rename=lambda name: head.names[last] if name == "fc" else name
+        ),
+        ignored=head.ignored,
+        guesses=head.guesses,
     )
 
 
@@ -76,7 +91,7 @@ def bottlenecks(tensors: Tensors, prefix: str = "") -> bool:
 def architecture(tensors: Tensors, prefix: str = "") -> dict[str, Any]:
     """`blocks` and `channels` of a ResNet."""
     blocks = tuple(
-        max(numbers(tensors, rf"{prefix}layer{stage}\.(\d+)\..*"), default=0) + 1
+        length(numbers(tensors, rf"{prefix}layer{stage}\.(\d+)\..*"))
         for stage in STAGES
     )
     stem = [(f"{prefix}conv1.weight", 0)]
@@ -84,8 +99,7 @@ def architecture(tensors: Tensors, prefix: str = "") -> dict[str, Any]:
     channels = [width(tensors, *stem, default=64)]
     for stage, count in zip(STAGES, blocks, strict=True):
         places = []
-        # a file of one block with a huge number must not make a list as long
-        for index in range(min(count, 64)):
+        for index in range(count):
             block = f"{prefix}layer{stage}.{index}"
             places += [(f"{block}.conv1.weight", 0), (f"{block}.conv2.weight", 0)]
             places += [(f"{block}.bn1.{kind}", 0) for kind in _NORM]

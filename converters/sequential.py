@@ -5,6 +5,7 @@ them. For the released networks that is written down here; for others the user w
 as `config={"layers": [...], ...}`, in the words of `jaxlatent.generators.sequential`.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, compare, dense, kernel, override
 from jaxlatent.generators import sequential
 from jaxlatent.generators.sequential import Config, DiscriminatorConfig
@@ -30,8 +31,14 @@ from jaxlatent.generators.sequential_weighted import (
     Linear,
     TransposedConvolution,
 )
+from jaxlatent.types import Params
 
 ASSUMES = ("image_range", "layers")
+SIGNS = (
+    "0.weight",
+    "2.weight",
+    "4.weight",
+)
 
 FORMAT = "state dict"
 
@@ -141,32 +148,33 @@ RELEASES = (
 )
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """Plan the conversion of a flat state dict to a chain of layers.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "generator" or "discriminator".
         config: a whole description, which has "layers"; or values that replace those
             of a released network; or None.
 
     Returns:
-        A plan; None where the file is no flat state dict, or where no layers are given
-        and its names and shapes are those of no released network.
+        A plan; None where no layers are given, and names and shapes are those of no
+        released network.
 
     Raises:
         ValueError: for a config that describes no chain.
     """
-    tensors = checkpoint.tensors
-    if part not in _CONFIGS or not is_state_dict(tensors):
+    tensors = entry.tensors
+    if part not in _CONFIGS:
         return None
     chain, changes = _CONFIGS[part], config or {}
     given = frozenset(changes)
     if "layers" in changes:
         described = Release(FORMAT, chain.from_json(changes), licence="")
-        return release_plan(described, tensors, given)
+        found = release_plan(described, tensors, given)
+        needed = {source.name for source in found.sources.values()}
+        # what is misspelt in a description is told of the whole file
+        return found if not entry.name or needed & tensors.keys() else None
     for release in RELEASES:
         if isinstance(release.config, chain) and _fits(release, tensors):
             changed = replace(release, config=override(release.config, changes))
@@ -174,15 +182,14 @@ def plan(
     return None
 
 
-def is_state_dict(content: Mapping[str, Any]) -> bool:
-    """Whether a file holds tensors by name and nothing else."""
-    return bool(content) and all(
-        isinstance(name, str) and isinstance(tensor, np.ndarray)
-        for name, tensor in content.items()
-    )
+@functools.cache
+def _shapes(config: Chain) -> Params:
+    return jax.eval_shape(lambda: sequential.init(jax.random.key(0), config))
 
 
 def _fits(release: Release, tensors: Mapping[str, np.ndarray]) -> bool:
+    if not flatten_dict(_shapes(release.config), sep=".").keys() <= tensors.keys():
+        return False
     return not compare(release_plan(release, tensors, frozenset()))
 
 
@@ -197,9 +204,8 @@ def release_plan(
         given: names of the config values that the caller gave.
     """
     config = release.config
-    shapes = jax.eval_shape(lambda: sequential.init(jax.random.key(0), config))
+    shapes = _shapes(config)
     layers = {layer.name: layer for layer in config.layers}
-    counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
     return Plan(
         part="generator" if isinstance(config, Config) else "discriminator",
         family="sequential",
@@ -216,7 +222,7 @@ def release_plan(
             for name in flatten_dict(shapes, sep=".")
         },
         shapes=shapes,
-        ignored=release.ignored | counters,
+        ignored=release.ignored,
         licence=release.licence,
     )
 

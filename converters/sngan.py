@@ -12,13 +12,19 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import channels_last
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import sngan
 from jaxlatent.types import CheckpointError
 
 ASSUMES = ("bn_eps",)
+SIGNS = (
+    "model.0.weight",
+    "model.2.model.0.running_mean",
+    "model.2.model.3.weight",
+    "model.2.model.6.weight",
+)
 
 FORMAT = "GANLatentDiscovery"
 SIGNATURE = "model.2.model.0.running_mean"
@@ -26,15 +32,13 @@ SIGNATURE = "model.2.model.0.running_mean"
 _TWINS = {"conv1": "model.3", "conv2": "model.6"}
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another.
 
     Raises:
         CheckpointError: if a convolution differs from its double.
     """
-    tensors: Mapping[str, np.ndarray] = checkpoint.tensors
+    tensors: Mapping[str, np.ndarray] = entry.tensors
     if part != "generator" or SIGNATURE not in tensors:
         return None
     blocks = count(tensors, "model.{}.model.3.weight", start=2)
@@ -65,7 +69,6 @@ def plan(
             raise CheckpointError(
                 f"{twin} and {own} differ, but are one tensor in this layout"
             )
-    counters = {name for name in tensors if name.endswith(".num_batches_tracked")}
     return Plan(
         part=part,
         family="sngan",
@@ -78,7 +81,7 @@ def plan(
             for ours, leaf in flatten_dict(shapes, sep=".").items()
         },
         shapes=shapes,
-        ignored=frozenset(counters | twins.keys()),
+        ignored=frozenset(twins),
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
+from converters.heads import find_head
 from converters.network_layouts import (
     closest,
     image_network_plan,
@@ -11,34 +12,41 @@ from converters.network_layouts import (
     input_settings,
     numbers,
     out_features,
-    outputs,
     sources,
-    state_dict,
 )
 from converters.plans import Plan, override
+from converters.vgg import TRUNK
 from jaxlatent.networks.squeezenet import FIRES, SqueezeNet
 
 ASSUMES = ("mean", "std", "resize")
+SIGNS = (
+    "features.0.weight",
+    "features.3.squeeze.weight",
+    "features.3.expand1x1.weight",
+    "features.12.expand3x3.weight",
+)
 
+LAST = "classifier.1"
 PARTS = ("squeeze", "expand1x1", "expand3x3")
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a SqueezeNet's file converts, with its last layer or without; else None.
 
     Args:
-        checkpoint: a file of tensors by dotted name.
+        entry: tensors by dotted name.
         part: "network".
         config: changes of `SqueezeNet`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     fires = numbers(tensors, r"features\.(\d+)\.(?:squeeze|expand).*")
     if part != "network" or not closest(fires, {True: set(FIRES)}):
         return None
 
     plain = SqueezeNet()
+    features = out_features(tensors, "features.12.expand1x1", 256)
+    features += out_features(tensors, "features.12.expand3x3", 256)
+    head = find_head(entry, TRUNK, (LAST,), features, config, rank=4)
     module = SqueezeNet(
         channels=out_features(tensors, "features.0", plain.channels),
         fires=tuple(
@@ -48,11 +56,17 @@ def plan(
             )
             for index, fire in zip(FIRES, plain.fires, strict=True)
         ),
-        outputs=outputs(tensors, "classifier.1"),
+        outputs=head.outputs,
         **input_settings(tensors, "features.0"),
     )
     module = override(module, config)
     tree = image_network_shapes(module)
     return image_network_plan(
-        module, tree, family="squeezenet", tensors=tensors, sources=sources(tree)
+        module,
+        tree,
+        family="squeezenet",
+        tensors=head.tensors,
+        sources=sources(tree, rename=lambda name: head.names.get(name, name)),
+        ignored=head.ignored,
+        guesses=head.guesses,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters import genforce
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     count,
@@ -25,25 +25,27 @@ from converters.stylegan2 import (
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
 ASSUMES = ("mapping_rate", "final_tanh", "deviation_group")
+SIGNS = (
+    "synthesis.early_layer.const",
+    "synthesis.layer0.weight",
+    "synthesis.output0.weight",
+    "mapping.dense0.weight",
+    "truncation.w_avg",
+)
 
 FORMAT = "genforce"
 SIGNATURE = "synthesis.early_layer.const"
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
-    generator = genforce.generator_state(tensors, SIGNATURE)
-    if generator is None:
-        return None
-    if part == "generator":
-        return _generator(generator, config)
-    discriminator = genforce.discriminator_state(tensors)
-    if part == "discriminator" and discriminator is not None:
-        labels = _label_dim(generator)
-        return _discriminator(discriminator, labels, config)
+    tensors = entry.tensors
+    if part == "generator" and SIGNATURE in tensors:
+        return _generator(tensors, config)
+    if part == "discriminator" and genforce.is_discriminator(tensors):
+        generator = genforce.generator_beside(entry, SIGNATURE)
+        if generator is not None:
+            return _discriminator(tensors, _label_dim(generator), config)
     return None
 
 
@@ -56,7 +58,7 @@ def _label_dim(tensors: Mapping[str, np.ndarray]) -> int:
 
 
 def _generator(
-    tensors: dict[str, np.ndarray], changes: Mapping[str, Any] | None
+    tensors: Mapping[str, np.ndarray], changes: Mapping[str, Any] | None
 ) -> Plan:
     convolutions = count(tensors, "synthesis.layer{}.weight")
     channels = [
@@ -138,7 +140,7 @@ def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
 
 
 def _discriminator(
-    tensors: dict[str, np.ndarray],
+    tensors: Mapping[str, np.ndarray],
     label_dim: int,
     changes: Mapping[str, Any] | None,
 ) -> Plan:

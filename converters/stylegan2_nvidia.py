@@ -1,15 +1,14 @@
 """StyleGAN2 as NVlabs' stylegan2-ada-pytorch and stylegan3 repositories store it.
 
-Either a pickle of networks (`G_ema`, `D`), whose objects tell every option, or a flat
-state dict with the same names, from which clamp, activation and the mapping's learning
-rate cannot be read.
+Either a pickled network object, which tells every option, or a state dict with the same
+names, from which clamp, activation and the mapping's learning rate cannot be read.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from converters.checkpoints import Checkpoint
-from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
+from converters.entries import Entry
+from converters.nvidia_networks import LICENCE, StoredNetwork
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     count,
@@ -23,26 +22,25 @@ from converters.stylegan2 import (
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
 ASSUMES = ("mapping_rate", "clamp", "filter", "activation", "deviation_group")
+SIGNS = (
+    "synthesis.b4.const",
+    "synthesis.b4.conv1.weight",
+    "synthesis.b8.conv0.weight",
+    "mapping.fc0.weight",
+    "mapping.w_avg",
+)
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
-    if part == "generator":
-        return _generator(tensors, config)
-    if part == "discriminator":
-        return _discriminator(tensors, config)
+    if part == "generator" and "synthesis.b4.const" in entry.tensors:
+        return _generator(StoredNetwork(entry), config)
+    if part == "discriminator" and "b4.out.weight" in entry.tensors:
+        return _discriminator(StoredNetwork(entry), config)
     return None
 
 
-def _generator(
-    content: Mapping[str, Any], changes: Mapping[str, Any] | None
-) -> Plan | None:
-    network = find_network(content, ("G_ema", "G"), "synthesis.b4.const")
-    if network is None:
-        return None
+def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Plan:
     tensors = network.tensors
     channels = []
     while f"synthesis.b{4 << len(channels)}.conv1.weight" in tensors:
@@ -90,7 +88,7 @@ def _generator(
     return Plan(
         part="generator",
         family="stylegan2",
-        format="NVlabs pickle" if network.pickled else "NVlabs state dict",
+        format=network.format,
         config=config,
         assumed=network.assumed,
         tensors=tensors,
@@ -111,12 +109,7 @@ def _generator(
     )
 
 
-def _discriminator(
-    content: Mapping[str, Any], changes: Mapping[str, Any] | None
-) -> Plan | None:
-    network = find_network(content, ("D",), "b4.out.weight")
-    if network is None:
-        return None
+def _discriminator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Plan:
     tensors = network.tensors
     channels = [size(tensors, "b4.fc.weight", 0)]
     while f"b{4 << len(channels)}.conv0.weight" in tensors:
@@ -158,7 +151,7 @@ def _discriminator(
     return Plan(
         part="discriminator",
         family="stylegan2",
-        format="NVlabs pickle" if network.pickled else "NVlabs state dict",
+        format=network.format,
         config=config,
         assumed=network.assumed,
         tensors=tensors,

@@ -1,8 +1,8 @@
 """StyleGAN2 as rosinality's stylegan2-pytorch stores it, converted or trained.
 
-The `g_ema` entry holds the generator, `d` the discriminator and `latent_avg` the mean
-w; training snapshots lack the mean, and some old files the noise maps. Convolutions are
-scaled by 1 / sqrt(fan in) before demodulation, which the conversion applies.
+`latent_avg`, the mean w, lies beside the generator, in encoders' files once for every
+row of w+; training snapshots lack it, and some old files the noise maps. Convolutions
+are scaled by 1 / sqrt(fan in) before demodulation, which the conversion applies.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     add_mean,
@@ -28,36 +28,34 @@ from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.types import CheckpointError, Params
 
 ASSUMES = ("mapping_rate", "w_avg", "noise_const", "deviation_group")
+SIGNS = (
+    "input.input",
+    "conv1.conv.modulation.weight",
+    "conv1.conv.weight",
+    "convs.0.conv.weight",
+    "to_rgb1.conv.weight",
+    "style.1.weight",
+)
 
 FORMAT = "rosinality"
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
-    if part == "generator":
-        return _generator(tensors, config)
-    if part == "discriminator":
+    tensors = entry.tensors
+    if part == "generator" and "conv1.conv.modulation.weight" in tensors:
+        return _generator(entry, config)
+    if part == "discriminator" and "final_conv.0.weight" in tensors:
         return _discriminator(tensors, config)
     return None
 
 
-def _generator(
-    content: Mapping[str, Any], changes: Mapping[str, Any] | None
-) -> Plan | None:
-    state = content.get("g_ema", content.get("g", content))
-    if not isinstance(state, Mapping) or "conv1.conv.modulation.weight" not in state:
-        return None
-    tensors: dict[str, np.ndarray] = dict(state)
+def _generator(entry: Entry, changes: Mapping[str, Any] | None) -> Plan:
+    tensors: dict[str, np.ndarray] = dict(entry.tensors)
     if size(tensors, "to_rgb1.conv.weight", 1) == 12:
         raise CheckpointError(
             "a SWAGAN generator, which draws wavelet coefficients and is not supported"
         )
-    mean = content.get("latent_avg")
-    if isinstance(mean, np.ndarray):
-        tensors["latent_avg"] = mean.reshape(-1)
     blocks = count(tensors, "to_rgbs.{}.conv.weight")
     channels = [size(tensors, "conv1.conv.weight", 1)]
     channels += [
@@ -81,6 +79,10 @@ def _generator(
     )
     config = override(inferred, changes)
     assumed: dict[str, Any] = {"mapping_rate": config.mapping_rate}
+    guesses: tuple[str, ...] = ()
+    mean = entry.near("latent_avg")
+    if mean is not None:
+        tensors["latent_avg"], guesses = _mean(mean, config.w_dim)
     sources = generator_sources(
         config,
         _layer_source,
@@ -115,7 +117,19 @@ def _generator(
         shapes=generator_shapes(config),
         ignored=_kernels(tensors),
         complete=fill,
+        guesses=guesses,
     )
+
+
+def _mean(stored: np.ndarray, width: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The mean w, stored once or once for every row of w+; and a guess, if any."""
+    if stored.shape[-1:] != (width,):
+        return stored.reshape(-1), ()
+    rows = stored.reshape(-1, width)
+    if (rows == rows[:1]).all() or not np.isfinite(rows).all():
+        return rows[0], ()
+    mean = rows.astype(np.float64).mean(axis=0)
+    return mean, (f"the {len(rows)} rows of latent_avg differ; w_avg is their mean",)
 
 
 def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
@@ -144,11 +158,8 @@ def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
 
 
 def _discriminator(
-    content: Mapping[str, Any], changes: Mapping[str, Any] | None
-) -> Plan | None:
-    tensors = content.get("d")
-    if not isinstance(tensors, Mapping) or "final_conv.0.weight" not in tensors:
-        return None
+    tensors: Mapping[str, np.ndarray], changes: Mapping[str, Any] | None
+) -> Plan:
     channels = [size(tensors, "final_conv.0.weight", 0)]
     blocks = count(tensors, "convs.{}.conv1.0.weight", start=1)
     channels += [

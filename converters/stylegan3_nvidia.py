@@ -1,9 +1,9 @@
 """StyleGAN3 as NVlabs' stylegan3 repository stores it.
 
-Either a pickle of networks (`G_ema`, `D`), whose objects tell every option, or a flat
-state dict with the same names. The names of its layers tell their sizes and widths, but
-what these follow from, the clamp, the output's scale and the mapping's learning rate
-cannot be read. The discriminator is StyleGAN2's.
+Either a pickled network object, which tells every option, or a state dict with the same
+names. The names of its layers tell their sizes and widths, but what these follow from,
+the clamp, the output's scale and the mapping's learning rate cannot be read. The
+discriminator is StyleGAN2's.
 """
 
 import re
@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 from converters import stylegan2_nvidia
-from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
-from converters.nvidia_networks import LICENCE, StoredNetwork, find_network
+from converters.entries import Entry, Tensors
+from converters.nvidia_networks import LICENCE, StoredNetwork
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import count, size
 from jaxlatent.generators import stylegan3
@@ -33,32 +33,37 @@ ASSUMES = (
     "clamp",
     "output_scale",
 )
+SIGNS = (
+    "synthesis.input.freqs",
+    "synthesis.input.weight",
+    "mapping.fc0.weight",
+    "mapping.w_avg",
+)
 
+SIGNATURE = "synthesis.input.freqs"
 NAME = re.compile(r"synthesis\.(L(\d+)_(\d+)_(\d+))\.")
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    network = find_network(checkpoint.tensors, ("G_ema", "G"), "synthesis.input.freqs")
-    if network is None:
-        return None
-    if part == "discriminator":
-        return stylegan2_nvidia.plan(checkpoint, part=part, config=config)
-    return _generator(network, config) if part == "generator" else None
+    if part == "generator" and SIGNATURE in entry.tensors:
+        return _generator(StoredNetwork(entry), config)
+    judge = part == "discriminator" and "b4.out.weight" in entry.tensors
+    if judge and any(SIGNATURE in one for one in entry.siblings()):
+        return stylegan2_nvidia.plan(entry, part=part, config=config)
+    return None
 
 
 def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Plan:
     tensors = network.tensors
     config = override(_inferred(network), changes)
-    if network.pickled:
-        _check_schedule(network, config)
+    if network.record is not None:
+        _check_schedule(network.record, tensors, config)
     shapes = jax.eval_shape(lambda: stylegan3.init(jax.random.key(0), config))
     return Plan(
         part="generator",
         family="stylegan3",
-        format="NVlabs pickle" if network.pickled else "NVlabs state dict",
+        format=network.format,
         config=config,
         assumed=network.assumed,
         tensors=tensors,
@@ -150,7 +155,9 @@ def _radial(tensors: Mapping[str, np.ndarray]) -> bool:
     )
 
 
-def _check_schedule(network: StoredNetwork, config: stylegan3.Config) -> None:
+def _check_schedule(
+    record: Mapping[str, Any], tensors: Tensors, config: stylegan3.Config
+) -> None:
     """Raise CheckpointError if pickled layers resample otherwise than the config's."""
     expected: dict[str, dict[str, Any]] = {
         "synthesis.input": {
@@ -167,9 +174,9 @@ def _check_schedule(network: StoredNetwork, config: stylegan3.Config) -> None:
         }
     differing = []
     for path, values in expected.items():
-        if not any(name.startswith(f"{path}.") for name in network.tensors):
+        if not any(name.startswith(f"{path}.") for name in tensors):
             continue  # which is reported with all that is missing
-        stored = nvidia.attributes(network.record, path)
+        stored = nvidia.attributes(record, path)
         differing += [
             f"{path}.{name} is {stored[name]}, not {value}"
             for name, value in values.items()

@@ -8,33 +8,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters import genforce, progressive
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan
 from converters.stylegan import LABELS, Layout, generator
 
 ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group")
+SIGNS = (
+    "synthesis.layer0.const",
+    "synthesis.layer0.style.weight",
+    "synthesis.output0.weight",
+    "mapping.dense0.weight",
+    "truncation.w_avg",
+)
 
 SIGNATURE = "synthesis.layer0.const"
 LAYOUT = Layout(format="genforce", name=lambda ours: ours)
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = genforce.generator_state(checkpoint.tensors, SIGNATURE)
-    if tensors is None:
-        return None
-    if part == "generator":
+    tensors = entry.tensors
+    if part == "generator" and SIGNATURE in tensors:
         return generator(tensors, config, LAYOUT)
-    discriminator = genforce.discriminator_state(checkpoint.tensors)
-    if part == "discriminator" and discriminator is not None:
-        return progressive.discriminator(
-            discriminator,
-            config,
-            family="stylegan",
-            label_dim=progressive.common_size(tensors, (LABELS, 0), default=0),
-            filter=progressive.read_filter(discriminator),
-            average_first=True,
-        )
-    return None
+    if part != "discriminator" or not genforce.is_discriminator(tensors):
+        return None
+    beside = genforce.generator_beside(entry, SIGNATURE)
+    if beside is None:
+        return None
+    return progressive.discriminator(
+        tensors,
+        config,
+        family="stylegan",
+        label_dim=progressive.common_size(beside, (LABELS, 0), default=0),
+        filter=progressive.read_filter(tensors),
+        average_first=True,
+    )

@@ -1,4 +1,4 @@
-"""StyleGAN (1) as InterFaceGAN's own converter stores it: one flat state dict.
+"""StyleGAN (1) as InterFaceGAN's own converter stores it.
 
 Kernels of transposed convolutions bear another name and are stored [h, w, in, out]. The
 level of detail switches between images without fading. The truncation that the original
@@ -12,11 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import Plan, Source
 from converters.stylegan import Layout, generator
 
 ASSUMES = ("mapping_rate", "final_tanh", "fused_from")
+SIGNS = (
+    "synthesis.layer0.first_layer",
+    "synthesis.layer0.epilogue.style_mod.dense.linear.weight",
+    "mapping.dense0.linear.weight",
+    "truncation.w_avg",
+)
 
 # ours -> theirs, in this order
 _NAMES = (
@@ -31,11 +37,9 @@ _NAMES = (
 )
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    tensors = checkpoint.tensors
+    tensors = entry.tensors
     if part != "generator" or "synthesis.layer0.first_layer" not in tensors:
         return None
     layout = Layout(

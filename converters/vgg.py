@@ -1,11 +1,14 @@
 """VGG without batch norm: torchvision's files, and genforce's perceptual model."""
 
+import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
+from converters.heads import Head, find_head
 from converters.network_layouts import (
     Tensors,
     closest,
@@ -14,21 +17,29 @@ from converters.network_layouts import (
     input_settings,
     numbers,
     out_features,
-    outputs,
     sources,
-    state_dict,
     width,
 )
 from converters.plans import Plan, kernel, override
 from jaxlatent.networks.alexnet import CONVOLUTIONS
-from jaxlatent.networks.vgg import DEPTHS, SIDE, VGG
+from jaxlatent.networks.vgg import DEPTHS, HEAD, SIDE, VGG
 
 ASSUMES = ("mean", "std", "resize")
+SIGNS = (
+    "features.0.weight",
+    "features.5.weight",
+    "features.10.weight",
+    "classifier.0.weight",
+    "classifier.6.weight",
+)
 
 MEAN = tuple(value / 255 for value in (123.68, 116.779, 103.939))
 """Of Keras' weights, red, green, blue."""
 
 STD = (1 / 255,) * 3
+
+TRUNK = re.compile(r"features\.")
+LAYERS = tuple(f"classifier.{index}" for index in HEAD)
 
 
 def indices(blocks: tuple[int, ...]) -> list[list[int]]:
@@ -46,41 +57,37 @@ PLACES: dict[int | str, set[int]] = {
 }
 
 
-def plan(
-    checkpoint: Checkpoint, *, part: str, config: Mapping[str, Any] | None
-) -> Plan | None:
+def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a VGG's file converts, with dense layers or without; None if it is none.
 
     Args:
-        checkpoint: a file of tensors by dotted name; genforce's are `layer0.weight`
+        entry: tensors by dotted name; genforce's are `layer0.weight`
             and so on.
         part: "network".
         config: changes of `VGG`, of its `mean`, `std` or `resize` say.
     """
-    tensors = state_dict(checkpoint.tensors)
+    tensors = entry.tensors
     if part != "network":
         return None
     known = PLACES | {"alexnet": set(CONVOLUTIONS)}
     depth = closest(numbers(tensors, r"features\.(\d+)\.weight"), known)
     if isinstance(depth, int):
-        return _torchvision(tensors, DEPTHS[depth], config)
+        return _torchvision(entry, DEPTHS[depth], config)
     layers = numbers(tensors, r"layer(\d+)\.weight")
     return _genforce(tensors, config) if closest(layers, {16: PLACES[16]}) else None
 
 
 def _torchvision(
-    tensors: Tensors, blocks: tuple[int, ...], config: Mapping[str, Any] | None
+    entry: Entry, blocks: tuple[int, ...], config: Mapping[str, Any] | None
 ) -> Plan:
-    plain = VGG()
-    last = outputs(tensors, "classifier.6")
+    plain, tensors = VGG(), entry.tensors
+    channels = _channels(tensors, blocks, "features.")
+    head = find_head(entry, TRUNK, LAYERS, channels[-1] * SIDE**2, config)
     module = VGG(
         blocks=blocks,
-        channels=_channels(tensors, blocks, "features."),
-        hidden=tuple(
-            out_features(tensors, f"classifier.{index}", default)
-            for index, default in zip((0, 3), plain.hidden, strict=True)
-        ),
-        outputs=last,
+        channels=channels,
+        hidden=hidden(head, plain.hidden),
+        outputs=head.outputs,
         **input_settings(tensors, "features.0"),
     )
     module = override(module, config)
@@ -90,9 +97,23 @@ def _torchvision(
         module,
         tree,
         family="vgg",
-        tensors=tensors,
-        sources=sources(tree, images={"classifier.0": image}),
+        tensors=head.tensors,
+        sources=sources(
+            tree,
+            rename=lambda name: head.names.get(name, name),
+            images={LAYERS[-len(head.layers) :][0]: image},
+        ),
+        ignored=head.ignored,
+        guesses=head.guesses,
     )
+
+
+def hidden(head: Head, plain: tuple[int, ...]) -> tuple[int, ...]:
+    """Widths of the dense layers before the last; `plain` without a head."""
+    if not head.layers:
+        return plain
+    missing = plain[: len(head.layers) - 1]
+    return tuple(map(partial(out_features, head.tensors), head.layers[:-1], missing))
 
 
 def _genforce(tensors: Tensors, config: Mapping[str, Any] | None) -> Plan:

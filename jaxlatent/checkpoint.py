@@ -39,7 +39,7 @@ from jaxlatent.generators.base import (
     family_name,
     fingerprint,
 )
-from jaxlatent.types import CheckpointError
+from jaxlatent.types import CheckpointError, Origin
 
 FORMAT_VERSION = 1
 GENERATOR_FILE = "generator.json"
@@ -55,7 +55,6 @@ def save_generator(
     path: str | os.PathLike[str],
     generator: Generator,
     *,
-    origin: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a generator to a folder, completely or not at all.
@@ -63,7 +62,6 @@ def save_generator(
     Args:
         path: the folder to make.
         generator: what to write, not prepared.
-        origin: JSON values to keep beside it: source file, assumptions, licence.
         overwrite: replace an earlier generator at `path`.
 
     Raises:
@@ -92,7 +90,7 @@ def save_generator(
             name: [str(array.dtype), list(array.shape)]
             for name, array in arrays.items()
         },
-        "origin": dict(origin or {}),
+        "origin": dataclasses.asdict(generator.origin),
         "versions": {name: version(name) for name in ("jaxlatent", "jax", "numpy")},
     }
     if os.path.exists(path) and not (overwrite and is_generator(path)):
@@ -130,6 +128,20 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
     return Generator(
         params=unflatten_dict(arrays, sep="."),
         config=config_from_json(header["family"], header["config"]),
+        origin=_origin(header["origin"]),
+    )
+
+
+def _origin(values: Mapping[str, Any]) -> Origin:
+    """What a header tells of where a generator comes from; JSON has lists alone."""
+    known = {field.name for field in dataclasses.fields(Origin)} & values.keys()
+    return Origin(
+        **{
+            name: tuple(values[name])
+            if isinstance(values[name], list)
+            else values[name]
+            for name in known
+        }
     )
 
 

@@ -19,6 +19,7 @@ def describe(
     *,
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> dict[str, Any]:
     """What a file or folder is, as JSON values.
 
@@ -27,11 +28,13 @@ def describe(
             another tool, or a table of scores.
         family: of a checkpoint file: its architecture, None to recognise it.
         config: of a checkpoint file: values that replace inferred or assumed ones.
+        entry: of a checkpoint file: which of several networks in it.
 
     Returns:
         "file", "container" and what there is to tell of such a file. Of a generator
-        or network: "parts", with the family, the configuration and what does not fit
-        of each; or "problem" and "tensors" if no layout fits the file.
+        or network: "entries", what each entry of the file is, and "parts", with the
+        family, the configuration and what does not fit of each; or "problem" and
+        "tensors" if no layout fits the file.
 
     Raises:
         ValueError: if there is no such file, or nothing that can be described.
@@ -44,9 +47,9 @@ def describe(
         raise ValueError(f"path: {path} is a folder, but not a converted generator")
     found = _describe_ours(path)
     if found is None:
-        return _describe_checkpoint(path, family, config)
-    if family or config:
-        argument = "family" if family else "config"
+        return _describe_checkpoint(path, family=family, config=config, entry=entry)
+    given = {"family": family, "config": config, "entry": entry}
+    for argument in (name for name, value in given.items() if value):
         raise ValueError(f"{argument}: given, but {path} is no checkpoint file")
     return found
 
@@ -71,17 +74,20 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         "manifest": "every file is as it was written",
         "fingerprint": header["fingerprint"],
         "origin": {
-            name: origin[name] for name in ("file", "sha256", "container") if origin
+            name: origin[name]
+            for name in ("file", "sha256", "container", "entry")
+            if origin[name]
         },
         "written_with": header["versions"],
         "parts": {
             "generator": {
                 "family": header["family"],
-                "format": origin.get("format", ""),
-                "licence": origin.get("licence", ""),
+                "format": origin["format"],
+                "licence": origin["licence"],
                 "config": header["config"],
-                "assumed": list(origin.get("assumed", {})),
+                "assumed": list(origin["assumed"]),
                 "tensors": header["parameters"],
+                "guesses": origin["guesses"],
                 "not_needed": [],
                 "missing": [],
                 "extra": [],
@@ -117,9 +123,7 @@ def _describe_edit(path: Path, edit: Any) -> dict[str, Any]:
     }
 
 
-def _describe_checkpoint(
-    path: Path, family: str | None, config: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _describe_checkpoint(path: Path, **reading: Any) -> dict[str, Any]:
     import converters
 
     file = converters.read(path, numpy_files=True)
@@ -131,7 +135,7 @@ def _describe_checkpoint(
         "sha256": file.sha256,
     }
     try:
-        found = converters.inspect(file, family=family, config=config)
+        found = converters.inspect(file, **reading)
     except converters.CheckpointError as error:
         with contextlib.suppress(ValueError):
             return _describe_edit(path, converters.import_edit(file))
@@ -139,6 +143,7 @@ def _describe_checkpoint(
         tensors = dict(_tensors(file.tensors))
         return facts | {"problem": str(error), "parts": {}, "tensors": tensors}
     return facts | {
+        "entries": dict(found.entries),
         "parts": {
             part: {
                 "family": plan.family,
@@ -147,13 +152,15 @@ def _describe_checkpoint(
                 "config": config_to_json(plan.config),
                 "assumed": list(plan.assumed),
                 "tensors": dict(_tensors(plan.tensors)),
+                "entry": plan.entry,
+                "guesses": list(plan.guesses),
                 "not_needed": sorted(plan.ignored),
                 "missing": list(found.mismatches[part].missing),
                 "extra": list(found.mismatches[part].extra),
                 "misshapen": list(found.mismatches[part].misshapen),
             }
             for part, plan in found.plans.items()
-        }
+        },
     }
 
 

@@ -39,6 +39,7 @@ def load(
     part: Literal["generator"] = ...,
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
+    entry: str | None = ...,
 ) -> Generator: ...
 @overload
 def load(
@@ -47,6 +48,7 @@ def load(
     part: Literal["discriminator"],
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
+    entry: str | None = ...,
 ) -> Discriminator: ...
 @overload
 def load(
@@ -55,6 +57,7 @@ def load(
     part: Literal["network"],
     family: str | None = ...,
     config: Mapping[str, Any] | None = ...,
+    entry: str | None = ...,
 ) -> Network: ...
 def load(
     source: str | os.PathLike[str],
@@ -62,6 +65,7 @@ def load(
     part: Part = "generator",
     family: str | None = None,
     config: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> Generator | Discriminator | Network:
     """A generator, a discriminator or a network that looks at pictures.
 
@@ -74,6 +78,11 @@ def load(
             generators alone.
         family: of a checkpoint file: its architecture, None to recognise it.
         config: of a checkpoint file: values that replace inferred or assumed ones.
+        entry: of a checkpoint file: which of several networks in it, as
+            `converters.load` describes.
+
+    What a file left open, and was assumed or guessed, is in the `origin` of what is
+    returned.
 
     Raises:
         ValueError: if there is no such source, or it is something else than `part`.
@@ -81,8 +90,8 @@ def load(
     """
     text = os.fspath(source)
     is_file = text not in EMBEDDED and is_checkpoint(text)
-    if not is_file and (family or config):
-        argument = "family" if family else "config"
+    given = {"family": family, "config": config, "entry": entry}
+    for argument in (name for name, value in given.items() if value and not is_file):
         raise ValueError(f"{argument}: given, but {text} is no checkpoint file")
     found: Any = None
     if text in EMBEDDED:
@@ -92,7 +101,9 @@ def load(
     elif is_file:
         import converters
 
-        return converters.load(text, part=part, family=family, config=config)
+        return converters.load(
+            text, part=part, family=family, config=config, entry=entry
+        )
     elif ":" in text and not os.path.exists(text):
         found = import_name(text)()
     else:

@@ -5,9 +5,10 @@ function or a frozen config. Latents are arrays of codes: `z [N, D]`, `w [N, D]`
 `w+ [N, L, D]` with one row per style layer.
 """
 
+import dataclasses
 import enum
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.struct
@@ -23,6 +24,45 @@ Scorer = Callable[[jax.Array], jax.Array]
 
 Model = Callable[..., Any]
 """A pytree that can be called: weights are leaves, settings static. See `as_model`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Origin:
+    """Where parameters come from, and what their file left open.
+
+    All origins are equal, so that generators which differ in nothing else share
+    compiled code; what compiled code returns may bear the origin of another.
+
+    Attributes:
+        file: the name of the file they were read from, "" if from none.
+        sha256: of its bytes, in hex.
+        container: what kind of file it is.
+        format: whose layout it has.
+        entry: where in the file they lay, "" for all of it.
+        assumed: config values that the file does not hold, and what was assumed.
+        overridden: config values that the caller gave.
+        guesses: what else was decided, in words.
+        licence: what is known of the weights' licence.
+    """
+
+    file: str = ""
+    sha256: str = ""
+    container: str = ""
+    format: str = ""
+    entry: str = ""
+    assumed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    overridden: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
+    licence: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin)
+
+    def __hash__(self) -> int:
+        return hash(Origin)
+
+
+NO_ORIGIN = Origin()
 
 
 def as_model(function: Model) -> Model:

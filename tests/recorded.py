@@ -5,7 +5,7 @@ import functools
 from helpers import golden
 
 from converters import progan_genforce, stylegan2_genforce, stylegan_genforce
-from converters.checkpoints import Checkpoint
+from converters.entries import Entry
 from converters.plans import assemble
 from jaxlatent.generators.base import Generator
 
@@ -25,6 +25,5 @@ def recorded(name, dtype="float32"):
         for key, value in arrays.items()
         if key.startswith("param/")
     }
-    file = {"generator_smooth": state}
-    plan = LAYOUTS[name].plan(Checkpoint(file), part="generator", config=None)
+    plan = LAYOUTS[name].plan(Entry(state), part="generator", config=None)
     return Generator(assemble(plan, dtype=dtype), plan.config), arrays

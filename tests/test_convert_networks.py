@@ -12,6 +12,8 @@ from writer import torch_zip
 
 import converters
 from converters.checkpoints import Checkpoint
+from converters.entries import entries
+from converters.finding import candidates
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble
 from jaxlatent.generators.base import Generator
@@ -92,11 +94,8 @@ def test_networks_are_told_apart(name):
 def takers(checkpoint, part):
     """The modules that take a file for one of theirs."""
     modules = [module for group in LAYOUTS.values() for module in group]
-    plans = [
-        module.plan(Checkpoint(checkpoint), part=part, config=None)
-        for module in modules
-    ]
-    return [plan.family for plan in plans if plan is not None]
+    found = candidates(entries(Checkpoint(checkpoint)), modules, part)
+    return [one.plan.family for one in found if one.plan and one.misfit <= 0.5]
 
 
 @each

@@ -10,6 +10,8 @@ from writer import torch_zip
 
 import converters
 from converters.checkpoints import Checkpoint
+from converters.entries import entries
+from converters.finding import candidates
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble, compare
 from jaxlatent.generators import stylegan
@@ -65,15 +67,15 @@ def same(left, right):
 @pytest.mark.parametrize("name", FILES)
 def test_files_are_told_apart(contents, name):
     claims = {
-        family: [
-            plan.format
-            for module in modules
-            if (
-                plan := module.plan(
-                    Checkpoint(contents[name]), part="generator", config=None
+        family: list(
+            {
+                one.plan.format: None
+                for one in candidates(
+                    entries(Checkpoint(contents[name])), modules, "generator"
                 )
-            )
-        ]
+                if one.fits
+            }
+        )
         for family, modules in LAYOUTS.items()
     }
     family, layout = FILES[name]

@@ -15,6 +15,8 @@ import converters
 from converters import loading
 from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
+from converters.entries import entries
+from converters.finding import candidates
 from converters.loading import find_plan
 from converters.plans import assemble, compare
 from converters.stylegan2 import add_noise
@@ -206,12 +208,15 @@ def test_a_converted_folder_tells_where_it_came_from(converted):
         "sha256": hashlib.sha256(ROSINALITY.read_bytes()).hexdigest(),
         "container": converters.read(ROSINALITY).container,
         "format": "rosinality",
+        "entry": "g_ema",
         "assumed": {"mapping_rate": 0.01},
         "overridden": ["clamp"],
+        "guesses": list(plan.guesses),
         "licence": "",
     }
     assert plan.format == "rosinality"
     assert plan.assumed == {"mapping_rate": 0.01}
+    assert plan.guesses[0].startswith("entry g_ema was taken, averaged over training")
 
 
 def test_an_existing_folder_is_not_overwritten(tmp_path):
@@ -397,11 +402,11 @@ def test_every_layout_tells_what_it_may_assume():
     for file in sorted(GOLDEN.iterdir()):
         if file.suffix not in (".pth", ".pt", ".pkl", ".tar"):
             continue
-        content = converters.read(file).tensors
-        for module in itertools.chain(*loading.LAYOUTS.values()):
-            for part in loading.PARTS:
-                plan = module.plan(Checkpoint(content), part=part, config={})
-                if plan is not None:
+        shown = entries(converters.read(file))
+        modules = tuple(itertools.chain(*loading.LAYOUTS.values()))
+        for part in loading.PARTS:
+            for one in candidates(shown, modules, part):
+                if one.plan is not None:
                     seen += 1
-                    assert set(plan.assumed) <= set(module.ASSUMES), module
+                    assert set(one.plan.assumed) <= set(one.module.ASSUMES), one.module
     assert seen > 20

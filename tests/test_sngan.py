@@ -9,6 +9,8 @@ from helpers import GOLDEN, drawn, error, golden, nhwc
 import converters
 from converters.biggan import channels_last
 from converters.checkpoints import Checkpoint
+from converters.entries import entries
+from converters.finding import candidates
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble
 from jaxlatent.generators import sngan
@@ -138,8 +140,12 @@ def test_families_are_told_apart():
             known
             for known, modules in LAYOUTS.items()
             for module in modules
-            if module.plan(Checkpoint(content), part="generator", config=None)
-            is not None
+            if any(
+                one.fits
+                for one in candidates(
+                    entries(Checkpoint(content)), (module,), "generator"
+                )
+            )
         ]
         assert claimed == [family], name
 

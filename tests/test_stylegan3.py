@@ -14,6 +14,8 @@ from scipy.signal import convolve2d
 import converters
 from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
+from converters.entries import entries
+from converters.finding import candidates
 from converters.loading import LAYOUTS, find_plan
 from converters.plans import assemble, compare
 from jaxlatent.generators import stylegan3
@@ -429,7 +431,10 @@ def test_files_are_told_apart(content):
             family
             for family, modules in LAYOUTS.items()
             for module in modules
-            if module.plan(Checkpoint(file), part="generator", config=None)
+            if any(
+                one.fits
+                for one in candidates(entries(Checkpoint(file)), (module,), "generator")
+            )
         ]
 
     assert claims(content) == ["stylegan3"]

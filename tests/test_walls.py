@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A room may import itself and the rooms named. A deeper name is a room of its own.
 ROOMS = {
     "jaxlatent.types": [],
+    "jaxlatent.texts": [],
     "jaxlatent.files": [],
     "jaxlatent.collectives": [],
     "jaxlatent.parallel": ["jaxlatent.collectives"],
@@ -131,6 +132,7 @@ ROOMS = {
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
+        "jaxlatent.texts",
         "jaxlatent.edits",
         "jaxlatent.files",
         "jaxlatent.generators",

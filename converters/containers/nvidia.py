@@ -54,6 +54,15 @@ def read(data: bytes, budget: Budget) -> object:
     return plain(value, budget)
 
 
+def is_record(value: object) -> bool:
+    """Whether a value of a file stands for a network object."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("state"), Mapping)
+    )
+
+
 def module(record: Record, path: str = "") -> Record:
     """Finds a nested module.
 

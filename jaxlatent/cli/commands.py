@@ -67,9 +67,16 @@ def convert(
     config = arguments.parse_config(reading.config)
     with progress_bar(f"converting {source.name}"):
         plan = convert_file(
-            source, out, family=reading.family, config=config, overwrite=overwrite
+            source,
+            out,
+            family=reading.family,
+            config=config,
+            entry=reading.entry,
+            overwrite=overwrite,
         )
     print(f"{source.name}: a {plan.family} generator in {plan.format} layout")
+    for guess in plan.guesses:
+        print(f"  guessed: {guess}")
     for name, value in plan.assumed.items():
         print(f"  assumed: {name} = {json.dumps(value, default=str)}")
     if plan.assumed:
@@ -96,7 +103,9 @@ def inspect(
     """
     with progress_bar(f"reading {file.name}"):
         config = arguments.parse_config(reading.config)
-        facts = describing.describe(file, family=reading.family, config=config)
+        facts = describing.describe(
+            file, family=reading.family, config=config, entry=reading.entry
+        )
     if as_json:
         print(json.dumps(facts, indent=1))
     else:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jaxlatent.texts import printable
+
 
 def lines(facts: Mapping[str, Any], *, tensors: bool) -> Iterator[str]:
     """A description as text.
@@ -14,7 +16,7 @@ def lines(facts: Mapping[str, Any], *, tensors: bool) -> Iterator[str]:
     """
     yield str(facts["file"])
     for name, value in facts.items():
-        if name in ("file", "parts", "tensors", "problem"):
+        if name in ("file", "parts", "tensors", "problem", "entries"):
             continue
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {entry}" for key, entry in value.items())
@@ -22,6 +24,8 @@ def lines(facts: Mapping[str, Any], *, tensors: bool) -> Iterator[str]:
             value = ", ".join(map(str, value))
         if value not in (None, ""):
             yield f"  {name.replace('_', ' ')}: {value}"
+    for name, what in facts.get("entries", {}).items():
+        yield f"  entry {printable(name, 60) or '(the whole file)'}: {what}"
     for part, described in facts.get("parts", {}).items():
         yield from _part_lines(part, described, tensors=tensors)
     if not facts.get("parts"):
@@ -30,7 +34,9 @@ def lines(facts: Mapping[str, Any], *, tensors: bool) -> Iterator[str]:
 
 def _part_lines(part: str, facts: Mapping[str, Any], *, tensors: bool) -> Iterator[str]:
     layout = f", {facts['format']} layout" if facts["format"] else ""
-    yield f"{part}: {facts['family']}{layout}"
+    place = f", entry {printable(facts['entry'], 60)}" if facts.get("entry") else ""
+    yield f"{part}: {facts['family']}{layout}{place}"
+    yield from (f"  guessed: {guess}" for guess in facts["guesses"])
     for name, value in facts["config"].items():
         mark = "  (assumed)" if name in facts["assumed"] else ""
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
@@ -46,7 +52,8 @@ def _part_lines(part: str, facts: Mapping[str, Any], *, tensors: bool) -> Iterat
     for problem in ("missing", "extra", "misshapen"):
         if facts[problem]:
             fits = False
-            yield f"  {problem} ({len(facts[problem])}): {', '.join(facts[problem])}"
+            names = ", ".join(printable(name, 150) for name in facts[problem])
+            yield f"  {problem} ({len(facts[problem])}): {names}"
     if fits:
         yield f"  {len(facts['tensors'])} tensors, every one fits"
     if facts["licence"]:
@@ -62,4 +69,4 @@ def _tensor_lines(
 ) -> Iterator[str]:
     for name, (dtype, shape) in tensors.items():
         mark = "  (not needed)" if name in not_needed else ""
-        yield f"  {name} {dtype} {shape}{mark}"
+        yield f"  {printable(name, 150)} {dtype} {shape}{mark}"

@@ -84,6 +84,9 @@ class Reading:
     """The architecture, such as stylegan2; recognised if left out."""
     config: Annotated[Repeated, option("KEY=VALUE")] = ()
     """Replace a config value; or @FILE, a JSON object of them."""
+    entry: Annotated[str | None, option("NAME")] = None
+    """Which of several networks in the file, as inspect lists them, such as g_ema; the
+    averaged one if left out."""
 
 
 @dataclass(frozen=True)

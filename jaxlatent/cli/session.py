@@ -302,7 +302,11 @@ def open_generator(
     """
     config = arguments.parse_config(reading.config)
     with progress_bar(f"reading {Path(text).name}"):
-        generator = load(text, family=reading.family, config=config)
+        generator = load(
+            text, family=reading.family, config=config, entry=reading.entry
+        )
+    for guess in generator.origin.guesses if is_main() else ():
+        print(f"{Path(text).name}: {guess}")
     if truncation is None or not hasattr(generator.config, "truncation"):
         return generator
     bent = dataclasses.replace(generator.config, truncation=truncation)

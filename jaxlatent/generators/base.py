@@ -28,7 +28,7 @@ from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
 from jaxlatent.generators.kernels import PREPARED, unknown_fingerprint
 from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
 from jaxlatent.generators.steps import Hook, Steps
-from jaxlatent.types import Affine, Noise, Params
+from jaxlatent.types import NO_ORIGIN, Affine, Noise, Origin, Params
 
 FAMILIES = (
     "biggan",
@@ -48,6 +48,9 @@ FAMILIES = (
 class Generator:
     """A generator: `params` (a pytree) and `config` (static), and nothing hidden.
 
+    `origin` tells which file they are of and what that left open: nothing computes with
+    it, and compiled code does not depend on it.
+
     It crosses `jit`, `vmap` and `grad` like any pytree; passing it as an argument of a
     compiled function means that new weights never recompile. The methods are the
     functions of the config's family module; their docstrings describe shapes in full.
@@ -55,6 +58,7 @@ class Generator:
 
     params: Params
     config: Any = flax.struct.field(pytree_node=False)
+    origin: Origin = flax.struct.field(pytree_node=False, default=NO_ORIGIN)
 
     @classmethod
     def from_functions(
@@ -264,6 +268,7 @@ class Discriminator:
 
     params: Params
     config: Any = flax.struct.field(pytree_node=False)
+    origin: Origin = flax.struct.field(pytree_node=False, default=NO_ORIGIN)
 
     def __call__(self, images: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """Images [N, H, W, C] in [-1, 1] -> logits [N, 1]."""

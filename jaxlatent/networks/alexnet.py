@@ -34,7 +34,7 @@ class AlexNet(PictureModule):
 
     Attributes:
         channels: of the five convolutions.
-        hidden: widths of the dense layers before the last.
+        hidden: widths of the dense layers before the last, two or none.
         outputs: of the last layer; None for no dense layers, which leaves the map.
     """
 

@@ -8,7 +8,7 @@ import flax.struct
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxlatent.types import Params
+from jaxlatent.types import NO_ORIGIN, Origin, Params
 
 STATISTICS = "statistics"
 """The collection in which batch norms leave their updated running statistics."""
@@ -24,10 +24,13 @@ class Network:
     Attributes:
         params: the module's parameters, statistics of batch norms among them.
         module: the architecture, used through `apply` only.
+        origin: the file that they are of and what that left open; compiled code does
+            not depend on it.
     """
 
     params: Params
     module: nn.Module = flax.struct.field(pytree_node=False)
+    origin: Origin = flax.struct.field(pytree_node=False, default=NO_ORIGIN)
 
     @classmethod
     def init(cls, key: jax.Array, module: nn.Module, *images: jax.Array) -> "Network":
@@ -74,7 +77,7 @@ class Network:
             {"params": self.params}, *images, train=True, mutable=[STATISTICS]
         )
         statistics: Any = changed.get(STATISTICS, {})
-        return outputs, Network(updated(self.params, statistics), self.module)
+        return outputs, self.replace(params=updated(self.params, statistics))
 
 
 def updated(params: Params, statistics: Mapping[str, Any]) -> Params:

@@ -16,14 +16,14 @@ def head(
     Args:
         x: [N, H, W, C].
         widths: outputs of each dense layer.
-        indices: their places in torchvision's `classifier`; a rectifier stands behind
-            all but the last.
+        indices: their places in torchvision's `classifier`, the last ones if there are
+            fewer widths; a rectifier stands behind all but the last.
         side: of the grid of windows.
     """
     x = adaptive_mean(x, side)
     yield "avgpool", x
     x = x.reshape(len(x), -1)
-    for index, width in zip(indices, widths, strict=True):
+    for index, width in zip(indices[-len(widths) :], widths, strict=True):
         x = dense(x, width, f"classifier_{index}")
         yield f"classifier.{index}", x
         if index != indices[-1]:

@@ -39,7 +39,7 @@ class VGG(PictureModule):
     Attributes:
         blocks: convolutions of each block; a pooling ends it.
         channels: of each block.
-        hidden: widths of the dense layers before the last.
+        hidden: widths of the dense layers before the last, two or none.
         outputs: of the last layer; None for no dense layers, which leaves the map.
     """
 
