@@ -53,26 +53,34 @@ def open_scorers(texts: Sequence[str], config: Sequence[str] = ()) -> dict[str, 
     found: dict[str, Model] = {}
     for name, text in named.items():
         found[name] = _open(text, changes.get(name, {}))
-        facts = preprocessing({name: found[name]})
-        if facts and is_main():
-            print(_described(name, facts[name], changes.get(name)))
+        network = _network(found[name])
+        if network is not None and is_main():
+            print(_described(name, network))
+            for guess in network.origin.guesses:
+                print(f"scorer {name}: {guess}")
     return found
 
 
 def preprocessing(scorers: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
     """What each network among scorers does to pictures first, by name and setting."""
-    found = {}
-    for name, model in scorers.items():
-        while not isinstance(model, Network) and hasattr(model, "model"):
-            model = model.model  # pyright: ignore
-        if isinstance(model, Network):
-            module = model.module
-            found[name] = {
-                setting: getattr(module, setting)
-                for setting in SETTINGS
-                if hasattr(module, setting)
-            }
-    return found
+    networks = {name: _network(model) for name, model in scorers.items()}
+    return {
+        name: _settings(network)
+        for name, network in networks.items()
+        if network is not None
+    }
+
+
+def _network(model: Any) -> Network | None:
+    """The network that a model is, or reads its scores off."""
+    while not isinstance(model, Network) and hasattr(model, "model"):
+        model = model.model
+    return model if isinstance(model, Network) else None
+
+
+def _settings(network: Network) -> dict[str, Any]:
+    module = network.module
+    return {name: getattr(module, name) for name in SETTINGS if hasattr(module, name)}
 
 
 def _changes(config: Sequence[str], files: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -91,14 +99,14 @@ def _changes(config: Sequence[str], files: Sequence[str]) -> dict[str, dict[str,
     return changes
 
 
-def _described(name: str, facts: Mapping[str, Any], changes: Any) -> str:
-    words = []
+def _described(name: str, network: Network) -> str:
+    words, facts = [], _settings(network)
     for setting, value in facts.items():
         many = isinstance(value, tuple | list)
         text = ", ".join(f"{one:g}" for one in value) if many else json.dumps(value)
         words.append(f"{setting} {'none' if value is None else text}")
     told = f"scorer {name}: pictures enter with {'; '.join(words) or 'nothing done'}"
-    assumed = [] if changes is None else [one for one in facts if one not in changes]
+    assumed = [setting for setting in facts if setting in network.origin.assumed]
     if not assumed:
         return told
     return f"{told} (assumed: {', '.join(assumed)}; scorer_config replaces it)"
