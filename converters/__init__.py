@@ -1,7 +1,9 @@
 """PyTorch checkpoint -> parameters: safe, and without importing torch."""
 
 from converters.artefacts.codes import load_codes as load_codes
+from converters.artefacts.direction_shapes import Asked as Asked
 from converters.artefacts.exporting import export_edit as export_edit
+from converters.artefacts.importing import guess_edit as guess_edit
 from converters.artefacts.importing import import_edit as import_edit
 from converters.checkpoints import Checkpoint as Checkpoint
 from converters.checkpoints import is_folder as is_folder

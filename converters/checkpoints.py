@@ -31,8 +31,10 @@ class Checkpoint:
         tensors: what the file holds, nearly always tensors by dotted name, or dicts of
             such; a tree of dicts, lists, tuples, sets, numbers, text, bytes, None and
             NumPy arrays. The arrays are read-only and may be strided or share memory;
-            bfloat16 has the dtype of ml_dtypes. Network objects of NVIDIA pickles are
-            records (see `converters.containers.nvidia`), namespaces are dicts.
+            bfloat16 has the dtype of ml_dtypes. Modules, NVIDIA's and others', are
+            records (see `converters.containers.nvidia`); namespaces, and instances of
+            subclasses of dict and list, are dicts and lists. In place of any other
+            object is an `Unread` (see `converters.containers.limits`).
         container: "torch-zip" (`torch.save` since 1.6), "torch-legacy" (before),
             "nvidia" (a pickle of network objects), "pickle" (any other plain pickle),
             "safetensors", "npy" or "npz".
@@ -64,17 +66,21 @@ def read(
     """Read a checkpoint file, told by its content and never by its name.
 
     The file is opened once and its bytes are read once; the hash is that of the bytes
-    that are parsed. Nothing in it is executed, and what it announces is held against
-    its size before anything is allocated.
+    that are parsed. Nothing in it is executed, imported or called: tensors and plain
+    values are read, other objects beside them are left out, and no tensor can be built
+    of one. What the file announces is held against its size before anything is
+    allocated: it may expand to 8 times that, or to 16 MiB.
 
     Args:
         path: the file; or a folder that holds `pytorch_model.bin` and `config.json`.
         max_bytes: a cap on the bytes of all arrays and texts together.
-        numpy_files: whether `.npy` and `.npz` files, without pickles, are read too.
+        numpy_files: whether `.npy` and `.npz` files are read too; objects in them as
+            those in any pickle are.
 
     Raises:
-        CheckpointError: if the file is not a sound checkpoint or exceeds a limit, or
-            its description is no JSON object.
+        CheckpointError: if the file is not a sound checkpoint or exceeds a limit, holds
+            no array beside objects that are not read, or names what runs code or opens
+            files; or its description is no JSON object.
         FileNotFoundError: there is no such file.
     """
     file = _tensor_file(path)

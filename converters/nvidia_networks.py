@@ -44,10 +44,11 @@ class StoredNetwork:
     def option(self, field: str, path: str, name: str, default: Any) -> Any:
         """What a module's constructor was called with, `default` if it was not named.
 
-        `field` is assumed where the file is not a pickle.
+        `field` is assumed where the file does not tell how a module was called.
         """
-        if self.record is not None:
-            return nvidia.options(self.record, path).get(name, default)
+        options = {} if self.record is None else nvidia.options(self.record, path)
+        if options:
+            return options.get(name, default)
         self.assumed[field] = default
         return default
 

@@ -20,6 +20,7 @@ from jaxlatent.generators.base import Discriminator as Discriminator
 from jaxlatent.generators.base import Generator as Generator
 from jaxlatent.generators.base import fingerprint as fingerprint
 from jaxlatent.generators.rendering import render as render
+from jaxlatent.guesses import GuessWarning as GuessWarning
 from jaxlatent.latents import Latents as Latents
 from jaxlatent.latents import Prior as Prior
 from jaxlatent.latents import Truncation as Truncation

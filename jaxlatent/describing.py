@@ -123,12 +123,32 @@ def _describe_edit(path: Path, edit: Any) -> dict[str, Any]:
     }
 
 
+def _describe_arrays(path: Path, file: Any) -> dict[str, Any]:
+    """Another tool's directions, or else its codes."""
+    from converters import Asked, guess_edit, load_codes
+
+    try:
+        edit, guesses = guess_edit(file, Asked())
+    except ValueError as error:
+        with contextlib.suppress(ValueError):
+            shape = list(load_codes(file).shape)
+            return {
+                "file": str(path),
+                "container": "codes, for --codes",
+                "shape": shape,
+            }
+        raise error
+    # without the name of the file, which stands above them
+    lines = [guess.text({}).removeprefix(f"{guess.file}: ") for guess in guesses]
+    return _describe_edit(path, edit) | {"guesses": lines}
+
+
 def _describe_checkpoint(path: Path, **reading: Any) -> dict[str, Any]:
     import converters
 
     file = converters.read(path, numpy_files=True)
     if file.container in ("npy", "npz"):
-        return _describe_edit(path, converters.import_edit(file))
+        return _describe_arrays(path, file)
     facts = {
         "file": str(path),
         "container": file.container,
@@ -138,7 +158,7 @@ def _describe_checkpoint(path: Path, **reading: Any) -> dict[str, Any]:
         found = converters.inspect(file, **reading)
     except converters.CheckpointError as error:
         with contextlib.suppress(ValueError):
-            return _describe_edit(path, converters.import_edit(file))
+            return _describe_arrays(path, file)
         # a file that no layout fits is worth describing to whoever may write one
         tensors = dict(_tensors(file.tensors))
         return facts | {"problem": str(error), "parts": {}, "tensors": tensors}

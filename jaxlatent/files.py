@@ -21,7 +21,8 @@ import numpy as np
 MAX_EXPANSION = 8
 """How many times its size a file may expand to, where that is not harmless."""
 
-HARMLESS_BYTES = 1 << 20
+HARMLESS_BYTES = 16 << 20
+"""What any file may expand to: zeros, masks and repeated rows compress very well."""
 
 UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError),

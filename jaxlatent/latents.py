@@ -1,6 +1,7 @@
 """Codes and where they come from: latents in named spaces, their prior, truncation."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 import flax.struct
@@ -289,6 +290,38 @@ def class_choices(label: Any, count: int) -> jax.Array | None:
                 f"label: {wrong} given; classes 0 to {count - 1} are accepted"
             )
     return jnp.atleast_1d(array)
+
+
+def numpy_codes(
+    seeds: Sequence[int], dimension: int, *, truncation: float | None = None
+) -> jax.Array:
+    """The codes of z that other tools call by their seeds, in single precision.
+
+    Without a truncation, seed s is `numpy.random.RandomState(s).randn(1, dimension)`,
+    as in NVIDIA's `generate.py` and what is built on it. With one, it is the truncated
+    normal of huggingface's and GANalyze's BigGAN: `truncation` times SciPy's
+    `truncnorm.rvs(-2, 2)` with that state, which inverts the distribution function.
+
+    Args:
+        seeds: 0 to 2**32 - 1.
+        dimension: of z.
+        truncation: None for the whole normal distribution.
+
+    Returns:
+        [N, dimension].
+    """
+    drawn = [_numpy_code(seed, dimension, truncation) for seed in seeds]
+    return jnp.asarray(np.concatenate(drawn), jnp.float32)
+
+
+def _numpy_code(seed: int, dimension: int, truncation: float | None) -> np.ndarray:
+    state = np.random.RandomState(seed)
+    if truncation is None:
+        return state.randn(1, dimension)
+    normal = NormalDist()
+    low, high = normal.cdf(-2.0), normal.cdf(2.0)
+    shares = low + (high - low) * state.uniform(size=(1, dimension))
+    return truncation * np.vectorize(normal.inv_cdf)(shares)
 
 
 def sample_keys(key: jax.Array, numbers: Any) -> jax.Array:

@@ -23,8 +23,10 @@ from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Discriminator, Generator
-from jaxlatent.latents import CODE_SPACES, Latents
+from jaxlatent.guesses import Guess, warn_of
+from jaxlatent.latents import Latents
 from jaxlatent.networks.base import Network
+from jaxlatent.types import CheckpointError
 
 EMBEDDED = {"faces": rendered.embedded}
 """Generators that come with the library."""
@@ -158,58 +160,55 @@ def load_latents(
     space: str | None = None,
     default: str | None = None,
 ) -> Latents:
-    """The codes of a file, in their space.
+    """The codes of a file, in their space; see `converters.load_codes` for the files.
 
     Args:
         path: the file.
-        generator: whose codes they are.
-        space: their space, None for what the file tells.
-        default: the space where neither tells.
+        generator: whose codes they are; its shapes tell w+ from w and z.
+        space: their space, None for what the file and its shape tell.
+        default: the space where z and w are alike.
 
     Raises:
         ValueError: if the space is not known, or the codes do not fit it.
+
+    Warns:
+        GuessWarning: if the codes could be read in two ways.
     """
+    latents, guesses = guess_latents(path, generator, space=space, default=default)
+    warn_of(guesses)
+    return latents
+
+
+def guess_latents(
+    path: str | os.PathLike[str],
+    generator: Generator,
+    *,
+    space: str | None = None,
+    default: str | None = None,
+) -> tuple[Latents, tuple[Guess, ...]]:
+    """`load_latents`, and how the file was read in place of a warning."""
+    codes, space, guesses = _arranged(path, generator.code_shapes, space, default)
+    return Latents(jnp.asarray(codes, jnp.float32), space), guesses
+
+
+def _arranged(
+    path: str | os.PathLike[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    space: str | None,
+    default: str | None = None,
+) -> tuple[np.ndarray, str, tuple[Guess, ...]]:
+    """The codes of a file, their space, and what was guessed."""
+    from converters.artefacts.code_shapes import arrange_codes
+    from converters.artefacts.codes import find_codes
+
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"codes: {path} is not a file")
-    codes, space = _load_codes(path, space)
-    accepted = generator.code_spaces
-    if space is None and codes.ndim == 3:
-        space = "w+"
-    if space is None:
-        space = accepted[0] if len(accepted) == 1 else default
-    if space is None or space not in accepted:
-        given = "missing" if space is None else f"{space} given"
-        raise ValueError(
-            f"space: {given} for {path}; one of {', '.join(accepted)} is accepted"
-        )
-    config = generator.config
-    dimension = config.z_dim if space == "z" else config.w_dim
-    shape = (config.num_layers, dimension) if space == "w+" else (dimension,)
-    if codes.shape[1:] != shape or not len(codes) or not np.isfinite(codes).all():
-        wanted = ", ".join(map(str, ("N", *shape)))
-        raise ValueError(
-            f"codes: {list(codes.shape)} found in {path}; finite [{wanted}] is "
-            f"accepted for {space}"
-        )
-    return Latents(jnp.asarray(codes, jnp.float32), space)
-
-
-def _load_codes(path: Path, space: str | None) -> tuple[np.ndarray, str | None]:
-    """The codes of a file, and their space where an `.npz` names it."""
-    from converters import load_codes
-
-    if path.suffix != ".npz":
-        return load_codes(path), space
-    wanted = CODE_SPACES[::-1] if space is None else (space,)
     try:
-        found = read_arrays(path)
-    except ValueError as error:
-        raise ValueError(f"codes: {path}: {error}") from error
-    for name in wanted:
-        if isinstance(found, dict) and name in found:
-            return np.atleast_2d(found[name]), name
-    return load_codes(path), space
+        found = find_codes(path, space)
+    except CheckpointError as error:
+        raise CheckpointError(f"codes: {error}") from error
+    return arrange_codes(found, shapes, file=str(path), space=space, default=default)
 
 
 CODE_FILES = {"z": "z.npy", "w": "w.npy", "w+": "wp.npy"}
@@ -237,10 +236,7 @@ def codes_of_file(path: Path, space: str | None) -> dict[str, np.ndarray]:
     Raises:
         ValueError: if neither `space` nor the file tells it.
     """
-    codes, space = _load_codes(path, space)
-    space = space or ("w+" if codes.ndim == 3 else None)
-    if space is None:
-        raise ValueError(f"space: missing for {path}; one of z, w, w+ is accepted")
+    codes, space, _ = _arranged(path, {}, space)
     return {space: codes}
 
 

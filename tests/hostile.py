@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import hostile_containers
 import hostile_pickles
+import numpy as np
 import writer
 from writer import Name, call, pickled
 
@@ -34,6 +35,8 @@ CLASSES = {
     "j": "damaged containers and headers",
     "k": "truncation",
     "l": "not a checkpoint",
+    "m": "what nothing reads, where a value is needed",
+    "n": "code beside sound tensors",
 }
 CONTAINERS = ("zip", "legacy", "nvidia", "nested", "safetensors", "other")
 
@@ -46,6 +49,12 @@ CARRIERS = {
     "nested": lambda value: pickled(
         {"x": call("torch.storage._load_from_bytes", writer.legacy_bytes(value))}, 3
     ),
+}
+
+WRITERS = {
+    "zip": writer.torch_zip,
+    "legacy": writer.torch_legacy,
+    "nvidia": writer.plain_pickle,
 }
 
 _MEBIBYTE = 1 << 20
@@ -73,8 +82,18 @@ def _with_code(marker):
     values = list(hostile_pickles.code(marker))
     for container, carrier in CARRIERS.items():
         for group, name, value in values:
-            says = _first_global(value)
+            refused = hostile_pickles.REFUSED.get(name)
+            says = f"global {refused or _first_global(value)} is not allowed"
             yield Hostile(group, container, name, carrier(value), says)
+    weights = {"weight": np.arange(4, dtype=np.float32)}
+    for container, write in WRITERS.items():
+        for _, name, value in values:
+            # of these nothing but the name is known to be dangerous
+            if name in ("picklescan", "fickling"):
+                continue
+            yield Hostile(
+                "n", container, name, write(weights | {"x": value}), "global "
+            )
     gadget = call("posix.system", f"touch {marker}")
     says = "global posix.system is not allowed"
     for name, data in hostile_containers.legacy_pickles(gadget):
@@ -85,11 +104,11 @@ def _with_code(marker):
 
 
 def _first_global(value):
-    """The global that a refusal names: the first one in the pickle."""
+    """The first global in the pickle."""
     while not isinstance(value, Name):
         value = value.function
     module = value.module.replace("__builtin__", "builtins")
-    return f"global {module}.{value.name} is not allowed"
+    return f"{module}.{value.name}"
 
 
 def _in_every_pickle():
@@ -99,26 +118,21 @@ def _in_every_pickle():
             "f": hostile_pickles.numpy_lies(),
             "g": hostile_pickles.bombs(),
             "i": hostile_pickles.other_tensors(),
+            "m": hostile_pickles.placeholders(),
         }.items():
             for name, value, says in values:
-                # An embedded stream is refused for what it is before it is walked.
-                if container == "nested" and says in hostile_pickles.FOUND_LATE:
-                    continue
                 yield Hostile(group, container, name, carrier(value), says)
 
 
 def _tensors():
-    writers = {
-        "zip": writer.torch_zip,
-        "legacy": writer.torch_legacy,
-        "nvidia": writer.plain_pickle,
-    }
-    for container, write in writers.items():
+    for container, write in WRITERS.items():
         for name, view, says in hostile_pickles.lying_views():
             yield Hostile("i", container, name, write({"x": view}), says)
     for container in ("zip", "legacy", "nested"):
         for name, value, says in hostile_pickles.lying_storages():
             yield Hostile("i", container, name, CARRIERS[container](value), says)
+        for name, value, says in hostile_pickles.placeholders_of_storages():
+            yield Hostile("m", container, name, CARRIERS[container](value), says)
 
 
 def _containers():

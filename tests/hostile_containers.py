@@ -154,7 +154,7 @@ def nested_streams():
     yield "stream in stream", holding(again), refused
     yield "trailing bytes", holding(sound + b"x"), "1 bytes after the last storage"
     record = writer.legacy_bytes(writer.record("Generator", {}))
-    yield "network", holding(record), "global torch_utils.persistence"
+    yield "network", holding(record), "that is no bare storage"
     persistent = pickled({"x": _ONE}, 3)
     yield "persistent id outside", persistent, "persistent ids are not allowed here"
 

@@ -72,12 +72,12 @@ def code(marker):
     yield "h", "fickling", call("fickling.hook.remove_hook")
 
 
-def forbidden(value):
-    """The global that the refusal of a gadget names: the first one in the pickle."""
-    while not isinstance(value, Name):
-        value = value.function
-    return f"global {value.module}.{value.name} ".replace("__builtin__", "builtins")
-
+# Of gadgets whose first global would only be left out.
+REFUSED = {
+    "import_module": "importlib.import_module",
+    "partial": "posix.system",
+    "map": "builtins.map",
+}
 
 _FUNCTION = b"ctorch._utils\n_rebuild_parameter\n"
 
@@ -185,17 +185,6 @@ def numpy_lies():
     yield "bad scalar", scalar, "scalar without a dtype"
 
 
-# Refusals of trees as a whole, which only the reader of a complete file utters.
-FOUND_LATE = frozenset(
-    {
-        "where data bel",
-        "nested over 100 levels deep",
-        "far more values than the file",
-        "over 8 times the file's size",
-    }
-)
-
-
 def bombs():
     """Values that cost far more than their bytes: name, value, the refusal."""
     damaged = "a damaged pickle"
@@ -233,8 +222,8 @@ _FLAT = np.arange(4, dtype=np.float32)
 def lying_views():
     """Tensors that exceed a storage of four elements: name, view, the refusal."""
     more, bad, shape = "needs more than its storage", "bad", "no tuple of sizes"
-    yield "stride bomb", View(_FLAT, 0, (2**18, 2**18), (0, 0)), more
-    yield "expanded", View(_FLAT, 0, (5,), (0,)), more
+    yield "stride bomb", View(_FLAT, 0, (2**18, 2**18), (0, 0)), "over 8 times the"
+    yield "repeated", View(_FLAT, 0, (2**23,), (0,)), "over 8 times the file's size"
     yield "too many", View(_FLAT, 0, (5,), (1,)), more
     yield "too far", View(_FLAT, 0, (2, 2), (3, 1)), more
     yield "offset beyond", View(_FLAT, 4, (1,), (1,)), more
@@ -285,3 +274,98 @@ def lying_storages():
     other = Persistent(("storage", Name("torch", "LongStorage"), "0", "cpu", 1))
     both = [Persistent(("storage", kind, "0", "cpu", 1)), other]
     yield "two dtypes", both, "storage '0' is described in two ways"
+
+
+_FOREIGN = Name("easydict", "EasyDict")
+_MADE = call("easydict.EasyDict")
+_NAMED = "global easydict.EasyDict"
+_MAKE = b"ceasydict\nEasyDict\n)R"
+
+
+def placeholders():
+    """What nothing reads, put where a value is needed: name, value, the refusal."""
+    refused, needed = f"{_NAMED} is not allowed", f"{_NAMED}, which is not read,"
+    yield "class alone", _FOREIGN, refused
+    yield "object alone", _MADE, refused
+    yield "as key", Raw(b"}" + _MAKE + b"Ns"), refused
+    yield "class as key", Raw(b"}ceasydict\nEasyDict\nNs"), refused
+    yield "in a key", Raw(b"}(K\x01" + _MAKE + b"tNs"), refused
+    yield (
+        "key of an ordered dict",
+        call("collections.OrderedDict", [(_MADE, 1)]),
+        refused,
+    )
+    yield "in a set", Raw(b"\x8f(" + _MAKE + b"\x90"), refused
+    yield "in a called set", call("builtins.set", [_MADE, 1]), refused
+    yield "as storage", writer.tensor(_MADE, 0, (1,), (1,)), needed
+    yield "class as storage", writer.tensor(_FOREIGN, 0, (1,), (1,)), needed
+    yield "as offset", writer.tensor(None, _MADE, (1,), (1,)), needed
+    yield "as shape", writer.tensor(None, 0, _MADE, (1,)), needed
+    yield "as size", writer.tensor(None, 0, (1, _MADE), (1, 1)), needed
+    yield "as strides", writer.tensor(None, 0, (1,), _MADE), needed
+    yield "as stride", writer.tensor(None, 0, (1,), (_FOREIGN,)), needed
+    yield "in torch.Size", call("torch.Size", (_MADE,)), needed
+    yield "as device", call("torch.device", _MADE), "no name and number"
+    rebuilt = call("torch._tensor._rebuild_from_type_v2", _MADE, _FOREIGN, (), None)
+    yield "as rebuilder", rebuilt, "rebuilt in an unknown way"
+    yield "as codec", call("_codecs.encode", "x", _MADE), "only latin-1"
+    yield "as text", call("_codecs.encode", _MADE, "latin1"), "where bytes belong"
+
+    dtype = call("numpy.dtype", "f4", False, True)
+    array, flat = "numpy.core.multiarray._reconstruct", Name("numpy", "ndarray")
+    yield "as dtype code", call("numpy.dtype", _MADE), needed
+    yield "as class of an array", call(array, _MADE, (0,), b"b"), needed
+    for name, state, says in (
+        ("shape", (1, _MADE, dtype, False, b"1234"), needed),
+        ("size", (1, (_MADE,), dtype, False, b"1234"), needed),
+        ("dtype", (1, (1,), _MADE, False, b"1234"), "not a plain array"),
+        ("elements", (1, (1,), dtype, False, _MADE), "where bytes belong"),
+    ):
+        yield f"as {name} of an array", call(array, flat, (0,), b"b", state=state), says
+    scalar = "numpy.core.multiarray.scalar"
+    yield "as dtype of a scalar", call(scalar, _MADE, b"1"), "scalar without a dtype"
+    buffer = call("numpy.core.numeric._frombuffer", b"1234", dtype, (_MADE,), "C")
+    yield "as size of a buffer", buffer, needed
+    meta = call("easydict.EasyDict", items={"type": "class", "class_name": _MADE})
+    record = call("torch_utils.persistence._reconstruct_persistent_obj", meta)
+    yield "as name of a network", record, "without a class name and a state"
+
+    yield (
+        "attributes of a class",
+        Raw(b"ceasydict\nEasyDict\n}" + _put(0) + b"b"),
+        ("writes attributes of a Foreign"),
+    )
+    twice = _MAKE + b"}(K\x01Nub}(K\x01Nub"
+    yield "two states", Raw(twice), "gives one object two states"
+    yield "called with a list", Raw(b"ceasydict\nEasyDict\n]R"), "calls a Foreign"
+    yield "repeated item", Raw(_MAKE + b"(K\x01NK\x01Nu"), "the key 1 is stored twice"
+    yield "odd state", Raw(_MAKE + b"]b"), refused
+    own = _MAKE + _put(0) + b"K\x01" + _get(0) + b"s"
+    deep = "nested over 100 levels deep"
+    yield "holds itself", Raw(own), deep
+    yield "is its own state", Raw(_MAKE + _put(0) + _get(0) + b"b"), refused
+    nested = _MAKE * 10**4 + b"N" + b"a" * 10**4
+    yield "nested elements", Raw(nested), deep
+    nested = (_MAKE + b"K\x01") * 10**4 + b"N" + b"s" * 10**4
+    yield "nested items", Raw(nested), deep
+    nested = b"ceasydict\nEasyDict\n(" * 10**4 + b"t" + b"R" + b"tR" * (10**4 - 1)
+    yield "nested arguments", Raw(nested), refused
+    parts = b"}(" + _word("_parameters") + b"}" + _word("_modules") + b"}K\x01"
+    yield "nested modules", Raw((_MAKE + parts) * 10**4 + b"N" + b"sub" * 10**4), deep
+    levels = (_MAKE + b"(" + _get(i) * 10 + b"e" + _put(i + 1) for i in range(30))
+    laughs = b"(" + _MAKE + _put(0) + b"".join(levels) + b"t"
+    yield "billion laughs of them", Raw(laughs), "far more values than the file"
+    yield "a hundred thousand", Raw(b"(" + _MAKE * 10**5 + b"t"), refused
+    yield "two hundred thousand", Raw(b"(" + _MAKE * 2 * 10**5 + b"t"), "500000 operati"
+
+
+def placeholders_of_storages():
+    """Persistent ids that name something foreign: name, value, the refusal."""
+    kind, none = Name("torch", "FloatStorage"), "names no storage"
+    yield "as type", Persistent(("storage", _FOREIGN, "0", "cpu", 1)), none
+    yield "as storage key", Persistent(("storage", kind, _MADE, "cpu", 1)), none
+    yield "as location", Persistent(("storage", kind, "0", _MADE, 1)), none
+    yield "as size of a storage", Persistent(("storage", kind, "0", "cpu", _MADE)), none
+    yield "as persistent id", Persistent(_MADE), none
+    yield "object as module", Persistent(("module", _MADE, None, None)), none
+    yield "as source", Persistent(("module", _FOREIGN, "x.py", _MADE)), none

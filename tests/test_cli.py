@@ -30,7 +30,7 @@ LABELLED = str(GOLDEN / "stylegan2_ada_b.pkl")
 ASSUMING = str(GOLDEN / "rosinality_stylegan2_a.pt")
 LINEAR = "test_cli:linear"
 DRAW = "--label --truncation --cutoff"
-CODES = f"--seeds --codes --space {DRAW}"
+CODES = f"--seeds --numpy-seeds --codes --space {DRAW}"
 DEVICES = "--devices --coordinator --processes --process-id"
 READING = "--family --config --debug"
 MOVES = "--strengths --move --truncate"
@@ -71,7 +71,8 @@ OPTIONS = {
     "--scorer-config "
     "--attribute --outputs --steps --batch --seed --save-every --resume "
     f"{MOVES} {CODES} {READING} {DEVICES}",
-    "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --chunk "
+    "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --per-layer "
+    "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
@@ -265,6 +266,27 @@ def test_boxes_of_either_alphabet_become_one_line(box, expected):
         (
             f"sample {LINEAR} --out q --seeds 1 --codes CONVERTED/other.npy",
             "seeds: given together with codes",
+        ),
+        (
+            f"sample {LINEAR} --out q --numpy-seeds 1 --seeds 1",
+            "seeds: given together with numpy_seeds",
+        ),
+        (
+            f"sample {LINEAR} --out q --numpy-seeds 1 --num 2",
+            "num: given together with numpy_seeds",
+        ),
+        (f"sample {LINEAR} --out q --numpy-seeds 4-", "numpy_seeds: '4-' given"),
+        (
+            f"sample {LINEAR} --out q --numpy-seeds 4294967296",
+            "numpy_seeds: 4294967296 given; 4294967295 is the largest",
+        ),
+        (
+            f"score {LINEAR} --out q --numpy-seeds 4",
+            "numpy_seeds: given, but GENERATOR",
+        ),
+        (
+            f"edit {PLAIN} CONVERTED/edit.npz --out q --per-layer",
+            "per_layer: True given, but",
         ),
         (
             f"sample {LINEAR} --out q --space w --codes CONVERTED/other.npy",
@@ -552,7 +574,7 @@ def test_labels_of_a_file_are_drawn(capsys, tmp_path):
     Path("rows.csv").write_text("\n".join(",".join(map(str, r)) for r in rows.tolist()))
     for out, file in (("a", "rows.npy"), ("b", "rows.csv")):
         ok("sample", LABELLED, "--out", out, "--seeds", "3,5", "--label", file)
-        assert f"{file}: 2 rows of 5 numbers" in capsys.readouterr().out.splitlines()[0]
+        assert f"{file}: 2 rows of 5 numbers" in capsys.readouterr().out
         with np.load(f"{out}/codes.npz") as codes:
             np.testing.assert_array_equal(codes["label"], rows)
             model = jaxlatent.load(LABELLED)
@@ -763,7 +785,9 @@ def test_edits_of_other_tools_tell_their_space(tmp_path):
     model = jaxlatent.load(PLAIN)
     rows = np.eye(3, 32, dtype=np.float32)
     np.save(tmp_path / "stylegan_ffhq_age_boundary.npy", rows[:1])
-    edit = inputs.open_edit(tmp_path / "stylegan_ffhq_age_boundary.npy", None, model)
+    file = tmp_path / "stylegan_ffhq_age_boundary.npy"
+    edit, (told,) = inputs.open_edit(file, model)
+    assert told.endswith("say; --edit-space w for 1 direction of w")
     assert (edit.space, edit.names) == ("z", ("age",))
     np.savez(
         tmp_path / "components.npz",
@@ -771,7 +795,8 @@ def test_edits_of_other_tools_tell_their_space(tmp_path):
         lat_mean=rows[:1],
         lat_stdev=np.float32([3, 2, 1]),
     )
-    edit = inputs.open_edit(tmp_path / "components.npz", None, model)
+    edit, told = inputs.open_edit(tmp_path / "components.npz", model)
+    assert told == ()
     assert (edit.space, edit.method, edit.scale.tolist()) == (
         "w",
         "ganspace",

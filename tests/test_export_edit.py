@@ -16,6 +16,8 @@ from jaxlatent.edits.directions import directions
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.types import CheckpointError
 
+pytestmark = pytest.mark.filterwarnings("ignore::jaxlatent.GuessWarning")
+
 K, L, D = 4, 3, 6
 VECTORS = unit(normal(0, K, D)).astype(np.float32)
 SCALE = np.linspace(2, 0.5, K, dtype=np.float32)

@@ -73,12 +73,12 @@ def test_no_file_takes_long(outcomes):
 
 def test_the_corpus_is_large_and_covers_every_class(outcomes, record_property):
     record_property("table", hostile.table())
-    assert len(outcomes) >= 300
+    assert len(outcomes) >= 1000
     groups = {(file.group, file.container) for file, _ in outcomes}
     assert {group for group, _ in groups} == set(hostile.CLASSES)
     for container in hostile.CARRIERS:
         assert {group for group, name in groups if name == container} >= set(
-            "abcdefghik"
+            "abcdefghikm"
         )
     assert hostile.table().endswith(f"{len(outcomes)} |")
 

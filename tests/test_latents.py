@@ -16,6 +16,7 @@ from jaxlatent.latents import (
     interpolate,
     last_space,
     mix_rows,
+    numpy_codes,
     prior,
     sample_keys,
     to_space,
@@ -235,3 +236,30 @@ def test_other_weights_classes_and_psi_compile_nothing():
 def test_priors_that_do_not_exist(classes, options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         prior(toy.make(label_dim=classes), **options)
+
+
+# seeds of other tools
+
+
+def test_numpy_seeds_are_those_of_other_tools():
+    # numpy.random.RandomState(seed).randn, whose numbers never change
+    expected = [
+        [0.17685072, 2.37775412, 0.99873286, -1.3101508],
+        [1.92962419, 0.21858697, 0.31718307, 1.44124242],
+    ]
+    found = numpy_codes([85, 265], 4)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    # codes of more numbers begin alike, and a seed means the same beside others
+    np.testing.assert_array_equal(numpy_codes([265], 9)[:, :4], found[1:])
+
+
+def test_numpy_seeds_of_a_truncated_prior():
+    # truncnorm.rvs(-2, 2, size=(1, 4), random_state=RandomState(85)) of SciPy 1.17
+    expected = np.array([[0.29210486, 0.02142254, -0.50316324, 0.37669761]])
+    np.testing.assert_allclose(
+        numpy_codes([85], 4, truncation=0.4), 0.4 * expected, rtol=2e-6
+    )
+    assert abs(numpy_codes(range(50), 40, truncation=1.0)).max() <= 2
+    with pytest.raises(ValueError, match="Seed must be between 0 and 2"):
+        numpy_codes([-1], 4)

@@ -19,6 +19,8 @@ from converters.artefacts.exporting import export_edit
 from jaxlatent.edits.directions import directions
 from jaxlatent.types import CheckpointError
 
+pytestmark = pytest.mark.filterwarnings("ignore::jaxlatent.GuessWarning")
+
 RECORDERS = []
 
 

@@ -1,16 +1,23 @@
 """Sound checkpoints of every container come back bit for bit."""
 
+import io
+import pathlib
+
+import jax
 import ml_dtypes
 import numpy as np
 import pytest
 import writer
+from artefact_files import npy_bytes, npz_bytes
 from writer import View, call, ordered
 
 from converters import inspect, load
 from converters.checkpoints import read
 from converters.containers import nvidia
+from converters.containers.limits import Unread
 from jaxlatent.types import CheckpointError
 
+GOLDEN = pathlib.Path(__file__).parent / "golden"
 STATE_DICT_CONTAINERS = {
     "torch-zip": writer.torch_zip,
     "torch-legacy": writer.torch_legacy,
@@ -364,3 +371,313 @@ def test_tensors_that_pickle_wrote(protocol, tmp_path):
     loaded = read(path).tensors
     for key, value in module.state_dict().items():
         assert_same(loaded[key], value.numpy())
+
+
+def made(path, *arguments, **options):
+    """An object of somebody's class."""
+    return call(path, *arguments, opcode=b"\x81", **options)
+
+
+def key_of(opcodes):
+    """A dict whose one key is what the opcodes make."""
+    return writer.Raw(b"}" + opcodes + b"K\x01s")
+
+
+ENUM = call("train.Phase", 1)
+OBJECTS = {
+    "path": (call("pathlib.PosixPath", "/", "data"), "pathlib.PosixPath"),
+    "dtype": (writer.Name("torch", "float16"), "torch.float16"),
+    "class": (writer.Name("torch.optim.adam", "Adam"), "torch.optim.adam.Adam"),
+    "known class": (writer.Name("collections", "OrderedDict"), "collections.Ordered"),
+    "date": (call("datetime.datetime", b"\x07\xe5\x05\x01\0\0\0\0\0\0"), "datetime.da"),
+    "counter": (call("collections.Counter", {1000: 1}), "collections.Counter"),
+    "enum": (ENUM, "train.Phase"),
+    "complex": (call("builtins.complex", 1.0, 2.0), "builtins.complex"),
+    "random state": (
+        call("numpy.random._pickle.__randomstate_ctor", "MT19937", state={"a": 1}),
+        "__randomstate_ctor",
+    ),
+    "partial": (
+        call(
+            *("functools.partial", writer.Name("train", "f")),
+            state=(writer.Name("train", "f"), (), {}, None),
+        ),
+        "functools.partial",
+    ),
+    "optimiser": (
+        made("torch.optim.adam.Adam", state={"param_groups": [1], "state": {}}),
+        "torch.optim.adam.Adam",
+    ),
+    "keyword arguments": (
+        writer.Raw(b"ctrain\nOptions\n)}\x92"),
+        "train.Options",
+    ),
+    "attribute of a class": (
+        call("builtins.getattr", writer.Name("train", "Phase"), "RED"),
+        "builtins.getattr",
+    ),
+    "key of somebody's": (key_of(b"ctrain\nPhase\n(K\x01tR"), "train.Phase"),
+    "class as key": (key_of(b"clightning\nModelCheckpoint\n"), "lightning.ModelCheckp"),
+    "nested key": (key_of(b"K\x01\x85\x85"), "keys are no text"),
+    "set of dtypes": (writer.Raw(b"\x8f(ctorch\nfloat16\n\x90"), "torch.float16"),
+    "frozenset": (writer.Raw(b"(K\x01\x91"), "FROZENSET"),
+    "large integer": (2**200, "201 bits"),
+    "sparse": (call("torch._utils._rebuild_sparse_tensor", 1), "sparse_tensor"),
+    "text in NumPy": (call("numpy.dtype", "U9", False, True), "NumPy dtype 'U9'"),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("container", STATE_DICT_CONTAINERS)
+def test_objects_that_no_tensor_needs_are_left_out(container, name, save):
+    value, words = OBJECTS[name]
+    weight = numbers(np.dtype("f4"), (2, 3))
+    tree = {"g_ema": {"weight": weight}, "args": {"value": value, "epoch": 3}}
+    found = read(save(STATE_DICT_CONTAINERS[container](tree))).tensors
+    assert_same(found["g_ema"]["weight"], weight)
+    assert found["args"]["epoch"] == 3
+    left_out = found["args"]["value"]
+    assert isinstance(left_out, Unread)
+    assert words in left_out.what
+    with pytest.raises(CheckpointError, match=r"is not allowed|not supported"):
+        read(save(STATE_DICT_CONTAINERS[container]({"args": value})))
+
+
+@pytest.mark.parametrize("container", STATE_DICT_CONTAINERS)
+def test_what_behaves_as_a_dict_or_a_list_is_read_as_one(container, save):
+    weight = numbers(np.dtype("f4"), (2, 3))
+    own = b"cmine\nAttrDict\n)\x81r\x00\x09\x00\x00K\x01K\x02sj\x00\x09\x00\x00b"
+    tree = {
+        "state": call("mine.OrderedDict", items={"w": weight}, state={"_metadata": 1}),
+        "losses": call("collections.defaultdict", writer.Name("builtins", "list")),
+        "own attributes": writer.Raw(own),
+        "options": made("easydict.EasyDict", items={"lr": 0.1}, state={"lr": 0.1}),
+        ("conv", 1): "a tuple as key",
+    }
+    tree["losses"].items = {"g": [1.0]}
+    found = read(save(STATE_DICT_CONTAINERS[container](tree))).tensors
+    assert_same(found.pop("state")["w"], weight)
+    assert found == {
+        "losses": {"g": [1.0]},
+        "own attributes": {1: 2},
+        "options": {"lr": 0.1},
+        ("conv", 1): "a tuple as key",
+    }
+    queue = writer.Raw(b"ccollections\ndeque\n)R(K\x01K\x02e")
+    assert read(save(writer.pickled({"x": queue}))).tensors == {"x": [1, 2]}
+
+
+def module(path, parameters=(), buffers=(), modules=(), **attributes):
+    """A module as `torch.save(module)` pickles it."""
+    state = {
+        "_parameters": ordered(
+            {name: writer.parameter(value) for name, value in dict(parameters).items()}
+        ),
+        "_buffers": ordered(dict(buffers)),
+        "_non_persistent_buffers_set": {"scratch"},
+        "_modules": ordered(dict(modules)),
+        "_forward_hooks": ordered({0: writer.Name("train", "hook")}),
+    }
+    return made(path, state=state | attributes)
+
+
+@pytest.mark.parametrize("container", STATE_DICT_CONTAINERS)
+def test_whole_modules_become_records(container, save):
+    flat = np.arange(12, dtype=np.float32)
+    conv = module(
+        "torch.nn.modules.conv.Conv2d",
+        {"weight": flat.reshape(2, 6), "bias": flat[:2]},
+        {"scratch": flat},
+        kernel_size=(1, 1),
+    )
+    parent = module("train.Trainer", {"lost": flat}, {}, {})
+    network = module(
+        "train.Generator",
+        {"const": flat[:3]},
+        {"mean": flat[:4]},
+        {"conv": conv, "gone": None},
+        z_dim=512,
+        parent=[parent],
+        activation=writer.Name("torch.nn.functional", "relu"),
+    )
+    found = read(save(STATE_DICT_CONTAINERS[container]({"G": network})))
+    assert found.container == container
+    record = found.tensors["G"]
+    assert record["class_name"] == "Generator"
+    arrays = nvidia.tensors(record)
+    assert list(arrays) == ["const", "mean", "conv.weight", "conv.bias"]
+    assert_same(arrays["conv.weight"], flat.reshape(2, 6))
+    attributes = nvidia.attributes(record)
+    assert attributes.pop("activation").what == "global torch.nn.functional.relu"
+    # which may lead back to the module
+    assert attributes.pop("parent")[0].what == "global train.Trainer"
+    assert attributes == {"z_dim": 512}
+    assert nvidia.attributes(record, "conv") == {"kernel_size": (1, 1)}
+
+
+def test_a_module_that_is_its_own_attribute(save):
+    state = {"_parameters": {"w": np.ones(2, np.float32)}, "_modules": {}}
+    description, flats = writer.with_keys(state, 0)
+    asm = writer.Writer(2, False)
+    items = asm.items(description) + b"".join((asm("me"), b"j\x00\x09\x00\x00", b"s"))
+    opcodes = b"cmine\nNet\n)\x81r\x00\x09\x00\x00}" + items + b"b"
+    members = {"a/data.pkl": b"\x80\x02" + opcodes + b"."}
+    members |= {f"a/data/{key}": flat.tobytes() for key, flat in flats.items()}
+    record = read(save(writer.zip_bytes(members))).tensors
+    assert nvidia.tensors(record)["w"].tolist() == [1, 1]
+    assert nvidia.attributes(record)["me"].what == "global mine.Net"
+
+
+def test_classes_of_modules_in_old_files(save):
+    named = ("module", writer.Name("train", "Net"), "train.py", "raise SystemExit")
+    state = {"_parameters": {"w": np.ones(2, np.float32)}, "_modules": {}}
+    network = writer.Call(writer.Persistent(named), state=state, opcode=b"\x81")
+    record = read(save(writer.torch_legacy(network))).tensors
+    assert (record["class_name"], list(nvidia.tensors(record))) == ("Net", ["w"])
+
+
+def test_a_parameter_that_is_not_read_is_named(save):
+    sparse = call("torch._utils._rebuild_sparse_tensor", 1)
+    state = {"_parameters": {"w": sparse, "v": np.ones(2)}, "_modules": {}}
+    record = read(save(writer.torch_zip(made("train.Net", state=state)))).tensors
+    with pytest.raises(CheckpointError, match=r"'w': .* sparse tensors are not"):
+        nvidia.tensors(record)
+
+
+def rewritten(value):
+    """Records as persistent objects, at another place than NVIDIA's own."""
+    if isinstance(value, dict) and set(value) == {"class_name", "state"}:
+        record = writer.record(value["class_name"], rewritten(value["state"]))
+        record.function = writer.Name(
+            "models.torch_utils.persistence", "_reconstruct_persistent_obj"
+        )
+        return record
+    if isinstance(value, dict):
+        return {name: rewritten(item) for name, item in value.items()}
+    return value
+
+
+@pytest.mark.parametrize("write", [writer.torch_zip, writer.torch_legacy])
+@pytest.mark.parametrize("entry", [None, "G_ema"])
+def test_networks_of_nvidia_in_files_of_torch(entry, write, save):
+    path = GOLDEN / "stylegan2_ada_a.pkl"
+    network = rewritten(read(path).tensors["G_ema"])
+    # sets are written by a call, which only the bytes of a pickle tell apart
+    copy = save(write({entry: network} if entry else network))
+    assert read(copy).container == write.__name__.replace("_", "-")
+    ours, theirs = load(copy), load(path)
+    assert ours.config == theirs.config
+    for got, want in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
+        assert_same(np.asarray(got), np.asarray(want))
+
+
+@pytest.mark.parametrize("name", STATE_DICT_CONTAINERS)
+def test_repeated_rows_are_read_within_the_budget(name, save):
+    flat = np.arange(8, dtype=np.float32)
+    code = View(flat, 0, (1, 18, 8), (8, 0, 1))
+    one = View(flat, 3, (2**20,), (0,))
+    loaded = read(save(STATE_DICT_CONTAINERS[name]({"w": code, "one": one}))).tensors
+    assert_same(loaded["w"], np.broadcast_to(flat, (1, 18, 8)))
+    assert (loaded["one"] == 3).all()
+    for count in (2**23, 2**40, 2**60):
+        path = save(STATE_DICT_CONTAINERS[name]({"x": View(flat, 3, (count,), (0,))}))
+        with pytest.raises(CheckpointError, match="over 8 times the file's size"):
+            read(path)
+
+
+def test_a_lazily_negated_tensor_is_not_taken_as_it_lies(save):
+    flat = np.arange(3, dtype=np.float32)
+    tensor = writer.tensor(writer.storage_id(flat.dtype, "0", 3), 0, (3,), (1,))
+    tensor.arguments = (*tensor.arguments, {"neg": True})
+    members = {"a/data.pkl": writer.pickled(tensor), "a/data/0": flat.tobytes()}
+    with pytest.raises(CheckpointError, match="negated when it is used"):
+        read(save(writer.zip_bytes(members)))
+
+
+def npy(value, **options):
+    return npy_bytes(np.array(value, **options), allow_pickle=True)
+
+
+def test_objects_in_numpy_files(save):
+    arrays = {"boundary": np.eye(1, 3), "meta_data": {"manipulate_layers": "6-11"}}
+    found = read(save(npy(arrays)), numpy_files=True)
+    assert found.container == "npy"
+    assert_same(found.tensors["boundary"], arrays["boundary"])
+    assert found.tensors["meta_data"] == {"manipulate_layers": "6-11"}
+    with pytest.raises(CheckpointError, match="a NumPy array file, not a checkpoint"):
+        read(save(npy(arrays)))
+
+    ragged = np.empty(2, object)
+    ragged[:] = [np.ones(2), np.zeros((3, 1))]
+    table = np.array([["smile", 1.5], ["age", None]], object)
+    path = save(npz_bytes(ragged=ragged, table=table, none=np.array([], object)))
+    loaded = read(path, numpy_files=True).tensors
+    assert [part.shape for part in loaded["ragged"]] == [(2,), (3, 1)]
+    assert loaded["table"] == [["smile", 1.5], ["age", None]]
+    assert loaded["none"] == []
+
+
+def test_compressed_arrays_may_be_much_larger_than_their_file(save):
+    path = save(npz_bytes(x=np.zeros((1000, 2000))))
+    assert path.stat().st_size < 30_000
+    assert read(path, numpy_files=True).tensors["x"].shape == (1000, 2000)
+
+
+def test_other_versions_of_numpy_files(save):
+    array = numbers(np.dtype("f4"), (3, 2))
+    for version in ((1, 0), (2, 0), (3, 0)):
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, version)
+        assert_same(read(save(buffer.getvalue()), numpy_files=True).tensors, array)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"_use_new_zipfile_serialization": False}, {"pickle_protocol": 4}],
+    ids=["zip", "legacy", "protocol 4"],
+)
+def test_what_training_scripts_save_beside_their_tensors(options, tmp_path):
+    import collections
+    import datetime
+    import random
+
+    import torch
+
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 1, 4, 4)).sum().backward()
+    optimizer.step()
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 5])
+    tagged = torch.nn.Parameter(torch.ones(2))
+    tagged.lr_mul = 0.01
+    beside = [
+        *(
+            pathlib.PosixPath("/data"),
+            torch.float16,
+            torch.strided,
+            collections.deque(),
+        ),
+        *(datetime.datetime.now(), datetime.timedelta(3), np.random.default_rng(0)),
+        *(random.getstate(), np.random.get_state(), torch.get_rng_state(), 1 + 2j),
+        *(np.float32, np.dtype("f4"), np.datetime64("2020-01-01"), slice(1, 2), len),
+        *(np.array(["a"]), np.ma.array([1.0]), np.arange(2.0), collections.deque()),
+        *(optimizer, optimizer.state_dict(), optimizer.state, schedule.state_dict()),
+        *(torch.eye(2).to_sparse(), torch.ones(2, dtype=torch.complex64)),
+        *(torch.ones(2, device="meta"), torch.ones(2, dtype=torch.uint16)),
+        *(torch.Size([1]), torch.device("cpu"), frozenset({1}), {torch.float16: 1}),
+        *(torch.nn.functional.relu, network.forward, ValueError("x"), bytearray(b"x")),
+    ]
+    file = tmp_path / "checkpoint.pt"
+    for value in beside:
+        torch.save({"g": network.state_dict(), "args": [value]}, file, **options)
+        state = read(file).tensors["g"]
+        assert_same(state["0.weight"], network[0].weight.detach().numpy())
+    torch.save({"G": torch.nn.DataParallel(network), "tagged": tagged}, file, **options)
+    found = read(file).tensors
+    arrays = nvidia.tensors(found["G"])
+    expected = {f"module.{name}": v.numpy() for name, v in network.state_dict().items()}
+    assert list(arrays) == list(expected)
+    for name, value in expected.items():
+        assert_same(arrays[name], value)
+    assert_same(found["tagged"], np.ones(2, np.float32))

@@ -14,6 +14,7 @@ ROOMS = {
     "jaxlatent.types": [],
     "jaxlatent.texts": [],
     "jaxlatent.files": [],
+    "jaxlatent.guesses": [],
     "jaxlatent.collectives": [],
     "jaxlatent.parallel": ["jaxlatent.collectives"],
     "jaxlatent.batching": ["jaxlatent.parallel", "jaxlatent.collectives"],
@@ -114,7 +115,9 @@ ROOMS = {
         "jaxlatent.generators",
     ],
     "jaxlatent.loading": [
+        "jaxlatent.types",
         "jaxlatent.files",
+        "jaxlatent.guesses",
         "jaxlatent.latents",
         "jaxlatent.checkpoint",
         "jaxlatent.evaluation",
@@ -132,6 +135,7 @@ ROOMS = {
     "jaxlatent.cli": ["jaxlatent", "converters"],
     "converters": [
         "jaxlatent.types",
+        "jaxlatent.guesses",
         "jaxlatent.texts",
         "jaxlatent.edits",
         "jaxlatent.files",

@@ -66,7 +66,7 @@ class View:
     rebuild: str = "_rebuild_tensor_v2"
 
 
-class _Assembler(Assembler):
+class Writer(Assembler):
     def __init__(self, protocol, python2):
         self.protocol = protocol
         self.python2 = python2
@@ -112,7 +112,7 @@ class _Assembler(Assembler):
 
 def pickled(value, protocol=2, *, python2=False):
     header = bytes([0x80, protocol])
-    body = _Assembler(protocol, python2)(value) + b"."
+    body = Writer(protocol, python2)(value) + b"."
     if protocol >= 4:
         header += b"\x95" + struct.pack("<Q", len(body))
     return header + body
@@ -139,7 +139,7 @@ def described(tree, storage_of):
     return tree
 
 
-def _with_keys(tree, first_key, *more):
+def with_keys(tree, first_key, *more):
     """Describes a tree by persistent ids and gives the flat arrays by storage key."""
     flats = {}
 
@@ -162,7 +162,7 @@ def zip_bytes(members, *, method=zipfile.ZIP_STORED):
 
 def torch_zip(tree, *, first_key=0, byteorder=True, **options):
     """Writes what ``torch.save`` writes since 1.6."""
-    description, flats = _with_keys(tree, first_key)
+    description, flats = with_keys(tree, first_key)
     members = {"archive/data.pkl": pickled(description)}
     members |= {"archive/byteorder": b"little"} if byteorder else {}
     for key, flat in flats.items():
@@ -183,7 +183,7 @@ def legacy_bytes(
 def torch_legacy(tree, *, entries=6, **options):
     """Writes what ``torch.save`` wrote before 1.6."""
     more = (None,) if entries == 6 else ()
-    description, flats = _with_keys(tree, 94000, *more)
+    description, flats = with_keys(tree, 94000, *more)
     contents = [(flat.size, flat.tobytes()) for flat in flats.values()]
     return legacy_bytes(description, flats, contents, **options)
 

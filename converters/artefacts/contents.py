@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from converters.checkpoints import Checkpoint
 from converters.containers.limits import shown
@@ -44,7 +45,7 @@ def find_array(
             )
         name = (known or arrays)[0]
         found = found[name]
-    if not _is_real(found):
+    if not is_real(found):
         kind = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
         raise CheckpointError(
             f"{path}: no array of real numbers: {kind} found; accepted are {accepted}"
@@ -70,7 +71,7 @@ def member(checkpoint: Checkpoint, name: str, *shape: int | None) -> np.ndarray:
     """
     path, found = checkpoint.path, checkpoint.tensors
     value = found.get(name)
-    if not _is_real(value):
+    if not is_real(value):
         reason = "no array of real numbers" if name in found else "missing"
         raise CheckpointError(f"{path}: {name}: {reason}; {names_of(found)} found")
     fits = value.ndim == len(shape) and all(
@@ -109,11 +110,11 @@ def unit_vectors(path: str | os.PathLike[str], vectors: np.ndarray) -> np.ndarra
     vectors = vectors.astype(np.float64)
     rows = np.linalg.norm(vectors, axis=-1, keepdims=True)
     lengths = rows
-    if vectors.ndim == 3 and not _near_one(rows):
+    if vectors.ndim == 3 and not near_one(rows):
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (lengths == 0).any():
         raise CheckpointError(f"{path}: a direction of length zero")
-    if not _near_one(lengths):
+    if not near_one(lengths):
         warnings.warn(
             f"{path}: directions of length {lengths.min():.3g} to {lengths.max():.3g} "
             "were scaled to one",
@@ -122,9 +123,11 @@ def unit_vectors(path: str | os.PathLike[str], vectors: np.ndarray) -> np.ndarra
     return (vectors / lengths).astype(np.float32)
 
 
-def _near_one(lengths: np.ndarray) -> bool:
-    return bool(np.abs(lengths - 1).max() <= TOLERANCE)
+def near_one(lengths: ArrayLike) -> bool:
+    """Whether lengths are one, but for rounding."""
+    return bool(np.abs(np.asarray(lengths) - 1).max() <= TOLERANCE)
 
 
-def _is_real(value: object) -> TypeGuard[np.ndarray]:
+def is_real(value: object) -> TypeGuard[np.ndarray]:
+    """Whether a value of a file is an array of floating numbers."""
     return isinstance(value, np.ndarray) and jnp.issubdtype(value.dtype, jnp.floating)

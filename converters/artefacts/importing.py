@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from converters.artefacts.arrays import ACCEPTED, read_array
+from converters.artefacts.direction_shapes import Asked
 from converters.artefacts.ganalyze import ganalyze_walk, is_ganalyze
 from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
 from converters.artefacts.ganspace_named import (
@@ -17,6 +18,8 @@ from converters.checkpoints import CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.edits.walks import NeuralWalk
+from jaxlatent.generators.base import Generator
+from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.types import CheckpointError, check_space, parse_layers
 
 PARTS = ("latent", "activation")
@@ -30,8 +33,8 @@ def import_edit(
     part: str | None = None,
     layer: str | None = None,
     num_layers: int | None = None,
-    per_layer: bool = False,
-    default_space: str = "w",
+    per_layer: bool | None = None,
+    generator: Generator | None = None,
 ) -> Directions | NeuralWalk:
     """Read directions that another project wrote, or `export_edit`.
 
@@ -48,9 +51,12 @@ def import_edit(
         part: of GANSpace's files: "latent" or "activation"; None for "latent", but
             what its authors edit for a named direction.
         layer: with activations, our name of the layer, such as "b8.conv1".
-        num_layers: how many rows w+ has, where a range of layers is open at its end.
-        per_layer: take an array [L, D] for one direction with a row for each of w+.
-        default_space: the space of a bare array whose name tells nothing.
+        num_layers: how many rows w+ has, where a range of layers is open at its end, or
+            an array flattened or with a row for each of them.
+        per_layer: whether an array [L, D] is one direction with a row for each of w+;
+            None for what its shape, the generator and the lengths of its rows tell.
+        generator: whose codes are to be moved; tells the number of rows, and the space
+            where the dimensions differ.
 
     Returns:
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
@@ -60,13 +66,38 @@ def import_edit(
     Raises:
         CheckpointError: says what was found and what is accepted.
         ValueError: names the argument that is missing or does not fit.
+
+    Warns:
+        GuessWarning: if the directions could be read in two ways; arguments that say
+            which silence it.
     """
+    edit, guesses = guess_edit(
+        file,
+        Asked(
+            space=space,
+            layers=layers,
+            part=part,
+            layer=layer,
+            num_layers=num_layers,
+            per_layer=per_layer,
+            shapes={} if generator is None else generator.code_shapes,
+        ),
+    )
+    warn_of(guesses)
+    return edit
+
+
+def guess_edit(
+    file: CheckpointFile, asked: Asked
+) -> tuple[Directions | NeuralWalk, tuple[Guess, ...]]:
+    """`import_edit`, and how the file was read in place of a warning."""
+    part, layer, rows = asked.part, asked.layer, asked.rows
     if part not in (None, *PARTS):
         raise ValueError(f"part: {part!r} given; {PARTS} are accepted")
-    for choice in (space, default_space):
-        if choice is not None:
-            check_space(choice)
-    rows = parse_layers(layers, num_layers or MOST_ROWS)
+    if asked.space is not None:
+        check_space(asked.space)
+    layers = parse_layers(asked.layers, rows or MOST_ROWS)
+    guesses: tuple[Guess, ...] = ()
     try:
         checkpoint = opened(file, numpy_files=True)
     except CheckpointError as error:
@@ -80,9 +111,7 @@ def import_edit(
     if is_directions(checkpoint):
         edit = decode_directions(checkpoint)
     elif is_named_direction(holds):
-        edit = read_named_direction(
-            checkpoint, part=part, layer=layer, num_layers=num_layers
-        )
+        edit = read_named_direction(checkpoint, part=part, layer=layer, num_layers=rows)
     elif is_cache(holds):
         edit = read_cache(checkpoint, part=part or "latent", layer=layer)
     elif part == "activation":
@@ -95,10 +124,11 @@ def import_edit(
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:
-        edit = read_array(checkpoint, per_layer=per_layer, default_space=default_space)
+        edit, guesses = read_array(checkpoint, asked)
     if layer is not None and not edit.space.startswith("feature:"):
         raise ValueError(f"layer: {layer!r} given, but the file's latent part is read")
-    return _with(edit, space, rows, layers is not None)
+    has_layers = asked.layers is not None
+    return _with(edit, asked.space, layers, has_layers), guesses
 
 
 def _with(

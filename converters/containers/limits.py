@@ -14,10 +14,24 @@ MAX_OPERATIONS = 500_000
 # A module tree adds three levels per module; real generators stay below 30.
 MAX_DEPTH = 100
 
-# Weight tying lets a file describe more bytes than it holds, and shared containers
-# more values than it spells out. Both expand in the hands of the caller, so a result
-# may be MAX_EXPANSION times larger than its file, or as large as is harmless anyway.
+# Weight tying and repeated rows let a file describe more bytes than it holds, and
+# shared containers more values than it spells out. Both expand in the hands of the
+# caller, so a result may be MAX_EXPANSION times larger than its file, or as large as is
+# harmless anyway.
 HARMLESS_VALUES = 10_000
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Stands for a value that is not read, in the content of a file that is.
+
+    Attributes:
+        what: what it is, in words.
+        message: why it is not read, in one line.
+    """
+
+    what: str
+    message: str
 
 
 def shown(value: object) -> str:
@@ -27,13 +41,16 @@ def shown(value: object) -> str:
         value: anything that a reader came upon.
 
     Returns:
-        The beginning of the value's ASCII form, or the name of its type if it is not
-        a leaf (the text of a container may be exponentially long).
+        The beginning of the value's ASCII form, the words for it if it is not read, or
+        the name of its type if it is not a leaf (the text of a container may be
+        exponentially long).
     """
     if isinstance(value, str | bytes):
         return ascii(value[:60]) + ("..." if len(value) > 60 else "")
     if value is None or isinstance(value, int | float):
         return ascii(value)[:60]
+    if isinstance(value, Unread):
+        return f"{value.what}, which is not read,"
     return type(value).__name__
 
 
@@ -52,6 +69,8 @@ class Budget:
         operations: pickle opcodes carried out.
         values: values of the result, shared ones counted each time they appear.
         value_bytes: bytes of the result's arrays and texts, counted likewise.
+        arrays: arrays of the result.
+        unread: the first value that is not read.
     """
 
     file_bytes: int
@@ -59,6 +78,8 @@ class Budget:
     operations: int = 0
     values: int = 0
     value_bytes: int = 0
+    arrays: int = 0
+    unread: Unread | None = None
 
     @property
     def allowed_expansion(self) -> int:
@@ -80,6 +101,16 @@ class Budget:
             raise CheckpointError(
                 "shared containers expand to far more values than the file spells out"
             )
+
+    def spend_array(self, count: int) -> None:
+        """Counts one array, before it is made, and its bytes."""
+        self.arrays += 1
+        self.spend_bytes(count)
+
+    def leave_out(self, value: Unread) -> Unread:
+        """Remembers a value that is not read."""
+        self.unread = self.unread or value
+        return value
 
     def spend_bytes(self, count: int) -> None:
         """Counts the bytes of one array, before it is made, or of one text."""

@@ -1,12 +1,14 @@
 """NumPy's own files: ``.npy`` holds an array, ``.npz`` is a zip archive of such.
 
-Arrays of Python objects, which NumPy pickles, are refused.
+Arrays of Python objects are pickles after the header, and read as such: they become the
+lists of what they hold, or the one value of an array without axes.
 """
 
 import io
 
 import numpy as np
 
+from converters.containers import plain_pickle
 from converters.containers.limits import Budget, shown
 from converters.containers.tensors import dense_array
 from converters.containers.zips import Archive
@@ -19,6 +21,8 @@ _SUFFIX = ".npy"
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
+    # differs in names of fields alone, which are not read
+    (3, 0): np.lib.format.read_array_header_2_0,
 }
 _MOST_HEADER_BYTES = 1 << 16
 
@@ -28,7 +32,7 @@ def is_npz(archive: Archive) -> bool:
     return all(name.endswith(_SUFFIX) for name in archive.members)
 
 
-def read_npz(archive: Archive, budget: Budget) -> dict[str, np.ndarray]:
+def read_npz(archive: Archive, budget: Budget) -> dict[str, object]:
     """Reads the arrays of an ``.npz`` file, by name.
 
     Args:
@@ -48,8 +52,8 @@ def read_npz(archive: Archive, budget: Budget) -> dict[str, np.ndarray]:
     return found
 
 
-def read_npy(data: bytes | memoryview, budget: Budget) -> np.ndarray:
-    """Reads the array of an ``.npy`` file.
+def read_npy(data: bytes | memoryview, budget: Budget) -> object:
+    """Reads the array of an ``.npy`` file, or what is in an array of objects.
 
     Args:
         data: the whole file, of which the array is a view if it can be.
@@ -67,8 +71,10 @@ def read_npy(data: bytes | memoryview, budget: Budget) -> np.ndarray:
     except UNREADABLE as error:
         reason = shown(str(error))
         raise CheckpointError(f"a damaged NumPy header: {reason}") from None
+    contents = memoryview(data)[stream.tell() :]
+    if dtype.kind == "O":
+        return plain_pickle.read(bytes(contents), budget)
     if dtype.hasobject or not dtype.itemsize:
         raise CheckpointError(f"an array of {shown(str(dtype))}, which is not read")
-    contents = memoryview(data)[stream.tell() :]
-    budget.spend_bytes(len(contents))
+    budget.spend_array(len(contents))
     return dense_array(contents, dtype, shape, "F" if is_fortran else "C")

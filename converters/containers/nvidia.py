@@ -1,57 +1,19 @@
-"""NVIDIA's network pickles, and other plain pickles that hold tensors.
+"""Modules as records, whoever wrote them.
 
-StyleGAN2-ADA and StyleGAN3 store each network object as the source text of its class, a
-class name and a state. The original loader executes the text. Here an object becomes a
-*record*, ``{"class_name": str, "state": {...}}``, and the text is dropped. Tensors lie
-in the pickle as byte strings, each a complete pre-1.6 torch stream of one storage.
+A pickled module is a class of somebody's and a state; StyleGAN2-ADA and StyleGAN3 store
+the source text of the class as well, which the original loader executes. Here a module
+is a *record*, ``{"class_name": str, "state": {...}}``, whatever container holds it: the
+class is a name, the text is dropped, and the tensors are all in the state.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from converters.containers.limits import Budget
-from converters.containers.pickles import load
-from converters.containers.rebuilding import GLOBALS, as_bytes, plain
-from converters.containers.tensors import Storage
-from converters.containers.torch_legacy import read_storage
+from converters.containers.limits import Unread, shown
 from jaxlatent.types import CheckpointError
 
 Record = Mapping[str, object]
-
-RECONSTRUCT_NAME = b"_reconstruct_persistent_obj"
-
-
-def read(data: bytes, budget: Budget) -> object:
-    """Reads a plain pickle, such as NVIDIA's.
-
-    Args:
-        data: the whole file.
-        budget: counts what the file makes us spend.
-
-    Returns:
-        The pickled object with NumPy arrays for tensors and records for networks.
-
-    Raises:
-        CheckpointError: if the file is anything but a sound pickle of such objects.
-    """
-
-    def load_from_bytes(stream: object) -> Storage:
-        return read_storage(as_bytes(stream), budget)
-
-    allowed = GLOBALS | {
-        f"torch_utils.persistence.{RECONSTRUCT_NAME.decode()}": _rebuild_record,
-        "torch.storage._load_from_bytes": load_from_bytes,
-    }
-    value, end = load(data, 0, allowed, budget)
-    if end != len(data):
-        raise CheckpointError(f"{len(data) - end} bytes after the pickle's end")
-    if isinstance(value, tuple) and len(value) == 3:
-        raise CheckpointError(
-            "a tuple of three networks, as TensorFlow-era pickles hold: convert it "
-            "with the legacy script of stylegan2-ada-pytorch or stylegan3 first"
-        )
-    return plain(value, budget)
 
 
 def is_record(value: object) -> bool:
@@ -95,7 +57,8 @@ def tensors(record: Record) -> dict[str, np.ndarray]:
         order, by dotted name. What the network lacks (a bias that is None) is left out.
 
     Raises:
-        CheckpointError: if the record is not one of a network.
+        CheckpointError: if the record is not one of a network, or a parameter of it is
+            not read.
     """
     state = _state(record)
     hidden = state.get("_non_persistent_buffers_set") or ()
@@ -104,6 +67,9 @@ def tensors(record: Record) -> dict[str, np.ndarray]:
         for name, value in _part(record, "_buffers").items()
         if not (isinstance(hidden, set) and name in hidden)
     }
+    for name, value in _part(record, "_parameters").items():
+        if isinstance(value, Unread):
+            raise CheckpointError(f"parameter {shown(name)}: {value.message}")
     result = {
         str(name): value for name, value in own.items() if isinstance(value, np.ndarray)
     }
@@ -148,13 +114,6 @@ def options(record: Record, path: str = "") -> dict[str, object]:
     """
     found = _state(module(record, path)).get("_init_kwargs")
     return dict(found) if isinstance(found, Mapping) else {}
-
-
-def _rebuild_record(meta: object) -> dict:
-    match meta:
-        case {"type": "class", "class_name": str() as class_name, "state": dict(state)}:
-            return {"class_name": class_name, "state": state}
-    raise CheckpointError("a persistent object without a class name and a state")
 
 
 def _state(record: Record) -> dict:

@@ -11,10 +11,21 @@ that a key was stored twice. ``genops`` allocates no more than the bytes that ar
 import io
 import pickletools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from converters.containers.limits import Budget, shown
+from converters.containers.placeholders import (
+    Constructor,
+    Foreign,
+    Placeholder,
+    Refusal,
+    Stateful,
+    as_key,
+    foreign,
+    made_by,
+    set_item,
+    unread,
+)
 from jaxlatent.types import CheckpointError
 
 _LITERALS = frozenset(
@@ -31,54 +42,9 @@ _MODULES = {
     "numpy._core.numeric": "numpy.core.numeric",
 }
 
+_MOST_BITS = 128
+
 _Container = TypeVar("_Container", list, dict, set)
-
-
-@dataclass(frozen=True, eq=False)
-class Constructor:
-    """A callable global that a pickle named: the only thing that REDUCE may call."""
-
-    name: str
-    build: Callable[..., object]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A table entry for a global that deserves a better message than its name."""
-
-    reason: str
-
-
-class Stateful:
-    """An object under construction that takes the state of a BUILD opcode."""
-
-    def set_state(self, state: object) -> None:
-        """Completes the object.
-
-        Args:
-            state: the unpickled state, of any type.
-
-        Raises:
-            CheckpointError: if the state is not what such an object has.
-        """
-        raise NotImplementedError
-
-
-def check_key(key: object) -> None:
-    """Refuses keys of dicts and members of sets that are not plain leaves.
-
-    The hash of a nested tuple recurses without limit in C.
-    """
-    if not (key is None or isinstance(key, str | bytes | int | float)):
-        raise CheckpointError(f"a {type(key).__name__} is not allowed as a key")
-
-
-def set_item(target: dict, key: object, value: object) -> None:
-    """Stores a key that must be a plain leaf and must be new."""
-    check_key(key)
-    if key in target:
-        raise CheckpointError(f"the key {shown(key)} is stored twice")
-    target[key] = value
 
 
 def load(
@@ -95,13 +61,13 @@ def load(
         start: where it starts.
         allowed: what stands for each global that may occur: a function, which a pickle
             may call with arguments of its choice; a ``Refusal``; or any other object,
-            which is only passed along.
+            which is only passed along. Placeholders stand for other globals.
         budget: counts the opcodes.
         persistent: gives the object for a persistent id; None if none may occur.
 
     Returns:
-        The unpickled object, which may hold anything that ``allowed`` makes, and the
-        position after the pickle.
+        The unpickled object, which may hold placeholders and anything that ``allowed``
+        makes, and the position after the pickle.
 
     Raises:
         CheckpointError: if the pickle is damaged or asks for anything else.
@@ -142,6 +108,7 @@ class _Machine:
         self.stack: list = []
         self.outer_stacks: list[list] = []
         self.memo: dict[int, object] = {}
+        self.foreign: dict[str, Foreign] = {}
 
     def execute(self, opcode: str, argument: object) -> None:
         """Carries out one opcode."""
@@ -200,9 +167,7 @@ class _Machine:
                 stack.append(set())
             case "ADDITEMS":
                 items = self.pop_mark()
-                for item in items:
-                    check_key(item)
-                self.top(set).update(items)
+                self.top(set).update(map(as_key, items))
             case "GLOBAL" if isinstance(argument, str):
                 self.push_global(*argument.split(" ", 1))
             case "STACK_GLOBAL":
@@ -210,6 +175,12 @@ class _Machine:
             case "REDUCE" | "NEWOBJ":
                 constructor, arguments = self.pop(2)
                 self.push(_build(constructor, arguments))
+            case "NEWOBJ_EX" if isinstance(self.stack[-3], Foreign | Placeholder):
+                constructor, arguments, _ = self.pop(3)
+                self.push(_build(constructor, arguments))
+            case "FROZENSET":
+                self.pop_mark()
+                self.push(Placeholder(unread("the pickle opcode FROZENSET")))
             case "BUILD":
                 (state,) = self.pop(1)
                 self.set_state(state)
@@ -237,6 +208,8 @@ class _Machine:
 
     def top(self, kind: type[_Container]) -> _Container:
         target = self.stack[-1]
+        if isinstance(target, Placeholder):
+            target = target.contents(kind)
         if not isinstance(target, kind):
             raise CheckpointError(
                 f"the pickle fills a {type(target).__name__} as if it were a "
@@ -245,9 +218,10 @@ class _Machine:
         return target
 
     def push_literal(self, value: object) -> None:
-        # Long integers are slow to print and to compute with; no checkpoint has any.
-        if isinstance(value, int) and value.bit_length() > 128:
-            raise CheckpointError(f"an integer of {value.bit_length()} bits")
+        # Long integers are slow to print and to compute with; no tensor has any.
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            what = f"an integer of {value.bit_length()} bits"
+            value = Placeholder(unread(what, f"at most {_MOST_BITS} are read"))
         self.push(value)
 
     def memorise(self, index: object) -> None:
@@ -280,20 +254,27 @@ class _Machine:
     def push_global(self, module: object, name: object = "") -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise CheckpointError("a global whose name is not text")
+        # people keep NVIDIA's packages within their own
+        if module.endswith(".torch_utils.persistence"):
+            module = "torch_utils.persistence"
         full_name = f"{_MODULES.get(module, module)}.{name}"
         if full_name not in self.allowed:
-            readable = full_name.isascii() and full_name.isprintable()
-            label = full_name if readable and len(full_name) < 80 else shown(full_name)
-            raise CheckpointError(
-                f"global {label} is not allowed: only tensors and plain values are read"
-            )
+            return self.push_foreign(full_name)
         value = self.allowed[full_name]
         if isinstance(value, Refusal):
             raise CheckpointError(f"{full_name}: {value.reason}")
-        self.push(Constructor(full_name, value) if callable(value) else value)
+        return self.push(Constructor(full_name, value) if callable(value) else value)
+
+    def push_foreign(self, name: str) -> None:
+        """A name that is not on the list, looked up once in each pickle."""
+        if name not in self.foreign:
+            self.foreign[name] = foreign(name)
+        self.push(self.foreign[name])
 
 
 def _build(constructor: object, arguments: object) -> object:
+    if isinstance(constructor, Foreign | Placeholder) and isinstance(arguments, tuple):
+        return made_by(constructor)
     if not isinstance(constructor, Constructor) or not isinstance(arguments, tuple):
         raise CheckpointError(f"the pickle calls a {type(constructor).__name__}")
     try:

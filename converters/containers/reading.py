@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from converters.containers import (
     numpy_format,
-    nvidia,
+    plain_pickle,
     safetensors,
     torch_legacy,
     torch_zip,
     zips,
 )
 from converters.containers.limits import Budget
+from converters.containers.rebuilding import RECONSTRUCT_NAME
 from jaxlatent.types import CheckpointError
 
 HEAD_BYTES = 512
@@ -37,7 +38,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         value: a tree of dicts, lists, tuples, sets, numbers, text, bytes, None and
-            NumPy arrays; records for the network objects of NVIDIA pickles.
+            NumPy arrays; records for modules; ``Unread`` in place of other objects.
         container: what kind of file it is.
         metadata: the texts that a safetensors file keeps in its header, by name.
     """
@@ -79,8 +80,8 @@ def decode(
                 reader = numpy_format.read_npz if is_npz else torch_zip.read
                 value = reader(archive, budget)
         case _:
-            kind = "nvidia" if nvidia.RECONSTRUCT_NAME in data else "pickle"
-            value = nvidia.read(data, budget)
+            kind = "nvidia" if RECONSTRUCT_NAME.encode() in data else "pickle"
+            value = plain_pickle.read(data, budget)
     return Decoded(value, kind, metadata)
 
 

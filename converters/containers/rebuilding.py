@@ -6,57 +6,37 @@ each entry of ``GLOBALS`` is a function of this package or a tag without behavio
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
-
-from converters.containers.limits import Budget, shown
-from converters.containers.pickles import Refusal, Stateful, check_key, set_item
+from converters.containers.limits import is_size
+from converters.containers.numpy_pickles import (
+    NumpyArray,
+    NumpyDType,
+    as_bytes,
+    rebuild_from_buffer,
+    rebuild_scalar,
+)
+from converters.containers.placeholders import (
+    Constructor,
+    Foreign,
+    Placeholder,
+    Refusal,
+    Stateful,
+    as_key,
+    made_by,
+    set_item,
+)
 from converters.containers.tensors import (
+    DENSE,
     STORAGE_TYPES,
-    Storage,
-    Tensor,
-    dense_array,
+    UNREAD_TYPES,
+    check_known,
     rebuild_tensor,
 )
 from jaxlatent.types import CheckpointError
 
-_NUMPY_CODES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+RECONSTRUCT_NAME = "_reconstruct_persistent_obj"
 
-
-def plain(value: object, budget: Budget, depth: int = 0) -> object:
-    """Replaces everything that a pickle built by arrays and plain Python values.
-
-    Args:
-        value: an unpickled object whose storages have their contents.
-        budget: counts values, depth and bytes.
-        depth: how many containers hold the value.
-
-    Returns:
-        The same tree of dicts, lists, tuples, sets, numbers, text, bytes, None and
-        NumPy arrays.
-
-    Raises:
-        CheckpointError: if the tree holds anything that is not data, or is too large.
-    """
-    budget.spend_value(depth)
-    if isinstance(value, str | bytes):
-        budget.spend_bytes(len(value))
-        return value
-    if value is None or isinstance(value, bool | int | float | set):
-        return value
-    if isinstance(value, dict):
-        return {key: plain(item, budget, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item, budget, depth + 1) for item in value]
-    if isinstance(value, tuple):
-        return tuple([plain(item, budget, depth + 1) for item in value])
-    if isinstance(value, Storage):
-        value = Tensor(value, 0, (value.size,), (1,))
-    if isinstance(value, Tensor):
-        return value.array(budget)
-    if isinstance(value, _NumpyArray):
-        budget.spend_bytes(value.array.nbytes)
-        return value.array
-    raise CheckpointError(f"a {type(value).__name__} is stored where data belongs")
+_NDARRAY = object()
+"""The class of an array, which is only ever an argument of ``_reconstruct``."""
 
 
 class _Namespace(dict, Stateful):
@@ -69,80 +49,6 @@ class _Namespace(dict, Stateful):
         if not isinstance(state, dict):
             raise CheckpointError("a namespace whose attributes are not a dict")
         self.update(state)
-
-
-class _NumpyDType(Stateful):
-    """``numpy.dtype``: first its code, then its byte order."""
-
-    def __init__(self, code: object, *_: object) -> None:
-        if code not in _NUMPY_CODES:
-            raise CheckpointError(
-                f"NumPy dtype {shown(code)} is not allowed: only "
-                f"{', '.join(_NUMPY_CODES)} are read"
-            )
-        self.dtype = np.dtype(f"<{code}")
-
-    def set_state(self, state: object) -> None:
-        match state:
-            case (_, "<" | "|", None, None, None, *_):
-                pass
-            case (_, ">", *_):
-                raise CheckpointError("big-endian NumPy data is not supported")
-            case _:
-                raise CheckpointError("a NumPy dtype with fields is not allowed")
-
-
-class _NumpyArray(Stateful):
-    """``numpy.ndarray``: an empty array until its state arrives."""
-
-    def __init__(self, *_: object) -> None:
-        self.array = np.empty(0, np.uint8)
-
-    def set_state(self, state: object) -> None:
-        match state:
-            case (int(), shape, _NumpyDType(dtype=dtype), fortran, contents):
-                order = "F" if fortran is True or fortran == 1 else "C"
-                self.array = dense_array(as_bytes(contents), dtype, shape, order)
-            case _:
-                raise CheckpointError("a NumPy array whose state is not a plain array")
-
-
-def as_bytes(value: object) -> bytes:
-    """Gives the bytes of a byte string, which Python 2 stored as latin-1 text.
-
-    Args:
-        value: bytes or text.
-
-    Returns:
-        The bytes.
-
-    Raises:
-        CheckpointError: if the value is neither.
-    """
-    if isinstance(value, str):
-        try:
-            return value.encode("latin-1")
-        except UnicodeEncodeError:
-            raise CheckpointError("text where bytes belong") from None
-    if not isinstance(value, bytes):
-        raise CheckpointError(f"a {type(value).__name__} where bytes belong")
-    return value
-
-
-def _rebuild_from_buffer(
-    contents: object, dtype: object, shape: object, order: object
-) -> _NumpyArray:
-    if not isinstance(dtype, _NumpyDType) or order not in ("C", "F"):
-        raise CheckpointError("a NumPy buffer that is not a plain array")
-    result = _NumpyArray()
-    result.set_state((1, shape, dtype, order == "F", contents))
-    return result
-
-
-def _rebuild_scalar(dtype: object, contents: object) -> object:
-    if not isinstance(dtype, _NumpyDType):
-        raise CheckpointError("a NumPy scalar without a dtype")
-    return dense_array(as_bytes(contents), dtype.dtype, ()).item()
 
 
 def _rebuild_parameter(data: object, *_: object) -> object:
@@ -159,14 +65,32 @@ def _rebuild_bytes() -> bytes:
     return b""
 
 
+def _rebuild_with_attributes(
+    rebuild: object, kind: object, arguments: object, *_: object
+) -> object:
+    """A tensor with attributes of its own, which are dropped."""
+    if isinstance(rebuild, Foreign):
+        return made_by(rebuild)
+    match rebuild, kind, arguments:
+        case Constructor(name=name) as known, Foreign(), tuple() if (
+            name in _TENSOR_REBUILDERS
+        ):
+            tensor = known.build(*arguments)
+            # a subclass may mean something else by the same elements
+            return tensor if kind.name in _TENSOR_CLASSES else made_by(kind)
+    raise CheckpointError("a tensor that is rebuilt in an unknown way")
+
+
 def _rebuild_size(sizes: tuple) -> tuple:
-    return tuple(sizes)
+    sizes = tuple(sizes)
+    check_known(sizes, "a torch.Size")
+    if not all(map(is_size, sizes)):
+        raise CheckpointError("a torch.Size that is no tuple of sizes")
+    return sizes
 
 
 def _rebuild_set(members: Iterable = ()) -> set:
-    for member in members:
-        check_key(member)
-    return set(members)
+    return set(map(as_key, members))
 
 
 def _rebuild_dict(pairs: Iterable = ()) -> dict:
@@ -176,34 +100,54 @@ def _rebuild_dict(pairs: Iterable = ()) -> dict:
     return result
 
 
+def _rebuild_record(meta: object) -> dict:
+    if isinstance(meta, Placeholder):
+        meta = meta.items
+    match meta:
+        case {"type": "class", "class_name": str() as class_name, "state": dict(state)}:
+            return {"class_name": class_name, "state": state}
+    raise CheckpointError("a persistent object without a class name and a state")
+
+
 def _rebuild_device(kind: object, index: object = None) -> str:
     if not isinstance(kind, str) or not (index is None or isinstance(index, int)):
         raise CheckpointError("a device that is no name and number")
     return kind if index is None else f"{kind}:{index}"
 
 
-def _refusals() -> dict[str, Refusal]:
-    dense = "tensors are not supported: only dense, strided ones are read"
-    reasons = {
-        "torch._utils._rebuild_sparse_tensor": f"sparse {dense}",
-        "torch._utils._rebuild_sparse_csr_tensor": f"sparse {dense}",
-        "torch._utils._rebuild_nested_tensor": f"nested {dense}",
-        "torch._utils._rebuild_qtensor": f"quantized {dense}",
-        "torch._utils._rebuild_meta_tensor_no_storage": f"meta {dense}",
-        "torch.ComplexFloatStorage": f"complex {dense}",
-        "torch.ComplexDoubleStorage": f"complex {dense}",
-        "dnnlib.tflib.network.Network": (
-            "a TensorFlow-era network pickle holds no tensors: convert it with the "
-            "legacy script of stylegan2-ada-pytorch or stylegan3 first"
-        ),
+def _unread_tensors() -> dict[str, Foreign]:
+    kinds = {
+        "_rebuild_sparse_tensor": "sparse",
+        "_rebuild_sparse_csr_tensor": "sparse",
+        "_rebuild_nested_tensor": "nested",
+        "_rebuild_qtensor": "quantized",
+        "_rebuild_meta_tensor_no_storage": "meta",
     }
-    return {name: Refusal(reason) for name, reason in reasons.items()}
+    return {
+        f"torch._utils.{name}": Foreign(
+            f"torch._utils.{name}", f"{kind} tensors are not supported: {DENSE}"
+        )
+        for name, kind in kinds.items()
+    }
 
+
+_REFUSALS = {
+    "dnnlib.tflib.network.Network": Refusal(
+        "a TensorFlow-era network pickle holds no tensors: convert it with the "
+        "legacy script of stylegan2-ada-pytorch or stylegan3 first"
+    )
+}
+
+_TENSOR_CLASSES = {"torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Buffer"}
+_TENSOR_REBUILDERS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
 
 _CONSTRUCTORS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor": rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
+    "torch._tensor._rebuild_from_type_v2": _rebuild_with_attributes,
+    f"torch_utils.persistence.{RECONSTRUCT_NAME}": _rebuild_record,
     "torch.Size": _rebuild_size,
     "torch.device": _rebuild_device,
     "collections.OrderedDict": _rebuild_dict,
@@ -212,13 +156,17 @@ _CONSTRUCTORS: dict[str, Callable[..., object]] = {
     "_codecs.encode": _rebuild_encoded,
     "argparse.Namespace": _Namespace,
     "dnnlib.util.EasyDict": _rebuild_dict,
-    "numpy.dtype": _NumpyDType,
-    "numpy.core.multiarray._reconstruct": _NumpyArray,
-    "numpy.core.multiarray.scalar": _rebuild_scalar,
-    "numpy.core.numeric._frombuffer": _rebuild_from_buffer,
+    "numpy.dtype": NumpyDType,
+    "numpy.core.multiarray._reconstruct": NumpyArray,
+    "numpy.core.multiarray.scalar": rebuild_scalar,
+    "numpy.core.numeric._frombuffer": rebuild_from_buffer,
 }
 
-# The class of an array is only ever an argument of `_reconstruct`.
-GLOBALS: dict[str, object] = (
-    _CONSTRUCTORS | STORAGE_TYPES | _refusals() | {"numpy.ndarray": object()}
-)
+GLOBALS: dict[str, object] = {
+    **_CONSTRUCTORS,
+    **STORAGE_TYPES,
+    **UNREAD_TYPES,
+    **_unread_tensors(),
+    **_REFUSALS,
+    "numpy.ndarray": _NDARRAY,
+}

@@ -12,7 +12,8 @@ from typing import Literal
 import ml_dtypes
 import numpy as np
 
-from converters.containers.limits import Budget, is_size, shown
+from converters.containers.limits import Budget, Unread, is_size, shown
+from converters.containers.placeholders import Foreign, Placeholder, unread
 from jaxlatent.types import CheckpointError
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -31,7 +32,36 @@ STORAGE_TYPES = {
     "torch.storage.UntypedStorage": np.dtype("u1"),
 }
 
+DENSE = "only dense, strided ones of real numbers are read"
+
 _MAX_RANK = 32
+
+
+@dataclass(frozen=True)
+class UnreadType:
+    """An element type that NumPy or this reader has not: its size, and the words."""
+
+    dtype: np.dtype
+    unread: Unread
+
+
+def _unread_types() -> dict[str, UnreadType]:
+    sizes = {
+        "complex": {"ComplexFloatStorage": 8, "ComplexDoubleStorage": 16},
+        "quantized": {"QInt8Storage": 1, "QUInt8Storage": 1, "QInt32Storage": 4},
+    }
+    return {
+        f"torch.{name}": UnreadType(
+            np.dtype(f"V{size}"),
+            unread(f"torch.{name}", f"{kind} tensors are not supported: {DENSE}"),
+        )
+        for kind, storages in sizes.items()
+        for name, size in storages.items()
+    }
+
+
+UNREAD_TYPES = _unread_types()
+"""Storages whose bytes are skipped, by name: a tensor over one is not read."""
 
 
 @dataclass(eq=False)
@@ -41,11 +71,13 @@ class Storage:
     Attributes:
         dtype: the element type.
         size: the number of elements.
+        unread: the words for elements that are not read, None for others.
         contents: the bytes, None until the container has supplied them.
     """
 
     dtype: np.dtype
     size: int
+    unread: Unread | None = None
     contents: bytes | memoryview | None = None
 
     @property
@@ -78,7 +110,7 @@ class Tensor:
         storage, itemsize = self.storage, self.storage.dtype.itemsize
         if storage.contents is None:
             raise CheckpointError("a tensor's storage is missing from the file")
-        budget.spend_bytes(math.prod(self.shape) * itemsize)
+        budget.spend_array(math.prod(self.shape) * itemsize)
         if 0 in self.shape:
             return np.empty(self.shape, storage.dtype)
         return _checked_bool(
@@ -93,22 +125,36 @@ class Tensor:
 
 
 def rebuild_tensor(
-    storage: object, offset: object, shape: object, strides: object, *_: object
-) -> Tensor:
+    storage: object,
+    offset: object,
+    shape: object,
+    strides: object,
+    requires_grad: object = False,
+    hooks: object = None,
+    metadata: object = None,
+    *_: object,
+) -> Tensor | Placeholder:
     """Stands for ``torch._utils._rebuild_tensor`` and ``_rebuild_tensor_v2``.
+
+    A view may show elements more than once: the byte budget bounds what it expands to.
 
     Args:
         storage: the storage that the tensor views.
         offset: the index of its first element.
         shape: the sizes of its axes.
         strides: the distances between neighbours along each axis, in elements.
+        requires_grad: ignored.
+        hooks: ignored.
+        metadata: what is still to be done to the elements, if anything is.
 
     Returns:
-        The description of the tensor.
+        The description of the tensor; a placeholder if its elements are not final.
 
     Raises:
         CheckpointError: if the arguments do not describe a view of that storage.
     """
+    for value in (storage, offset, shape, strides):
+        check_known(value, "a tensor")
     if not isinstance(storage, Storage):
         raise CheckpointError(f"a tensor over a {type(storage).__name__}")
     shape = checked_shape(shape, storage.dtype)
@@ -120,46 +166,71 @@ def rebuild_tensor(
     strides = tuple(
         step if size > 1 else 0 for size, step in zip(shape, strides, strict=True)
     )
-    count = math.prod(shape)
     steps = sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-    if count and (offset + steps >= storage.size or count > storage.size):
+    if math.prod(shape) and offset + steps >= storage.size:
         raise CheckpointError(
             f"a tensor with shape {shape}, strides {strides} and offset {offset} needs "
             f"more than its storage of {storage.size} elements"
         )
+    if metadata:
+        return Placeholder(unread("a tensor that is negated when it is used", DENSE))
     return Tensor(storage, offset, shape, strides)
+
+
+def check_known(value: object, what: str) -> None:
+    """Raises CheckpointError for what a tensor must not be made of.
+
+    Args:
+        value: an argument; the members of a tuple are looked at too.
+        what: is made of it, in words.
+    """
+    for part in (value, *(value if isinstance(value, tuple) else ())):
+        if isinstance(part, Foreign | Placeholder):
+            raise CheckpointError(f"{what} needs {shown(part.unread)} to be built")
 
 
 class Storages(dict[str, Storage]):
     """The storages that the persistent ids of one pickle name, by key."""
 
-    def from_persistent_id(self, identity: object) -> Storage:
+    def from_persistent_id(self, identity: object) -> Storage | Foreign:
         """Gives the storage for ``("storage", type, key, location, size[, None])``.
+
+        Before version 1.6, classes of modules were named by such an id as well, beside
+        the text of their source: ``("module", class, file, text)``.
 
         Args:
             identity: the unpickled persistent id.
 
         Returns:
-            The storage of that key, still without contents if it is a new one.
+            The storage of that key, still without contents if it is a new one; or the
+            class, which is a name.
 
         Raises:
             CheckpointError: if the id is malformed or contradicts an earlier one.
         """
         match identity:
-            case ("storage", np.dtype() as dtype, str() | int() as key, _, size) | (
+            case (
                 "storage",
-                np.dtype() as dtype,
+                np.dtype() | UnreadType() as kind,
                 str() | int() as key,
-                _,
+                str(),
                 size,
-                None,
-            ) if is_size(size):
-                storage = self.setdefault(str(key), Storage(dtype, size))
+                *more,
+            ) if is_size(size) and more in ([], [None]):
+                pass
+            case ("module", Foreign(), str() | None, str() | None):
+                return identity[1]
             case ("storage", _, _, _, _, tuple()):
                 raise CheckpointError("views of storages are not supported")
             case _:
                 raise CheckpointError("a persistent id that names no storage")
-        if (storage.dtype, storage.size) != (dtype, size):
+        named = (
+            Storage(kind.dtype, size, kind.unread)
+            if isinstance(kind, UnreadType)
+            else Storage(kind, size)
+        )
+        storage = self.setdefault(str(key), named)
+        if (storage.dtype, storage.size) != (named.dtype, size):
             raise CheckpointError(f"storage {shown(key)} is described in two ways")
         return storage
 
@@ -177,6 +248,7 @@ def checked_shape(shape: object, dtype: np.dtype) -> tuple[int, ...]:
     Raises:
         CheckpointError: if NumPy could not represent an array of that shape.
     """
+    check_known(shape, "a shape")
     if not (isinstance(shape, tuple) and all(map(is_size, shape))):
         raise CheckpointError("a shape that is no tuple of sizes")
     # NumPy limits the product of the non-empty axes even if another one is empty.

@@ -4,9 +4,10 @@ A magic number, the protocol version, facts about the writing machine, the objec
 the storages' keys; then for each key an element count and the elements.
 """
 
+from converters.containers.contents import content
 from converters.containers.limits import Budget, shown
 from converters.containers.pickles import load
-from converters.containers.rebuilding import GLOBALS, plain
+from converters.containers.rebuilding import GLOBALS
 from converters.containers.tensors import Storage, Storages, aligned
 from jaxlatent.types import CheckpointError
 
@@ -29,7 +30,7 @@ def read(data: bytes, budget: Budget) -> object:
     Raises:
         CheckpointError: if the file is anything but a sound one.
     """
-    return plain(_load_object(data, budget), budget)
+    return content(_load_object(data, budget), budget)
 
 
 def read_storage(data: bytes, budget: Budget) -> Storage:
@@ -47,6 +48,8 @@ def read_storage(data: bytes, budget: Budget) -> Storage:
     """
     storage = _load_object(data, budget)
     if not isinstance(storage, Storage):
+        # which names what is there if it is nothing that is read at all
+        content(storage, budget)
         raise CheckpointError("an embedded torch stream that is no bare storage")
     return storage
 

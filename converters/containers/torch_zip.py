@@ -6,9 +6,10 @@
 import re
 from collections.abc import Collection
 
+from converters.containers.contents import content
 from converters.containers.limits import Budget, shown
 from converters.containers.pickles import load
-from converters.containers.rebuilding import GLOBALS, plain
+from converters.containers.rebuilding import GLOBALS
 from converters.containers.tensors import Storages, aligned
 from converters.containers.zips import Archive
 from jaxlatent.types import CheckpointError
@@ -44,7 +45,7 @@ def read(archive: Archive, budget: Budget) -> object:
                 f"storage {shown(key)} is missing or is not {storage.nbytes} bytes long"
             )
         storage.contents = aligned(archive.contents(name), storage.dtype)
-    return plain(value, budget)
+    return content(value, budget)
 
 
 def _root(names: Collection[str]) -> str:

@@ -61,11 +61,11 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str, option: str = "seeds") -> tuple[int, ...]:
     """`0,4-6` -> (0, 4, 5, 6)."""
-    seeds = parse_numbers(text, "seeds")
+    seeds = parse_numbers(text, option)
     if max(seeds) > LARGEST_SEED:
-        raise ValueError(f"seeds: {max(seeds)} given; {LARGEST_SEED} is the largest")
+        raise ValueError(f"{option}: {max(seeds)} given; {LARGEST_SEED} is the largest")
     return seeds
 
 

@@ -150,7 +150,8 @@ def score(
         if seeds_only:
             raise ValueError("seeds_only: given, but a folder's codes have no seed")
         drawn = ", but the pictures of a folder are drawn already"
-        arguments.refuse(start, drawn, "seeds", "label", "truncation", "cutoff")
+        arguments.refuse(start, drawn, "seeds", "numpy_seeds", "label")
+        arguments.refuse(start, drawn, "truncation", "cutoff")
         arguments.refuse(scoring, drawn, "samples", "seed")
         arguments.refuse(job.reading, drawn)
         arguments.refuse(job.where, ", but one device scores a folder")
@@ -173,7 +174,7 @@ def score(
         told = {"order": found.order, "pictures": found.names}
     else:
         own = ", but GENERATOR draws codes of its own"
-        arguments.refuse(start, own, "codes", "space", "seeds")
+        arguments.refuse(start, own, "codes", "space", "seeds", "numpy_seeds")
         arguments.refuse(pictures, ", but GENERATOR is no folder of pictures")
         session = Session.open(job, "score", words)
         scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
@@ -233,7 +234,10 @@ class Applied:
     layers: Rows = None
     """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
     edit_space: Space = None
-    """The space of another tool's directions, where nothing else tells."""
+    """The space of another tool's directions, instead of what is told or guessed; w
+    takes an array [L, D] for L directions."""
+    per_layer: bool = False
+    """Take another tool's array [L, D] for one direction with a row for each of w+."""
 
 
 def edit(
@@ -247,7 +251,14 @@ def edit(
         page: How the directions are drawn.
     """
     session, file = Session.open(job, "edit", locals()), applied.edit
-    loaded = inputs.open_edit(file, applied.edit_space, session.generator)
+    loaded, said = inputs.open_edit(
+        file,
+        session.generator,
+        space=applied.edit_space,
+        per_layer=applied.per_layer,
+        layers=applied.layers,
+    )
+    session.say(said)
     check_edit(session.generator, loaded)
     index = "0" if applied.index is None else applied.index
     if applied.preset:

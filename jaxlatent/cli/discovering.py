@@ -23,7 +23,7 @@ from jaxlatent.collectives import is_main
 from jaxlatent.editing import feature_of
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
-from jaxlatent.loading import load_latents
+from jaxlatent.loading import guess_latents
 from jaxlatent.methods import ganspace, interfacegan, sefa
 from jaxlatent.methods.interfacegan import Boundary
 from jaxlatent.numerics.decomposition import Estimation
@@ -172,7 +172,9 @@ def discover_interfacegan(
         arguments.refuse(scoring, " together with scores", *drawing)
         table = scores.read_table(scores_file, scored_pictures)
     if scored_codes is not None:
-        table = table.with_codes(load_latents(scored_codes, model, default=where))
+        latents, guesses = guess_latents(scored_codes, model, default=where)
+        session.say([guess.text({}) for guess in guesses])
+        table = table.with_codes(latents)
     edit = interfacegan.discover(
         model,
         scores.keep_attributes(table, scoring.attribute),

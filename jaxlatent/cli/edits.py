@@ -89,27 +89,24 @@ def import_file(
     Args:
         file: Boundaries, components, named directions: .npy, .npz, .pkl, .pt.
         out: The .npz edit to write.
-        space: The space they live in, where the file and its name do not tell.
+        space: The space they live in, instead of what is told or guessed; w takes an
+            array [L, D] for L directions.
         layers: Rows of w+ to shift, such as 4-7, instead of what the file tells.
         part: Of GANSpace's files: the latent part or the activation part.
         layer: Our name of the layer of an activation part, such as b8.conv1.
-        num_layers: Rows of w+ of the generator, where the file's range has no end.
+        num_layers: Rows of w+ of the generator, where the file's range has no end, or
+            an array is flattened or has a row for each of them.
         per_layer: Take an array [L, D] for one direction with a row for each of w+.
     """
-    from converters import import_edit
+    from converters import Asked, guess_edit
 
     if not file.is_file():
         raise ValueError(f"FILE: {file} is not a file")
-    edit = import_edit(
-        file,
-        space=space,
-        layers=layers,
-        part=part,
-        layer=layer,
-        num_layers=num_layers,
-        per_layer=per_layer,
-    )
+    asked = Asked(space, layers, part, layer, num_layers, per_layer or None)
+    edit, guesses = guess_edit(file, asked)
     _save(out, edit)
+    for guess in guesses:
+        print(guess.text({}))
     count = f"{len(edit)} direction{'s'[len(edit) == 1 :]}"
     rows_text = "" if edit.layers is None else f", layers {edit.layers}"
     print(f"{file.name}: {count} of {edit.method} in {edit.space}{rows_text}")

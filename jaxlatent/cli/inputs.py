@@ -11,13 +11,13 @@ import jax.numpy as jnp
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
-from jaxlatent.cli.labels import labels_of_codes, with_labels
+from jaxlatent.cli.labels import labels_of_codes, told_of, with_labels
 from jaxlatent.cli.options import Codes
 from jaxlatent.editing import has_rows
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents, Truncation
-from jaxlatent.loading import load_latents
+from jaxlatent.latents import Latents, Truncation, numpy_codes
+from jaxlatent.loading import guess_latents
 from jaxlatent.types import parse_layers
 
 
@@ -28,12 +28,14 @@ class Samples:
     Attributes:
         latents: N codes, with their classes.
         names: N names.
-        seeds: the N seeds they were drawn with, None if they come from a file.
+        seeds: the N seeds of JAX they were drawn with, None for other origins.
+        guesses: how a file of codes was read, one line each.
     """
 
     latents: Latents
     names: tuple[str, ...]
     seeds: tuple[int, ...] | None
+    guesses: tuple[str, ...] = ()
 
 
 def truncation_of(
@@ -71,25 +73,33 @@ def draw_samples(
     Raises:
         ValueError: for options that contradict each other or the generator.
     """
-    ways = {"num": num, "seeds": options.seeds, "codes": options.codes}
+    ways = {
+        "num": num,
+        "seeds": options.seeds,
+        "numpy_seeds": options.numpy_seeds,
+        "codes": options.codes,
+    }
     given = [name for name, value in ways.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{given[0]}: given together with {given[1]}; one is accepted")
     if options.codes is None and options.space is not None:
         raise ValueError("space: given without codes; drawn codes are in z")
     truncation = truncation_of(options, generator)
-    seeds = None
+    bent = truncation is not None and generator.truncates_prior
+    psi = options.truncation if bent else None
+    seeds, guesses = None, ()
     if options.codes is not None:
-        latents = load_latents(options.codes, generator, space=options.space)
+        latents, told = guess_latents(options.codes, generator, space=options.space)
+        guesses = tuple(guess.text({}) for guess in told)
         names = tuple(f"code {i}" for i in range(len(latents)))
+    elif options.numpy_seeds is not None:
+        latents, names = _numpy_samples(options.numpy_seeds, generator, psi)
     else:
         seeds = (
             tuple(range(default if num is None else arguments.at_least_one(num, "num")))
             if options.seeds is None
             else arguments.parse_seeds(options.seeds)
         )
-        bent = truncation is not None and generator.truncates_prior
-        psi = options.truncation if bent else None
         drawn = [
             generator.sample(jax.random.key(seed), 1, truncation=psi) for seed in seeds
         ]
@@ -97,27 +107,67 @@ def draw_samples(
         names = tuple(f"seed {seed}" for seed in seeds)
     label = labels_of_codes(options.label, generator, len(names))
     if label is None:
-        return Samples(latents, names, seeds)
+        return Samples(latents, names, seeds, guesses)
     latents = dataclasses.replace(latents, label=jnp.asarray(label))
-    return Samples(latents, with_labels(names, label), seeds)
+    told = (*guesses, *told_of(options.label, generator))
+    return Samples(latents, with_labels(names, label), seeds, told)
 
 
-def open_edit(path: Path, space: str | None, generator: Generator) -> Any:
-    """An edit of ours, or a file of directions that another tool wrote."""
+def _numpy_samples(
+    text: str, generator: Generator, psi: float | None
+) -> tuple[Latents, tuple[str, ...]]:
+    """The codes that other tools call by these seeds, and their names.
+
+    Raises:
+        ValueError: for a generator whose z is not normal.
+    """
+    seeds = arguments.parse_seeds(text, "numpy_seeds")
+    config = generator.config
+    if getattr(config, "sample_function", None) is not None:
+        raise ValueError("numpy_seeds: given, but this generator's z is its own")
+    codes = numpy_codes(seeds, config.z_dim, truncation=psi)
+    return Latents(codes, "z"), tuple(f"numpy seed {seed}" for seed in seeds)
+
+
+def open_edit(
+    path: Path,
+    generator: Generator,
+    *,
+    space: str | None = None,
+    per_layer: bool = False,
+    layers: str | None = None,
+) -> tuple[Any, tuple[str, ...]]:
+    """An edit of ours, or a file of directions that another tool wrote.
+
+    Args:
+        path: the file.
+        generator: whose codes it moves.
+        space: of another tool's directions.
+        per_layer: whether another tool's [L, D] is one direction.
+        layers: the rows of w+ that it is restricted to later, which are no guess then.
+
+    Returns:
+        The edit, and how the file was read, one line each.
+    """
     if not path.is_file():
         raise ValueError(f"EDIT: {path} is not a file")
     if checkpoint.is_edit(path):
-        if space is not None:
-            raise ValueError(f"edit_space: {space} given, but {path} tells its own")
-        return checkpoint.load_edit(path)
-    from converters import import_edit
+        for option, value in {"edit_space": space, "per_layer": per_layer}.items():
+            if value:
+                raise ValueError(f"{option}: {value} given, but {path} tells its own")
+        return checkpoint.load_edit(path), ()
+    from converters import Asked, guess_edit
 
-    return import_edit(
-        path,
-        space=space,
-        default_space=generator.latent_space,
-        num_layers=generator.config.num_layers or None,
+    asked = Asked(
+        space=space, per_layer=per_layer or None, shapes=generator.code_shapes
     )
+    edit, guesses = guess_edit(path, asked)
+    lines = [
+        guess.text({"space": "edit_space"})
+        for guess in guesses
+        if layers is None or "layers" not in [one.argument for one in guess.others]
+    ]
+    return edit, tuple(lines)
 
 
 def restrict(edit: Any, layers: str | None, generator: Generator) -> Any:

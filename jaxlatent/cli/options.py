@@ -62,11 +62,15 @@ class Codes:
     """Where the codes come from: drawn with seeds, or read from a file."""
 
     seeds: Annotated[str | None, option("SEEDS")] = None
-    """Draw one code with each of these seeds, such as 0,4-6."""
+    """Draw one code with each of these seeds of JAX, such as 0,4-6."""
+    numpy_seeds: Annotated[str | None, option("SEEDS")] = None
+    """The codes that NVIDIA's scripts, and tools built on them, call by these seeds:
+    numpy.random.RandomState(seed).randn."""
     codes: Path | None = None
-    """Read the codes instead: .npy, .npz or .pt, [N, D] or [N, L, D]."""
+    """Read the codes instead: .npy, .npz or .pt, [N, D], [N, L, D] or one code [L, D];
+    a projector's or an encoder's file, whose dicts and lists are looked into."""
     space: Space = None
-    """The space of the codes in FILE, where nothing else tells."""
+    """The space of the codes in FILE, instead of what its shape and names tell."""
     label: Annotated[str | None, option("CLASS")] = None
     """The class to draw, one for each code such as 0,2,2, every for all in turn; or a
     file of labels, .npy, .pt or .csv: a row of numbers for all codes or for each."""

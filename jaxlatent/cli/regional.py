@@ -242,7 +242,7 @@ def _discover(
     session.check(page)
     if derivative.grams is not None:
         arguments.refuse(derivative, " together with grams", "at")
-    at = session.samples(seeds=derivative.at, codes=None, space=None)
+    at = session.samples(seeds=derivative.at, numpy_seeds=None, codes=None, space=None)
     pictures = _pictures(session, at, view)
     name, mask = one_region(parts, side(pictures[0]))
     if derivative.grams is None:

@@ -1,7 +1,7 @@
 """Pictures of codes, of their mixtures, and of the way from one to the next."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +58,8 @@ def sample(
     Args:
         job: What to work on.
         num: How many codes to draw, with seeds 0, 1, 2, ...; 8 if left out.
-        mix: Mix styles: a column for each of these seeds, the sources of rows of w+.
+        mix: Mix styles: a column for each of these seeds, the sources of rows of w+;
+            they are numpy-seeds where the codes are.
         layers: The rows that come from the sources, such as 0-3.
         interpolate: Pictures on the way from each code to the next, and a GIF of them.
         path: The way: spherical in z, or linear in w; by the codes' space if left out.
@@ -119,7 +120,11 @@ def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> 
     if layers is None:
         raise ValueError("layers: missing; mix takes some rows of w+, such as 0-3")
     rows = parse_layers(layers, session.generator.config.num_layers)
-    sources = session.samples(codes=None, space=None, seeds=seeds)
+    # sources are drawn as the codes are
+    kind = "seeds" if session.job.start.numpy_seeds is None else "numpy_seeds"
+    drawn: dict[str, Any] = dict.fromkeys(("codes", "space", "seeds", "numpy_seeds"))
+    drawn[kind] = seeds
+    sources = session.samples(**drawn)
     own, other = (_carry(session, one.latents) for one in (first, sources))
     everyone = range(session.generator.config.num_layers)
     mixed = mix_rows(own.codes, other.codes, everyone if rows is None else rows)
@@ -127,7 +132,7 @@ def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> 
     columns = codes.shape[1]
     codes = codes.reshape(-1, *own.codes.shape[1:])
     names = tuple(
-        name if source is None else f"{name} mix {source.removeprefix('seed ')}"
+        name if source is None else f"{name} mix {source.split()[-1]}"
         for name in first.names
         for source in (None, *sources.names)
     )

@@ -96,7 +96,7 @@ class Session:
         """The codes that the options ask for; see `inputs.draw_samples`."""
         start = dataclasses.replace(self.job.start, **changes)
         samples = inputs.draw_samples(start, self.generator, num, default)
-        self.say(labels.told_of(start.label, self.generator))
+        self.say(samples.guesses)
         return samples
 
     def say(self, lines: Sequence[str]) -> None:

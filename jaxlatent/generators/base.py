@@ -111,6 +111,17 @@ class Generator:
         return tuple(name for name in ("z", "w", "w+") if name in self.config.spaces)
 
     @property
+    def code_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of one code in each of `code_spaces`."""
+        config = self.config
+        shapes = {
+            "z": (config.z_dim,),
+            "w": (config.w_dim,),
+            "w+": (config.num_layers, config.w_dim),
+        }
+        return {space: shapes[space] for space in self.code_spaces}
+
+    @property
     def truncates_prior(self) -> bool:
         """Whether `sample` truncates z, as BigGAN does instead of w."""
         return self.config.truncated_prior
