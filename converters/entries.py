@@ -17,10 +17,14 @@ import numpy as np
 
 from converters.checkpoints import Checkpoint
 from converters.containers import nvidia
+from converters.containers.limits import Unread
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
 
 Tensors = Mapping[str, np.ndarray]
+
+UNREAD = "which is not read"
+"""Said of objects that stand for nothing; a network may have been in one."""
 
 _WRAPPERS = frozenset(
     ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
@@ -47,13 +51,15 @@ class Content:
     Attributes:
         tensors: by full dotted name.
         homes: full name -> that of the dict in which the tensor lies.
-        odd: what is no tensor that could be used, by full name: what it is instead.
+        odd: what is no tensor, by full name: what it is instead.
+        unusable: tensors of which nothing can be made, by full name: why.
         records: NVIDIA's network objects, by the full name of their place.
     """
 
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
     records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -79,13 +85,12 @@ class Entry:
     description: Mapping[str, Any] | None = None
     asked: bool = False
 
-    @property
-    def odd(self) -> dict[str, str]:
-        """What is no tensor, by the network's own names: what it is instead."""
+    def own(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """Those of the content's facts by name that are of this entry, by its names."""
         start = f"{self.name}." if self.name else ""
         return {
-            name.removeprefix(start): kind
-            for name, kind in self.content.odd.items()
+            name.removeprefix(start): fact
+            for name, fact in facts.items()
             if name.startswith(start)
         }
 
@@ -165,7 +170,7 @@ def flatten(checkpoint: Checkpoint) -> Content:
     bound = 8 * len(content.tensors) + 64
     for name in [name for name in content.tensors if not _countable(name, bound)]:
         del content.tensors[name]
-        content.odd[name] = f"numbered beyond what {len(content.homes)} tensors can be"
+        content.unusable[name] = f"numbered beyond what {bound // 8} tensors can be"
     if not content.tensors:
         kind = type(checkpoint.tensors).__name__
         raise CheckpointError(
@@ -180,7 +185,9 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
     if isinstance(tree, np.ndarray | np.generic):
         _add(content, np.asarray(tree), name, home)
         return
-    if name:
+    if name and isinstance(tree, Unread):
+        content.odd[name] = f"{tree.what}, {UNREAD}"
+    elif name:
         content.odd[name] = f"a {type(tree).__name__}, not a tensor"
     if depth > _DEPTH:
         return
@@ -188,18 +195,22 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
     if nvidia.is_record(tree):
         content.records[name] = tree
         try:
-            below = nvidia.tensors(tree)
+            below, missing = nvidia.tensors(tree), nvidia.unread(tree)
         except CheckpointError as error:
             content.odd[name] = str(error)
             return
         for key, tensor in below.items():
             _add(content, tensor, start + key, name)
+        for key, value in missing.items():
+            content.odd[start + key] = f"{value.what}, {UNREAD}"
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
             if isinstance(key, str):
                 _walk(content, value, start + key, name, depth + 1)
             elif isinstance(value, np.ndarray):
-                content.odd[f"{start}{key!r}"] = "under a key that is no text"
+                _set_aside(
+                    content, f"{start}{key!r}", name, "under a key that is no text"
+                )
     elif isinstance(tree, list | tuple):
         for index, value in enumerate(tree[:_DEPTH]):
             if isinstance(value, Mapping):
@@ -212,14 +223,19 @@ def _add(content: Content, tensor: np.ndarray, name: str, home: str) -> None:
     name = name if bare in content.tensors else bare
     number = jnp.issubdtype(tensor.dtype, np.number) or tensor.dtype == np.bool_
     if len(name) > _LONGEST:
-        content.odd[name[:_LONGEST]] = f"a name of {len(name)} characters"
-    elif tensor.size and number and not np.iscomplexobj(tensor):
+        _set_aside(content, name[:_LONGEST], home, f"a name of {len(name)} characters")
+    elif not number or np.iscomplexobj(tensor):
+        _set_aside(content, name, home, f"of {tensor.dtype}, not of numbers")
+    elif not tensor.size:
+        _set_aside(content, name, home, f"empty, {tensor.shape}")
+    else:
         content.tensors[name] = tensor
         content.homes[name] = home
-        content.odd.pop(name, None)
-    else:
-        what = "empty" if number else f"of {tensor.dtype}"
-        content.odd[name] = f"{what}, {tensor.shape}"
+
+
+def _set_aside(content: Content, name: str, home: str, reason: str) -> None:
+    content.unusable[name] = reason
+    content.homes[name] = home
 
 
 def _countable(name: str, bound: int) -> bool:

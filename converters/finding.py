@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.entries import Content, Entry
+from converters.entries import UNREAD, Content, Entry
 from converters.plans import Mismatch, Plan, compare, is_counter, needed_tensors
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
@@ -18,7 +18,7 @@ from jaxlatent.types import CheckpointError
 _AVERAGED = {"ema", "smooth", "smoothed", "avg", "average", "averaged", "swa", "gs"}
 _AVERAGED |= {"running", "shadow"}
 _AUXILIARY = {"loss", "losses", "criterion", "perceptual", "lpips", "vgg", "facenet"}
-_SHOWN = 8
+_SHOWN, _UNREAD_SHOWN = 8, 3
 _UNFORESEEN = (
     ArithmeticError,
     AssertionError,
@@ -80,7 +80,7 @@ class Candidate:
     @property
     def rank(self) -> tuple[bool, bool]:
         """The less, the rather it is what the file is about."""
-        return (bool(_words(self.entry.name) & _AUXILIARY), not self.averaged)
+        return _rank(self.entry.name)
 
     @property
     def title(self) -> str:
@@ -136,7 +136,7 @@ def make_plan(
         plan = module.plan(entry, part=part, config=config)
         if plan is None:
             return None
-        plan = dataclasses.replace(plan, entry=entry.name, odd=entry.odd)
+        plan = dataclasses.replace(plan, entry=entry.name, **_set_aside(plan, entry))
         ignored = plan.ignored | _unneeded(plan, entry)
         compare(plan)
     except CheckpointError:
@@ -152,10 +152,23 @@ def make_plan(
     return dataclasses.replace(plan, ignored=ignored)
 
 
+def _homes(plan: Plan, entry: Entry) -> set[str | None]:
+    """The dicts that a network's tensors lie in."""
+    places = (entry.places.get(name, "") for name, _ in needed_tensors(plan))
+    return {entry.content.homes.get(place) for place in places}
+
+
+def _set_aside(plan: Plan, entry: Entry) -> dict[str, dict[str, str]]:
+    """What is no tensor, and what is one that cannot be used, among a network's."""
+    content, own = entry.content, _homes(plan, entry)
+    near = {n: why for n, why in content.unusable.items() if content.homes[n] in own}
+    return {"odd": entry.own(content.odd), "unusable": entry.own(near)}
+
+
 def _unneeded(plan: Plan, entry: Entry) -> frozenset[str]:
     """Tensors beside a network: counters, and what lies in dicts that it is not of."""
-    homes, needed = entry.content.homes, {name for name, _ in needed_tensors(plan)}
-    own = {homes.get(entry.places.get(name, "")) for name in needed & set(plan.tensors)}
+    homes, own = entry.content.homes, _homes(plan, entry)
+    needed = {name for name, _ in needed_tensors(plan)}
     return (
         frozenset(
             name
@@ -182,13 +195,16 @@ def _outermost(found: Sequence[Candidate]) -> list[Candidate]:
     return kept
 
 
-def choose(found: Sequence[Candidate], *, warn: bool = False) -> Candidate | None:
+def choose(
+    found: Sequence[Candidate], shown: Sequence[Entry], *, warn: bool = False
+) -> Candidate | None:
     """The candidate that a file is about; None if there is none.
 
     What was decided is among its plan's guesses.
 
     Args:
         found: the candidates for one part.
+        shown: every entry of the file.
         warn: whether to warn where nothing but the order decides.
     """
     fitting = sorted((one for one in found if one.fits), key=lambda one: one.rank)
@@ -196,10 +212,8 @@ def choose(found: Sequence[Candidate], *, warn: bool = False) -> Candidate | Non
         return min(found, key=lambda one: (one.misfit, one.rank), default=None)
     best = fitting[0]
     assert best.plan is not None
-    for one in found:
-        same = one.plan is not None and one.plan.format == best.plan.format
-        if same and not one.fits and one.rank < best.rank and one.misfit < 0.5:
-            return one  # to be refused: what is averaged is what people mean
+    if (damaged := _damaged(best, shown, found)) is not None:
+        return damaged
     rivals = [one for one in fitting[1:] if not _alike(one, best)]
     if not rivals:
         return best
@@ -215,6 +229,40 @@ def choose(found: Sequence[Candidate], *, warn: bool = False) -> Candidate | Non
         warnings.warn(guess, stacklevel=4)
     plan = dataclasses.replace(best.plan, guesses=(*best.plan.guesses, guess))
     return dataclasses.replace(best, plan=plan)
+
+
+def _damaged(
+    best: Candidate, shown: Sequence[Entry], found: Sequence[Candidate]
+) -> Candidate | None:
+    """An averaged network that does not fit, beside one that does, to be refused.
+
+    People mean the averaged one, and would not see that they were given the other.
+    """
+    own = best.entry.tensors
+    known = {one.entry.name: one for one in found if one.module is best.module}
+    for entry in shown:
+        shared = own.keys() & entry.tensors.keys()
+        if _rank(entry.name) >= best.rank or 2 * len(shared) <= len(own):
+            continue
+        candidate = known.get(entry.name)
+        if candidate is not None and (candidate.plan is None or candidate.misfit < 0.5):
+            return None if candidate.fits else candidate
+        difference = Mismatch(
+            missing=tuple(name for name in own if name not in shared),
+            extra=tuple(name for name in entry.tensors if name not in shared),
+        )
+        problem = (
+            f"entry {printable(entry.name, 60)} is averaged over training, but unlike "
+            f"{best.title} it does not fit: {difference}; the argument entry = "
+            f"{best.title} takes that"
+        )
+        return Candidate(entry, best.module, None, problem, Mismatch())
+    return None
+
+
+def _rank(name: str) -> tuple[bool, bool]:
+    words = _words(name)
+    return bool(words & _AUXILIARY), not words & _AVERAGED
 
 
 def _alike(one: Candidate, other: Candidate) -> bool:
@@ -263,6 +311,9 @@ def what_is_there(
         lines.append(f"{place}{len(names)} tensors: {first}{more}")
     if len(groups) > _SHOWN:
         lines.append(f"{len(groups) - _SHOWN} more entries")
+    unread = [name for name, kind in content.odd.items() if kind.endswith(UNREAD)]
+    for name in sorted(unread, key=lambda name: name.count("."))[:_UNREAD_SHOWN]:
+        lines.append(f"{printable(name, 60)} is {content.odd[name]}")
     return "; ".join([*lines, *_nearest(content, found, modules)])
 
 

@@ -69,7 +69,8 @@ def find_head(
         return Head(tensors, ignored=frozenset(behind))
     layers = tuple(_layers({name: tensors[name] for name in behind}, rank, tensors))
     known = {f"{name}.{leaf}" for name in standard for leaf in ("weight", "bias")}
-    if known & behind and {f"{layer}.weight" for layer in layers} <= known:
+    last = {f"{standard[-1]}.weight", f"{standard[-1]}.bias"}
+    if last & behind and {f"{layer}.weight" for layer in layers} <= known:
         return Head(tensors, standard, dict(zip(standard, standard, strict=True)))
     if not layers:
         return _beside(entry, standard, features, rank)

@@ -280,7 +280,8 @@ def inspect(
                 misfit = "" if one.fits else ", which does not fit"
                 what = f"{part}: {one.plan.family} ({one.plan.format}){misfit}"
                 there[one.entry.name] = what
-        if found and choose(found).misfit <= 0.5:
+        chosen = choose(found, shown)
+        if chosen is not None and chosen.plan and chosen.misfit <= 0.5:
             options = {"family": family, "config": changes, "entry": entry}
             plans[part] = find_plan(checkpoint, part=part, **options)
     if not plans:
@@ -314,7 +315,7 @@ def find_plan(
     shown, modules = _entries(checkpoint, family, entry), _modules(family)
     described = config if config and "layers" in config else None
     found = candidates(shown, modules, part, described)
-    chosen = choose(found, warn=True)
+    chosen = choose(found, shown, warn=True)
     certain = family is not None or described is not None
     if chosen is None or (chosen.misfit > 0.5 and chosen.plan and not certain):
         raise CheckpointError(_missing_part(shown, found, part, family))
@@ -337,7 +338,7 @@ def _missing_part(
         other: chosen.plan.family
         for other in PARTS
         if other != part
-        and (chosen := choose(candidates(shown, _modules(family), other)))
+        and (chosen := choose(candidates(shown, _modules(family), other), shown))
         and chosen.plan
         and chosen.misfit <= 0.5
     }

@@ -144,7 +144,8 @@ class Plan:
         entry: the name of the file's entry that the tensors are of, "" for all of it.
         guesses: what was decided that the file does not tell, in words that name the
             argument by which it is decided otherwise.
-        odd: what the entry holds in place of tensors, by name.
+        odd: what the entry holds that is no tensor, by name: what it is.
+        unusable: tensors of which nothing can be made, by name: why.
     """
 
     part: str
@@ -162,6 +163,7 @@ class Plan:
     entry: str = ""
     guesses: tuple[str, ...] = ()
     odd: Mapping[str, str] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 def override(config: Any, changes: Mapping[str, Any] | None) -> Any:
@@ -244,11 +246,11 @@ def _listed(names: Sequence[str]) -> str:
 def compare(plan: Plan) -> Mismatch:
     """Hold the file's tensors against what the architecture needs."""
     missing, misshapen = [], []
-    needed = needed_tensors(plan)
+    needed, reasons = needed_tensors(plan), {**plan.odd, **plan.unusable}
     for name, shape in needed:
         tensor = plan.tensors.get(name)
-        if tensor is None and name in plan.odd:
-            misshapen.append(f"{name} is {plan.odd[name]}")
+        if tensor is None and name in reasons:
+            misshapen.append(f"{name} is {reasons[name]}")
         elif tensor is None:
             missing.append(name)
         elif tensor.shape != shape:
@@ -257,6 +259,7 @@ def compare(plan: Plan) -> Mismatch:
             misshapen.append(f"{name} is of {tensor.dtype}, not of floating numbers")
     used = {name for name, _ in needed} | plan.ignored
     extra = [n for n in plan.tensors if n not in used and not is_counter(plan, n)]
+    extra += [f"{n} ({why})" for n, why in plan.unusable.items() if n not in used]
     return Mismatch(tuple(missing), tuple(extra), tuple(misshapen))
 
 

@@ -18,10 +18,12 @@ from converters.progressive import (
     read_lod,
     unused_levels,
 )
+from converters.stylegan2 import resolution
 from jaxlatent.generators import stylegan
 
 LAYER, IMAGE, LOD = "synthesis.layer{}.", "synthesis.output{}.", "synthesis.lod"
 LABELS = "mapping.label_weight"
+CONST = "synthesis.layer0.const"
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,14 @@ def _infer(
     styles = [(f"synthesis.layer{i}.style.weight", 1) for i in range(2 * levels)]
     images = [(f"synthesis.output{i}.weight", 0) for i in range(levels)]
     hidden = [(f"mapping.dense0.{parameter}", 0) for parameter in ("weight", "bias")]
+    base = size((CONST, 2), default=4), size((CONST, 3), default=4)
     w_dim = size(*styles)
     label_dim = size((LABELS, 0), default=0)
     inputs = (LABELS, 1) if label_dim else ("mapping.dense0.weight", 1)
     rows = size(("truncation.w_avg", 0), default=w_dim) // w_dim
     detail, read = read_lod(tensors, LOD, changes, levels, fades=layout.fades)
     config = stylegan.Config(
-        resolution=2 << levels,
+        resolution=resolution(base, levels),
         channels=tuple(width(level) for level in range(levels)),
         z_dim=size(inputs, default=w_dim),
         w_dim=w_dim,
@@ -145,5 +148,6 @@ def _infer(
         fused_from=layout.fused(tensors, levels) if layout.fused else 128,
         filter=read_filter(tensors),
         lod=detail,
+        base_size=base,
     )
     return config, read

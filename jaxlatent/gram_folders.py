@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxlatent.files import read_arrays
 from jaxlatent.generators.base import fingerprint
-from jaxlatent.jacobians import Picture, full_jacobian, side, weighted_grams
+from jaxlatent.jacobians import Picture, full_jacobian, size_of, weighted_grams
 from jaxlatent.jobs import JOB_FILE, run_job
 
 
@@ -30,7 +30,7 @@ def write_grams(
     Args:
         folder: where to; what it holds already is not computed again.
         pictures: of one generator and one view, see `jacobians.pictures_at`.
-        masks: [size, size] weights of each region, from 0 to 1, by its name.
+        masks: [H, W] weights of each region, from 0 to 1, by its name.
         full: keep the Jacobians as well.
         chunk: tangents at a time.
         mesh: devices among which the columns are divided, None for one.
@@ -43,9 +43,8 @@ def write_grams(
     Raises:
         ValueError: if the folder holds others, or an argument does not fit.
     """
-    pixels = side(pictures[0])
     weights = np.concatenate(
-        [np.ones((1, pixels, pixels), np.float32)]
+        [np.ones((1, *size_of(pictures[0])), np.float32)]
         + [np.stack([mask, 1 - mask]) for mask in masks.values()]
     )
 
@@ -122,7 +121,7 @@ def _described(given: Picture) -> dict[str, Any]:
     return {
         "generator": fingerprint(given.generator),
         "layers": None if given.layers is None else list(given.layers),
-        "size": side(given),
+        "size": list(size_of(given)),
         "channels": given.channels,
         "resize": given.resize,
     }

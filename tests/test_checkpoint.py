@@ -20,7 +20,7 @@ from jaxlatent.generators import rendered, sequential, stylegan2
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.sequential_layers import Flatten, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
-from jaxlatent.types import CheckpointError
+from jaxlatent.types import CheckpointError, Origin
 
 CHAIN = sequential.Config((Linear("net.0", 12), Unflatten("u", (2, 2, 3))), 5)
 STYLE = stylegan2.Config(
@@ -62,8 +62,11 @@ def test_a_generator_comes_back_to_the_bit(family, tmp_path):
         "sequential": lambda: fresh(sequential, CHAIN),
         "stylegan2": lambda: fresh(stylegan2, STYLE),
     }[family]()
-    checkpoint.save_generator(tmp_path / "g", made, origin={"file": "ü.pt"})
+    origin = Origin(file="ü.pt", assumed={"rate": 0.1}, guesses=("one", "two"))
+    made = dataclasses.replace(made, origin=origin)
+    checkpoint.save_generator(tmp_path / "g", made)
     found = checkpoint.load_generator(tmp_path / "g")
+    assert dataclasses.astuple(found.origin) == dataclasses.astuple(origin)
     assert equal(found.params, made.params)
     assert found.config == made.config
     assert hash(found.config) == hash(made.config)
@@ -77,7 +80,7 @@ def test_a_generator_comes_back_to_the_bit(family, tmp_path):
     header = checkpoint.read_header(tmp_path / "g")
     assert header["family"] == family
     assert header["fingerprint"] == fingerprint(made)
-    assert header["origin"] == {"file": "ü.pt"}
+    assert header["origin"]["file"] == "ü.pt"
     assert set(header["versions"]) == {"jaxlatent", "jax", "numpy"}
 
 
@@ -128,7 +131,7 @@ def test_a_discriminator_is_no_generator(tmp_path):
 def folder(tmp_path_factory):
     """A generator's folder that tests may damage if they repair it."""
     path = tmp_path_factory.mktemp("kept") / "g"
-    checkpoint.save_generator(path, fresh(sequential, CHAIN), origin={"file": "a.pt"})
+    checkpoint.save_generator(path, fresh(sequential, CHAIN))
     return path
 
 

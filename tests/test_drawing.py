@@ -1,5 +1,8 @@
 """Edits of every kind drawn as pages, by the library and by the command line."""
 
+import re
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,11 +11,13 @@ from helpers import GOLDEN, ok, run_file
 from PIL import Image
 
 import jaxlatent
-from jaxlatent import Latents, Truncation, cli
+from jaxlatent import Generator, Latents, Truncation, cli
 from jaxlatent.edits.directions import directions
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
-from jaxlatent.gallery import to_uint8
+from jaxlatent.evaluation.formulas import FORMULAS
+from jaxlatent.evaluation.scoring import score_latents
+from jaxlatent.gallery import save_png, to_uint8
 from jaxlatent.gallery.drawing import (
     Heading,
     Traversal,
@@ -113,6 +118,42 @@ def test_what_does_not_fit_leaves_nothing(edit, changes, message, tmp_path):
     with pytest.raises(ValueError, match=f"^{message}"):
         draw_edits(tmp_path / "new", toy.make(), [edit], given, Heading("Title"))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 5), (3, 2, 0), (3, 2)])
+def test_pictures_that_no_file_shows_are_refused_before_they_are_drawn(shape, tmp_path):
+    drawn = []
+
+    def draw(params, z):
+        jax.debug.callback(lambda: drawn.append(1))
+        return jnp.zeros((len(z), *shape))
+
+    generator = Generator.from_functions(draw, z_dim=3)
+    given = Traversal(CODES, ["a", "b"], [0], [0.0, 1.0])
+    message = rf"generator: pictures of shape {re.escape(str(shape))} cannot be shown"
+    with pytest.raises(ValueError, match=message):
+        draw_edits(tmp_path / "new", generator, [linear(space="z")], given, Heading(""))
+    assert not (tmp_path / "new").exists()
+    assert not drawn
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(2, "LA"), (4, "RGBA")])
+def test_directions_of_pictures_with_alpha(channels, mode, tmp_path, workplace):
+    def draw(params, z):
+        return jnp.broadcast_to(z[:, None, None, :1], (len(z), 6, 4, channels))
+
+    generator = Generator.from_functions(draw, z_dim=3)
+    given = Traversal(CODES, ["a", "b"], [0], [0.0, 1.0])
+    draw_edits(tmp_path, generator, [linear(space="z")], given, Heading(""))
+    with Image.open(tmp_path / "direction_000.png") as picture:
+        assert (picture.mode, picture.size) == ("RGBA", (10, 14))
+    with Image.open(tmp_path / "direction_000.gif") as animation:
+        assert animation.size == (10 * 22, 6 * 22)
+    for formula in FORMULAS.values():
+        assert score_latents(generator, {"x": formula}, CODES)["x"].shape == (2,)
+    save_png(tmp_path / "one.png", generator.synthesize(CODES.codes)[0])
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.mode == mode
 
 
 def test_directions_are_ranked_by_what_the_method_reports():

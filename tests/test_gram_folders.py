@@ -8,8 +8,8 @@ from jaxlatent import Generator, Latents
 from jaxlatent.gram_folders import read_region_grams, write_grams
 from jaxlatent.jacobians import View, pictures_at
 
-MATRIX = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
-UPPER = np.zeros((4, 4), np.float32)
+MATRIX = np.random.default_rng(0).normal(size=(3, 4, 3, 1)).astype(np.float32)
+UPPER = np.zeros((4, 3), np.float32)
 UPPER[:2] = 1
 
 
@@ -42,7 +42,7 @@ def test_files_hold_whole_regions_and_rests(tmp_path):
             np.testing.assert_allclose(found["gram"], expected, rtol=1e-4)
             both = [gram(one.base, slice(0, 2)), gram(one.base, slice(2, 4))]
             np.testing.assert_allclose(found["regions"], [both], rtol=1e-4)
-            assert found["jacobian"].shape == (4, 4, 1, 3)
+            assert found["jacobian"].shape == (4, 3, 1, 3)
     count, *means = read_region_grams(tmp_path, given[0], UPPER)
     assert count == 2
     for mean, rows in zip(means, (slice(0, 2), slice(2, 4)), strict=True):

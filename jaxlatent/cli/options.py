@@ -141,7 +141,8 @@ class Regions:
     region: Annotated[Repeated, option("NAME")] = ()
     """A named region such as eyes, mouth or top_side; see the command regions."""
     rectangle: Annotated[Repeated, option("R,C,H,W")] = ()
-    """Row centre, column centre, height, width at 256 x 256, such as 120,128,20,115."""
+    """Row centre, column centre, height, width, such as 120,128,20,115, where 256 is
+    the height and the width of the picture, whatever its shape."""
     mask: Annotated[Repeated, option("FILE")] = ()
     """A picture or array file that is bright inside the region."""
     labels: Annotated[str | None, option("LABELS")] = None

@@ -33,7 +33,7 @@ from jaxlatent.data import regions
 from jaxlatent.data.pictures import ENDINGS, read_picture
 from jaxlatent.edits.directions import Directions
 from jaxlatent.gallery import grid, outline, save_png, shrink, spotlight
-from jaxlatent.gallery.drawing import Heading
+from jaxlatent.gallery.drawing import Heading, check_pictures
 from jaxlatent.generators.rendering import render
 from jaxlatent.gram_folders import read_region_grams, write_grams
 from jaxlatent.jacobians import (
@@ -42,7 +42,7 @@ from jaxlatent.jacobians import (
     mean_region_grams,
     pictures_at,
     recorded,
-    side,
+    size_of,
 )
 from jaxlatent.jobs import JOB_FILE
 from jaxlatent.latents import last_space, to_space
@@ -95,7 +95,7 @@ def jacobian(
     session = Session.open(job, "jacobian", locals())
     first = session.samples(num, 1)
     pictures = _pictures(session, first, view)
-    masks = region_masks(parts, side(pictures[0]))
+    masks = region_masks(parts, size_of(pictures[0]))
     with session.progress("differentiating", len(pictures), "code") as progress:
         files = write_grams(
             job.out,
@@ -198,6 +198,7 @@ def draw_regions(
         job = Job(picture, out, start=start, reading=reading)
         session = Session.open(job, "regions", words)
         run, model = session.run, session.generator
+        check_pictures(model)
         drawn = to_space(
             model,
             session.samples(default=1).latents,
@@ -244,7 +245,7 @@ def _discover(
         arguments.refuse(derivative, " together with grams", "at")
     at = session.samples(seeds=derivative.at, numpy_seeds=None, codes=None, space=None)
     pictures = _pictures(session, at, view)
-    name, mask = one_region(parts, side(pictures[0]))
+    name, mask = one_region(parts, size_of(pictures[0]))
     if derivative.grams is None:
         count = len(pictures)
         with session.progress("differentiating", count, "code") as progress:

@@ -14,6 +14,7 @@ from jaxlatent.cli.options import JobGroup, Rows, option
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
 from jaxlatent.gallery import enlarge, grid, save_gif, save_png
+from jaxlatent.gallery.drawing import check_pictures
 from jaxlatent.generators.rendering import render
 from jaxlatent.latents import (
     Latents,
@@ -71,6 +72,7 @@ def sample(
         raise ValueError("layers: given without mix")
     if interpolate is None and path is not None:
         raise ValueError("path: given without interpolate")
+    check_pictures(session.generator)
     first = session.samples(num, 8)
     if mix is not None:
         sheet = _mixed(session, first, mix, layers)

@@ -21,7 +21,13 @@ from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions
-from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
+from jaxlatent.gallery.drawing import (
+    Heading,
+    Traversal,
+    check_pictures,
+    draw_edits,
+    run_names,
+)
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
@@ -111,6 +117,7 @@ class Session:
         """Refuse what cannot be drawn, before hours are spent on what to draw."""
         self.samples()
         arguments.parse_strengths(page.strengths)
+        check_pictures(self.generator)
 
     def progress(
         self, label: str, total: int | None = None, unit: str = "image"
@@ -151,6 +158,7 @@ class Session:
             truncation,
         )
         check_traversal(generator, list(edits.values()), first.latents, truncation)
+        check_pictures(generator)
         for one in edits.values():
             if page.move == "to" and not isinstance(one, Directions):
                 raise ValueError(

@@ -1,10 +1,11 @@
 """Regions of a picture: what an edit should change, as masks [H, W].
 
 Rectangles are (row centre, column centre, height, width) on a picture of 256 x 256:
-rows from centre - height // 2 on. They are scaled to the picture's size and clipped to
-it; a pixel belongs to a rectangle that holds the pixel's centre. `REGIONS` are those of
-LowRankGAN's and ReSeFa's code: for aligned faces (FFHQ, MetFaces) up to "point_mouth",
-for unaligned ones from "eyesr2" on, for BigGAN from "center0" on.
+rows from centre - height // 2 on. They are scaled to the picture's height and to its
+width, so that 256 is all of either, and clipped to it; a pixel belongs to a rectangle
+that holds the pixel's centre. `REGIONS` are those of LowRankGAN's and ReSeFa's code:
+for aligned faces (FFHQ, MetFaces) up to "point_mouth", for unaligned ones from "eyesr2"
+on, for BigGAN from "center0" on.
 
 Every mask is float32 with 1 inside, 0 outside. None is empty and none is full, since a
 region needs something to change and a rest to keep.

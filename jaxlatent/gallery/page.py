@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
 from jaxlatent.gallery.plots import Plot, draw_plot
-from jaxlatent.gallery.raster import as_pillow, shrink, to_uint8
+from jaxlatent.gallery.raster import as_pillow, has_alpha, shrink, to_uint8
 
 _PIXEL_ART = 64  # px; smaller pictures are stored exactly and shown as squares
 _WEBP_LIMIT = 16383  # px; the format's longest side
@@ -107,6 +107,7 @@ def write_page(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     tiny = max(height, width) < _PIXEL_ART
     classes = ["pixelated"] * tiny + ["one-code"] * (len(gallery.codes) == 1)
+    classes += ["alpha"] * has_alpha(pictures[0])
     page = _fill(
         "page.html",
         title=_text(gallery.title),

@@ -97,7 +97,8 @@ def check_channels(images: jax.Array, channels: int) -> None:
     """
     if images.ndim != 4 or images.shape[-1] != channels:
         raise ValueError(
-            f"images: shape {images.shape} given; [N, H, W, {channels}] is accepted"
+            f"images: shape {images.shape} given; [N, H, W, {channels}] is accepted, "
+            f"since this network takes {channels} channel{'s' * (channels != 1)}"
         )
 
 
