@@ -52,7 +52,7 @@ def test_what_a_file_left_open_stays_with_what_is_loaded():
     assert set(scorer.origin.assumed) == {"mean", "std", "resize"}
     judge = jaxlatent.load(FILE, part="discriminator")
     assert judge.origin.licence.startswith("NVIDIA")
-    with pytest.raises(ValueError, match="^entry: given, but faces is no checkpoint"):
+    with pytest.raises(ValueError, match=r"^entry: given, but faces is no checkpoint"):
         jaxlatent.load("faces", entry="g")
 
 
