@@ -63,7 +63,7 @@ def test_folders_of_another_computation_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^grams: .* has not this region.* has upper"):
         read_region_grams(tmp_path, pictures(1)[0], 1 - UPPER)
     for other, key in (
-        (pictures(1, View(channels="sum")), "channels keep, but sum"),
+        (pictures(1, View(channels="sum")), "channels 'keep', but sum"),
         (pictures(1, gain=2.0), "generator "),
     ):
         with pytest.raises(ValueError, match=f"^grams: .* computed with {key}"):

@@ -38,6 +38,24 @@ def test_a_part_of_a_file_is_asked_for():
     assert isinstance(network, Network)
 
 
+def test_what_a_file_left_open_stays_with_what_is_loaded():
+    found = jaxlatent.load(GOLDEN / "rosinality_stylegan2_a.pt")
+    assert found.origin.assumed == {"mapping_rate": 0.01}
+    assert (found.origin.file, found.origin.entry) == (
+        "rosinality_stylegan2_a.pt",
+        "g_ema",
+    )
+    assert "argument entry takes another" in found.origin.guesses[0]
+    plain = jaxlatent.load(GOLDEN / "rosinality_stylegan2_a.pt", entry="g")
+    assert (plain.origin.entry, plain.origin.guesses) == ("g", ())
+    scorer = jaxlatent.load(GOLDEN / "torchvision_vgg16_a.pth", part="network")
+    assert set(scorer.origin.assumed) == {"mean", "std", "resize"}
+    judge = jaxlatent.load(FILE, part="discriminator")
+    assert judge.origin.licence.startswith("NVIDIA")
+    with pytest.raises(ValueError, match=r"^entry: given, but faces is no checkpoint"):
+        jaxlatent.load("faces", entry="g")
+
+
 def test_values_replace_what_a_file_does_not_tell():
     file = GOLDEN / "rosinality_stylegan2_a.pt"
     changed = jaxlatent.load(file, family="stylegan2", config={"mapping_rate": 0.1})
@@ -68,9 +86,9 @@ def test_functions_are_imported_and_called(tmp_path, monkeypatch):
     ("source", "options", "message"),
     [
         ("nowhere", {}, "source: nowhere does not exist; a converted folder"),
-        (".", {}, "source: . is not a converted folder"),
+        (".", {}, "source: . is an empty folder"),
         ("nowhere:make", {}, "source: nowhere:make: No module"),
-        ("test_load:nothing", {}, "source: test_load:nothing: module"),
+        ("test_load:nothing", {}, "source: test_load:nothing: test_load has no"),
         ("os:getcwd", {}, "source: os:getcwd is a str; a generator is asked for"),
         ("faces", {"part": "network"}, "source: faces is a Generator; a network"),
         ("faces", {"family": "stylegan2"}, "family: given, but faces is no checkpoint"),

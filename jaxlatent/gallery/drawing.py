@@ -123,7 +123,7 @@ def draw_edits(
         ValueError: names the argument that does not fit; see
             `editing.traverse_images`.
     """
-    edit = edits[0]
+    edit = edits[0].rename({})  # which names what has no names
     check_traversal(generator, edits, traversal.latents, traversal.truncation)
     check_pictures(generator)
     folder, files = Path(folder), []

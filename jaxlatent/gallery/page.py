@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 from jaxlatent.files import atomic_write
 from jaxlatent.gallery.plots import Plot, draw_plot
 from jaxlatent.gallery.raster import as_pillow, has_alpha, shrink, to_uint8
+from jaxlatent.texts import printable
 
 _PIXEL_ART = 64  # px; smaller pictures are stored exactly and shown as squares
 _WEBP_LIMIT = 16383  # px; the format's longest side
@@ -245,7 +246,7 @@ def _count(gallery: Gallery) -> str:
 
 def _text(value: object) -> str:
     """Escape for HTML text and for quoted attributes."""
-    return html.escape(str(value))
+    return html.escape(printable(str(value)))
 
 
 def _json(value: object) -> str:
