@@ -241,8 +241,12 @@ def _damaged(
     own = best.entry.tensors
     known = {one.entry.name: one for one in found if one.module is best.module}
     for entry in shown:
-        shared = own.keys() & entry.tensors.keys()
-        if _rank(entry.name) >= best.rank or 2 * len(shared) <= len(own):
+        shared, both = (
+            own.keys() & entry.tensors.keys(),
+            own.keys() | entry.tensors.keys(),
+        )
+        # a generator's layers bear the names of many of its discriminator's
+        if _rank(entry.name) >= best.rank or 2 * len(shared) <= len(both):
             continue
         candidate = known.get(entry.name)
         if candidate is not None and (candidate.plan is None or candidate.misfit < 0.5):
