@@ -188,7 +188,7 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
     if name and isinstance(tree, Unread):
         content.odd[name] = f"{tree.what}, {UNREAD}"
     elif name:
-        content.odd[name] = f"a {type(tree).__name__}, not a tensor"
+        content.odd[name] = f"{_kind(tree)}, not a tensor"
     if depth > _DEPTH:
         return
     start = f"{name}." if name else ""
@@ -215,6 +215,20 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
         for index, value in enumerate(tree[:_DEPTH]):
             if isinstance(value, Mapping):
                 _walk(content, value, f"{start}{index}", name, depth + 1)
+
+
+def _kind(value: Any) -> str:
+    """What a value of a file is, in words."""
+    match value:
+        case bool() | int() | float():
+            return "a number"
+        case str() | bytes():
+            return "text"
+        case Mapping() | list() | tuple():
+            return f"a {type(value).__name__}"
+        case Unread():
+            return printable(value.what, 60)
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def _add(content: Content, tensor: np.ndarray, name: str, home: str) -> None:

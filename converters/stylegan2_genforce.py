@@ -25,6 +25,7 @@ from converters.stylegan2 import (
     separate,
     size,
 )
+from converters.stylegan2_higan import has_fc
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
 ASSUMES = ("mapping_rate", "final_tanh", "deviation_group", "base_size")
@@ -43,7 +44,7 @@ SIGNATURE = "synthesis.early_layer.const"
 def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors = entry.tensors
-    if part == "generator" and SIGNATURE in tensors:
+    if part == "generator" and SIGNATURE in tensors and not has_fc(tensors):
         return _generator(tensors, config)
     if part == "discriminator" and genforce.is_discriminator(tensors):
         generator = genforce.generator_beside(entry, SIGNATURE)

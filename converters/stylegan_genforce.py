@@ -11,6 +11,7 @@ from converters import genforce, progressive
 from converters.entries import Entry
 from converters.plans import Plan
 from converters.stylegan import CONST, LABELS, Layout, generator
+from converters.stylegan_interfacegan import has_epilogues
 
 ASSUMES = ("mapping_rate", "final_tanh", "fused_from", "deviation_group", "base_size")
 SIGNS = (
@@ -27,7 +28,7 @@ LAYOUT = Layout(format="genforce", name=lambda ours: ours)
 def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors = entry.tensors
-    if part == "generator" and CONST in tensors:
+    if part == "generator" and CONST in tensors and not has_epilogues(tensors):
         return generator(tensors, config, LAYOUT)
     if part != "discriminator" or not genforce.is_discriminator(tensors):
         return None

@@ -19,7 +19,7 @@ from helpers import compilations, error
 from jaxlatent.generators import base, functions, inputs
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.rendering import render
-from jaxlatent.types import Noise
+from jaxlatent.types import Noise, Origin
 
 # every family
 
@@ -528,3 +528,42 @@ def test_cast():
     params = {"a": {"b": jnp.ones(2)}, "c": jnp.ones(3)}
     narrow = base.cast(params, jnp.float16)
     assert {leaf.dtype for leaf in jax.tree.leaves(narrow)} == {jnp.dtype("float16")}
+
+
+# where parameters come from
+
+
+def test_an_origin_is_carried_and_changes_nothing():
+    plain = fresh("stylegan2")
+    told = Origin(file="a.pt", assumed={"mapping_rate": 0.01})
+    known = dataclasses.replace(plain, origin=told)
+    for changed in (
+        known.prepare(),
+        jax.tree.map(lambda leaf: leaf + 1, known),
+        dataclasses.replace(known, config=plain.config),
+        jax.device_put(known),
+    ):
+        assert changed.origin is told
+    assert plain.origin.file == ""
+    assert jax.tree.structure(plain) == jax.tree.structure(known)
+    assert hash(jax.tree.structure(plain)) == hash(jax.tree.structure(known))
+    assert fingerprint(plain) == fingerprint(known)
+    jax.tree.map(np.testing.assert_array_equal, plain, known)
+
+
+def test_generators_of_two_files_share_compiled_code():
+    one, other = (
+        dataclasses.replace(fresh("sngan", seed), origin=Origin(file=f"{seed}.pt"))
+        for seed in (0, 1)
+    )
+
+    @jax.jit
+    def draw(generator, z):
+        return generator.synthesize(z)
+
+    z = normal(3, 1, D)
+    draw(one, z)
+    with compilations() as count:
+        draw(other, z)
+        draw(fresh("sngan", 2), z)
+    assert count() == 0

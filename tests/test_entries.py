@@ -91,7 +91,7 @@ def test_what_lies_beside():
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        (3, "a int, not a tensor"),
+        (3, "a number, not a tensor"),
         ([1, 2], "a list, not a tensor"),
         ({"a": 1}, "a dict, not a tensor"),
         (np.zeros((0, 3)), r"empty, \(0, 3\)"),

@@ -38,6 +38,24 @@ def test_a_part_of_a_file_is_asked_for():
     assert isinstance(network, Network)
 
 
+def test_what_a_file_left_open_stays_with_what_is_loaded():
+    found = jaxlatent.load(GOLDEN / "rosinality_stylegan2_a.pt")
+    assert found.origin.assumed == {"mapping_rate": 0.01}
+    assert (found.origin.file, found.origin.entry) == (
+        "rosinality_stylegan2_a.pt",
+        "g_ema",
+    )
+    assert "argument entry takes another" in found.origin.guesses[0]
+    plain = jaxlatent.load(GOLDEN / "rosinality_stylegan2_a.pt", entry="g")
+    assert (plain.origin.entry, plain.origin.guesses) == ("g", ())
+    scorer = jaxlatent.load(GOLDEN / "torchvision_vgg16_a.pth", part="network")
+    assert set(scorer.origin.assumed) == {"mean", "std", "resize"}
+    judge = jaxlatent.load(FILE, part="discriminator")
+    assert judge.origin.licence.startswith("NVIDIA")
+    with pytest.raises(ValueError, match=r"^entry: given, but faces is no checkpoint"):
+        jaxlatent.load("faces", entry="g")
+
+
 def test_values_replace_what_a_file_does_not_tell():
     file = GOLDEN / "rosinality_stylegan2_a.pt"
     changed = jaxlatent.load(file, family="stylegan2", config={"mapping_rate": 0.1})

@@ -112,11 +112,11 @@ def to_image(x: jax.Array, params: Params) -> jax.Array:
     return ops.activate(y, params["bias"])
 
 
-def normalize_instance(x: jax.Array) -> jax.Array:
+def normalize_instance(x: jax.Array, epsilon: float = 1e-8) -> jax.Array:
     """Each feature map of [N, H, W, C] with mean 0 and variance 1."""
     centred = x - jnp.mean(x, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
-    return centred * lax.rsqrt(variance + 1e-8)
+    return centred * lax.rsqrt(variance + epsilon)
 
 
 def average(x: jax.Array, factor: int = 2) -> jax.Array:

@@ -48,12 +48,15 @@ class Config:
         mapping_width: width of its hidden layers.
         mapping_rate: learning-rate multiplier that scales the mapping's weights.
         repeat_w: whether the mapping makes one w for all rows; otherwise it makes w+.
+        mean_per_row: whether rows have mean w's of their own although the mapping makes
+            one w.
         fused_from: resolution from which on upsampling layers were trained as
             transposed convolutions, which turns their kernels round; None for nowhere.
             It counts 4, 8, ... by level, whatever the maps' size.
         filter: 1-D filter behind upsampling layers, of any scale.
         final_tanh: whether a tanh ends the network.
         lod: level of detail: how many levels are not grown yet, 0 for none.
+        norm_epsilon: added to the variance by which feature maps are normalised.
         base_size: height and width of the coarsest level, that of the constant; each
             further level doubles both.
     """
@@ -68,10 +71,12 @@ class Config:
     mapping_width: int = 512
     mapping_rate: float = 0.01
     repeat_w: bool = True
+    mean_per_row: bool = False
     fused_from: int | None = 128
     filter: tuple[float, ...] = (1.0, 2.0, 1.0)
     final_tanh: bool = False
     lod: float = 0.0
+    norm_epsilon: float = 1e-8
     base_size: tuple[int, int] = (4, 4)
 
     truncated_prior = False
@@ -172,7 +177,8 @@ def init(key: jax.Array, config: Config) -> Params:
             "bias": jnp.zeros(outputs),
         }
         inputs = outputs
-    truncation = {"w_avg": jnp.zeros(rows * config.w_dim)}
+    means = config.num_layers if config.mean_per_row else rows
+    truncation = {"w_avg": jnp.zeros(means * config.w_dim)}
     return {"mapping": mapping, "truncation": truncation, "synthesis": synthesis}
 
 
@@ -325,7 +331,8 @@ def run(
         if layer.name in noise_maps:
             strength = entry["apply_noise"]["weight"][None, None, None]
             x = x + noise_maps[layer.name][..., None] * strength
-        x = progressive.normalize_instance(progressive.rectify(x, entry["bias"]))
+        x = progressive.rectify(x, entry["bias"])
+        x = progressive.normalize_instance(x, config.norm_epsilon)
         scale, shift = jnp.split(style[layer.name][:, None, None], 2, axis=-1)
         x = yield layer.name, x * (1 + scale) + shift
         level = layer.index // 2

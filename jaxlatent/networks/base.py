@@ -1,6 +1,7 @@
 """`Network`: a flax module with its parameters, callable and a pytree."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import flax.linen as nn
@@ -77,7 +78,7 @@ class Network:
             {"params": self.params}, *images, train=True, mutable=[STATISTICS]
         )
         statistics: Any = changed.get(STATISTICS, {})
-        return outputs, self.replace(params=updated(self.params, statistics))
+        return outputs, replace(self, params=updated(self.params, statistics))
 
 
 def updated(params: Params, statistics: Mapping[str, Any]) -> Params:
