@@ -28,6 +28,7 @@ from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.latents import Latents
 from jaxlatent.networks.base import Network
 from jaxlatent.no_source import why_no_source
+from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
 
 EMBEDDED = {"faces": rendered.embedded}
@@ -373,7 +374,8 @@ def _naming(argument: str, path: Path) -> Iterator[None]:
     except ValueError as error:
         text = str(error).removeprefix("scores: ").removeprefix(f"{path}: ")
         accepted = "" if ACCEPTED in text else f"; {ACCEPTED}"
-        raise ValueError(f"{argument}: {path}: {text}{accepted}") from error
+        message = printable(f"{argument}: {path}: {text}{accepted}")
+        raise ValueError(message) from error
 
 
 SCORE_NAMES = ("scores", "score", "labels", "label", "targets", "attributes", "y")

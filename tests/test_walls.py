@@ -122,6 +122,7 @@ ROOMS = {
         "jaxlatent.runs",
     ],
     "jaxlatent.loading": [
+        "jaxlatent.texts",
         "jaxlatent.no_source",
         "jaxlatent.types",
         "jaxlatent.files",
