@@ -19,6 +19,12 @@ _AVERAGED = {"ema", "smooth", "smoothed", "avg", "average", "averaged", "swa", "
 _AVERAGED |= {"running", "shadow"}
 _AUXILIARY = {"loss", "losses", "criterion", "perceptual", "lpips", "vgg", "facenet"}
 _SHOWN, _UNREAD_SHOWN = 8, 3
+_DAMAGED = 0.6
+"""Where less than this share of tensors does not fit, a network is recognised."""
+
+_ALIKE = 0.75
+"""Tensors of the same name and shape in two versions of one network, at least."""
+
 _UNFORESEEN = (
     ArithmeticError,
     AssertionError,
@@ -62,6 +68,11 @@ class Candidate:
         wrong = self.mismatch.missing + self.mismatch.misshapen
         needed, extra = needed_tensors(self.plan), len(self.mismatch.extra)
         return (len(wrong) + extra) / max(len(needed) + extra, 1)
+
+    @property
+    def recognised(self) -> bool:
+        """Whether it is such a network, be it a damaged one."""
+        return self.misfit < _DAMAGED
 
     @property
     def used(self) -> frozenset[str]:
@@ -181,18 +192,17 @@ def _unneeded(plan: Plan, entry: Entry) -> frozenset[str]:
 
 
 def _outermost(found: Sequence[Candidate]) -> list[Candidate]:
-    """Without parts of those that fit, nor what fits two layouts equally."""
-    taken: list[tuple[str, frozenset[str]]] = []
-    kept = []
+    """Without parts of larger networks, nor what fits two layouts equally."""
+    taken: list[Candidate] = []
     for one in found:
-        inside = any(
-            one.used & used and len(one.entry.name) >= len(name) for name, used in taken
+        inside = (
+            len(one.entry.name) > len(outer.entry.name) or outer.fits
+            for outer in taken
+            if outer.recognised and one.used & outer.used
         )
-        if not inside:
-            kept.append(one)
-        if one.fits:
-            taken.append((one.entry.name, one.used))
-    return kept
+        if not any(inside):
+            taken.append(one)
+    return taken
 
 
 def choose(
@@ -238,22 +248,19 @@ def _damaged(
 
     People mean the averaged one, and would not see that they were given the other.
     """
-    own = best.entry.tensors
+    own = {name: tensor.shape for name, tensor in best.entry.tensors.items()}
     known = {one.entry.name: one for one in found if one.module is best.module}
     for entry in shown:
-        shared, both = (
-            own.keys() & entry.tensors.keys(),
-            own.keys() | entry.tensors.keys(),
-        )
-        # a generator's layers bear the names of many of its discriminator's
-        if _rank(entry.name) >= best.rank or 2 * len(shared) <= len(both):
+        theirs = {name: tensor.shape for name, tensor in entry.tensors.items()}
+        shared = len(own.items() & theirs.items())
+        if _rank(entry.name) >= best.rank or shared < _ALIKE * len(own | theirs):
             continue
         candidate = known.get(entry.name)
-        if candidate is not None and (candidate.plan is None or candidate.misfit < 0.5):
+        if candidate is not None and (candidate.plan is None or candidate.recognised):
             return None if candidate.fits else candidate
         difference = Mismatch(
-            missing=tuple(name for name in own if name not in shared),
-            extra=tuple(name for name in entry.tensors if name not in shared),
+            missing=tuple(name for name in own if name not in theirs),
+            extra=tuple(name for name in theirs if name not in own),
         )
         problem = (
             f"entry {printable(entry.name, 60)} is averaged over training, but unlike "

@@ -284,12 +284,12 @@ def inspect(
         found = candidates(shown, modules, part, described)
         everything += found
         for one in found:
-            if one.plan is not None and one.misfit <= 0.5:
+            if one.plan is not None and one.recognised:
                 misfit = "" if one.fits else ", which does not fit"
                 what = f"{part}: {one.plan.family} ({one.plan.format}){misfit}"
                 there[one.entry.name] = what
         chosen = choose(found, shown)
-        if chosen is not None and chosen.plan and chosen.misfit <= 0.5:
+        if chosen is not None and chosen.recognised:
             options = {"family": family, "config": changes, "entry": entry}
             plans[part] = find_plan(checkpoint, part=part, **options)
     if not plans:
@@ -325,7 +325,7 @@ def find_plan(
     found = candidates(shown, modules, part, described)
     chosen = choose(found, shown, warn=True)
     certain = family is not None or described is not None
-    if chosen is None or (chosen.misfit > 0.5 and chosen.plan and not certain):
+    if chosen is None or (chosen.plan and not (chosen.recognised or certain)):
         raise CheckpointError(_missing_part(shown, found, part, family))
     plan = chosen.plan
     if config and described is None:
@@ -348,7 +348,7 @@ def _missing_part(
         if other != part
         and (chosen := choose(candidates(shown, _modules(family), other), shown))
         and chosen.plan
-        and chosen.misfit <= 0.5
+        and chosen.recognised
     }
     if others:
         there = " and ".join(f"a {other} ({name})" for other, name in others.items())

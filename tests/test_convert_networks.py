@@ -96,7 +96,7 @@ def takers(checkpoint, part):
     """The modules that take a file for one of theirs."""
     modules = [module for group in LAYOUTS.values() for module in group]
     found = candidates(entries(Checkpoint(checkpoint)), modules, part)
-    return [one.plan.family for one in found if one.plan and one.misfit <= 0.5]
+    return [one.plan.family for one in found if one.plan and one.recognised]
 
 
 @each

@@ -7,6 +7,7 @@ class is a name, the text is dropped, and the tensors are all in the state.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from jaxlatent.types import CheckpointError
 Record = Mapping[str, object]
 
 
-def is_record(value: object) -> bool:
+def is_record(value: object) -> TypeGuard[Record]:
     """Whether a value of a file stands for a network object."""
     return (
         isinstance(value, Mapping)

@@ -14,29 +14,29 @@ MOST_STRENGTHS = 1_000
 LARGEST_SEED = 2**32 - 1
 
 
-def parse_config(entries: Sequence[str]) -> dict[str, Any]:
+def parse_config(entries: Sequence[str], option: str = "config") -> dict[str, Any]:
     """`key=value` pairs, JSON or text, and `@FILE`s that hold a JSON object."""
     values: dict[str, Any] = {}
     for entry in entries:
         key, equals, value = entry.partition("=")
         if entry.startswith("@"):
-            values |= _read_config(Path(entry[1:]))
+            values |= _read_config(Path(entry[1:]), option)
         elif key and equals:
             values[key] = _json_or_text(value)
         else:
-            raise ValueError(f"config: {entry!r} given; KEY=VALUE or @FILE accepted")
+            raise ValueError(f"{option}: {entry!r} given; KEY=VALUE or @FILE accepted")
     return values
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, option: str) -> dict[str, Any]:
     if not path.is_file():
-        raise ValueError(f"config: {path} is not a file")
+        raise ValueError(f"{option}: {path} is not a file")
     try:
         values = json.loads(path.read_bytes(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"config: {path} is not JSON: {error}") from error
+        raise ValueError(f"{option}: {path} is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"config: {path} holds no JSON object")
+        raise ValueError(f"{option}: {path} holds no JSON object")
     return values
 
 

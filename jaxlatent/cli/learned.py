@@ -118,4 +118,11 @@ def discover_ganalyze(
     plots = [shown, *session.keep_losses(fitted)]
     indices = session.classes if len(edit) > 1 else (0,)
     heading = Heading(f"GANalyze of {session.name}: {name}", [text], plots=plots)
-    session.draw({"ganalyze.npz": edit}, page, heading, indices, read=assessor.scorer)
+    session.draw(
+        {"ganalyze.npz": edit},
+        page,
+        heading,
+        indices,
+        read=assessor.scorer,
+        preprocessing=scores.preprocessing({name: model}),
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, inputs
+from jaxlatent.cli import arguments, inputs, labels
 from jaxlatent.cli.devices import open_mesh
 from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
@@ -94,8 +94,10 @@ class Session:
 
     @cached_property
     def label(self) -> Any:
-        """The classes of codes to learn from, as `latents.prior` takes them."""
-        return inputs.class_choice(self.job.start, self.generator)
+        """The labels of codes to learn from, as `latents.prior` takes them."""
+        found = labels.label_choice(self.job.start.label, self.generator)
+        self.say(labels.told_of(self.job.start.label, self.generator))
+        return found
 
     def samples(
         self, num: int | None = None, default: int = 3, **changes: Any
@@ -226,8 +228,10 @@ class Session:
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """Those of the codes that are drawn, each once."""
-        return tuple(np.unique(np.asarray(self.samples().latents.label)).tolist())
+        """Those of the codes that are drawn, each once; of weights, the largest."""
+        label = np.asarray(self.samples().latents.label)
+        numbers = label.argmax(axis=1) if label.ndim > 1 else label
+        return tuple(np.unique(numbers).tolist())
 
     def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
         """Run a learned method: a bar with its losses, checkpoints, the way on.
@@ -306,9 +310,11 @@ class Session:
     ) -> None:
         """Write the record; see `runs.Run.finish`."""
         told = {} if first is None else {"seeds": first.seeds, "codes": first.names}
+        start = self.job.start
+        label = start.label if labels.is_file(start.label) else None
         self.run.finish(
             self.generator,
-            inputs=(self.job.generator, self.job.start.codes, *read),
+            inputs=(self.job.generator, start.codes, label, *read),
             guesses=self.said,
             **told,
             **facts,
