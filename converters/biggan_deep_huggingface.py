@@ -1,7 +1,8 @@
 """BigGAN-deep as huggingface's pytorch-pretrained-BigGAN stores it.
 
-A folder of `pytorch_model.bin` and `config.json`. Without the latter the tensors tell
-all but which blocks double the resolution and what is added to variances.
+A folder of `pytorch_model.bin` or `model.safetensors` and `config.json`. Without the
+latter the tensors tell all but which blocks double the resolution and what is added to
+variances.
 """
 
 from collections.abc import Mapping

@@ -1,13 +1,14 @@
 """A checkpoint file, opened, hashed and read once; and what lies beside it.
 
-Huggingface's models are a folder of `pytorch_model.bin` and `config.json`; caches put
-the model's name before both.
+Huggingface's models are a folder of `model.safetensors` or `pytorch_model.bin`, and
+`config.json`; caches put the model's name before both.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,12 @@ from typing import Any
 from converters.containers.reading import HEAD_BYTES, container_of, decode
 from jaxlatent.types import CheckpointError
 
-TENSORS = "pytorch_model.bin"
+TENSORS = ("model.safetensors", "pytorch_model.bin")
+"""What the tensors of a folder may be called, the preferred name first."""
+
 DESCRIPTION = "config.json"
+
+_SHARD = re.compile(r".+-\d+-of-0*(?:[2-9]|[1-9]\d+)\.(?:safetensors|bin)")
 
 _MAX_DESCRIPTION_BYTES = 1 << 20
 _UNFORESEEN = "damaged in a way that no reader foresees"
@@ -72,7 +77,8 @@ def read(
     allocated: it may expand to 8 times that, or to 16 MiB.
 
     Args:
-        path: the file; or a folder that holds `pytorch_model.bin` and `config.json`.
+        path: the file; or a folder that holds `model.safetensors` or
+            `pytorch_model.bin`, and as a rule `config.json`.
         max_bytes: a cap on the bytes of all arrays and texts together.
         numpy_files: whether `.npy` and `.npz` files are read too; objects in them as
             those in any pickle are.
@@ -105,13 +111,40 @@ def opened(file: CheckpointFile, *, numpy_files: bool = False) -> Checkpoint:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a folder of tensors and their description."""
-    return all((Path(path) / name).is_file() for name in (TENSORS, DESCRIPTION))
+    """Whether a path is a folder of tensors, in one file or in shards."""
+    return any(
+        (Path(path) / name).is_file() for name in (*TENSORS, *map(_index, TENSORS))
+    )
 
 
 def _tensor_file(path: str | os.PathLike[str]) -> Path:
-    """The file that holds the tensors: that of a folder, or `path` itself."""
-    return Path(path) / TENSORS if is_folder(path) else Path(path)
+    """The file that holds the tensors: that of a folder, or `path` itself.
+
+    Raises:
+        CheckpointError: if they are in shards.
+    """
+    folder = Path(path)
+    for name in TENSORS:
+        if (folder / name).is_file():
+            return folder / name
+    for index in map(_index, TENSORS):
+        if (folder / index).is_file():
+            raise CheckpointError(f"{folder}: {_sharded(index)}")
+    if _SHARD.fullmatch(folder.name) and folder.is_file():
+        raise CheckpointError(f"{folder}: {_sharded('one of several files')}")
+    return folder
+
+
+def _index(name: str) -> str:
+    return f"{name}.index.json"
+
+
+def _sharded(found: str) -> str:
+    return (
+        f"tensors in shards ({found}), which are not read; save them as one file "
+        f"called {TENSORS[0]}, for instance by save_pretrained with a large "
+        "max_shard_size"
+    )
 
 
 def _bytes(file: Path) -> bytes:
@@ -138,9 +171,12 @@ def _naming(file: Path) -> Iterator[None]:
 
 
 def _description(file: Path) -> dict[str, Any] | None:
-    """What the `config.json` of a file called `pytorch_model.bin`, or so, says."""
-    beside = file.with_name(file.name.removesuffix(TENSORS) + DESCRIPTION)
-    if not file.name.endswith(TENSORS) or not beside.is_file():
+    """What the `config.json` beside a file of such a name says."""
+    ending = next((name for name in TENSORS if file.name.endswith(name)), None)
+    if ending is None:
+        return None
+    beside = file.with_name(file.name.removesuffix(ending) + DESCRIPTION)
+    if not beside.is_file():
         return None
     with beside.open("rb") as stream:
         text = stream.read(_MAX_DESCRIPTION_BYTES + 1)

@@ -23,6 +23,9 @@ from jaxlatent.types import CheckpointError
 
 Tensors = Mapping[str, np.ndarray]
 
+UNREAD = "which is not read"
+"""Said of objects that stand for nothing; a network may have been in one."""
+
 _WRAPPERS = frozenset(
     ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 )
@@ -182,7 +185,9 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
     if isinstance(tree, np.ndarray | np.generic):
         _add(content, np.asarray(tree), name, home)
         return
-    if name:
+    if name and isinstance(tree, Unread):
+        content.odd[name] = f"{tree.what}, {UNREAD}"
+    elif name:
         content.odd[name] = f"{_kind(tree)}, not a tensor"
     if depth > _DEPTH:
         return
@@ -190,12 +195,14 @@ def _walk(content: Content, tree: Any, name: str, home: str, depth: int) -> None
     if nvidia.is_record(tree):
         content.records[name] = tree
         try:
-            below = nvidia.tensors(tree)
+            below, missing = nvidia.tensors(tree), nvidia.unread(tree)
         except CheckpointError as error:
             content.odd[name] = str(error)
             return
         for key, tensor in below.items():
             _add(content, tensor, start + key, name)
+        for key, value in missing.items():
+            content.odd[start + key] = f"{value.what}, {UNREAD}"
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
             if isinstance(key, str):

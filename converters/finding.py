@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.entries import Content, Entry
+from converters.entries import UNREAD, Content, Entry
 from converters.plans import Mismatch, Plan, compare, is_counter, needed_tensors
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
@@ -18,7 +18,7 @@ from jaxlatent.types import CheckpointError
 _AVERAGED = {"ema", "smooth", "smoothed", "avg", "average", "averaged", "swa", "gs"}
 _AVERAGED |= {"running", "shadow"}
 _AUXILIARY = {"loss", "losses", "criterion", "perceptual", "lpips", "vgg", "facenet"}
-_SHOWN = 8
+_SHOWN, _UNREAD_SHOWN = 8, 3
 _DAMAGED = 0.6
 """Where less than this share of tensors does not fit, a network is recognised."""
 
@@ -322,6 +322,9 @@ def what_is_there(
         lines.append(f"{place}{len(names)} tensors: {first}{more}")
     if len(groups) > _SHOWN:
         lines.append(f"{len(groups) - _SHOWN} more entries")
+    unread = [name for name, kind in content.odd.items() if kind.endswith(UNREAD)]
+    for name in sorted(unread, key=lambda name: name.count("."))[:_UNREAD_SHOWN]:
+        lines.append(f"{printable(name, 60)} is {content.odd[name]}")
     return "; ".join([*lines, *_nearest(content, found, modules)])
 
 

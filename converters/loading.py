@@ -26,9 +26,11 @@ from converters import (
     sngan,
     squeezenet,
     stylegan2_genforce,
+    stylegan2_higan,
     stylegan2_nvidia,
     stylegan2_rosinality,
     stylegan3_nvidia,
+    stylegan_ganspace,
     stylegan_genforce,
     stylegan_interfacegan,
     vgg,
@@ -44,6 +46,7 @@ from converters.finding import (
     what_is_there,
 )
 from converters.plans import Mismatch, Plan, assemble, compare
+from converters.unread import explain, recognised
 from jaxlatent.checkpoint import save_generator
 from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.networks.base import Network
@@ -59,8 +62,13 @@ LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
         progan_ptrblck,
         progan_netdissect,
     ),
-    "stylegan": (stylegan_genforce, stylegan_interfacegan),
-    "stylegan2": (stylegan2_nvidia, stylegan2_rosinality, stylegan2_genforce),
+    "stylegan": (stylegan_genforce, stylegan_interfacegan, stylegan_ganspace),
+    "stylegan2": (
+        stylegan2_nvidia,
+        stylegan2_rosinality,
+        stylegan2_genforce,
+        stylegan2_higan,
+    ),
     "stylegan3": (stylegan3_nvidia,),
     "biggan": (biggan_ajbrock, biggan_ganalyze),
     "biggan_deep": (biggan_deep_huggingface, biggan_deep_ajbrock),
@@ -170,8 +178,8 @@ def load(
     """Read a PyTorch, NVIDIA or safetensors checkpoint.
 
     Args:
-        file: its path; or that of a folder that holds `pytorch_model.bin` and
-            `config.json`; or what `read` returned.
+        file: its path; or that of a folder that holds `model.safetensors` or
+            `pytorch_model.bin` beside `config.json`; or what `read` returned.
         family: the architecture, None to recognise it by names and shapes.
         config: config values that replace the inferred or assumed ones; for
             "sequential" a description of the layers.
@@ -351,6 +359,9 @@ def _missing_part(
 def _unrecognised(
     shown: Sequence[Entry], found: Sequence[Candidate], family: str | None
 ) -> str:
+    kind = recognised(shown[0].content.tensors)
+    if kind is not None:
+        return explain(kind)
     wanted = f"no layout of {family}" if family else "no known layout"
     there = what_is_there(shown[0].content, found, _modules(family))
     return (
@@ -363,7 +374,11 @@ def _entries(
     checkpoint: Checkpoint, family: str | None, chosen: str | None
 ) -> tuple[Entry, ...]:
     asked = family is not None
-    return tuple(replace(one, asked=asked) for one in entries(checkpoint, chosen))
+    shown = tuple(replace(one, asked=asked) for one in entries(checkpoint, chosen))
+    kind = recognised(shown[0].content.tensors)
+    if kind is not None and kind.encloses and not asked and chosen is None:
+        raise CheckpointError(explain(kind))
+    return shown
 
 
 def _modules(family: str | None) -> tuple[ModuleType, ...]:

@@ -16,10 +16,13 @@ from flax.traverse_util import flatten_dict
 
 from converters.entries import Tensors
 from converters.plans import Plan, Source, dense, kernel
-from jaxlatent.types import Params
+from jaxlatent.texts import printable
+from jaxlatent.types import CheckpointError, Params
 
 SIDE = 64
 """Pixels of images that every network can look at."""
+
+_LARGEST = 1e4
 
 _LEAVES = {"kernel": "weight", "scale": "weight"}
 
@@ -123,6 +126,35 @@ def input_settings(tensors: Tensors, layer: str) -> dict[str, Any]:
     channels = width(tensors, (f"{layer}.weight", 1), default=3)
     plain = {"input_channels": channels}
     return plain if channels == 3 else plain | {"mean": None}
+
+
+def described_settings(description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The mean and deviation of colours in a `config.json` of timm's.
+
+    Raises:
+        CheckpointError: for values that are not three numbers.
+    """
+    told = (description or {}).get("pretrained_cfg")
+    found = {}
+    for name, least in (("mean", -_LARGEST), ("std", 1 / _LARGEST)):
+        value = told.get(name) if isinstance(told, Mapping) else None
+        if value is None:
+            continue
+        if not _are_numbers(value, least):
+            raise CheckpointError(
+                f"config.json: pretrained_cfg: {name}: {printable(repr(value), 60)}; "
+                f"three numbers from {least:g} to {_LARGEST:g} are accepted"
+            )
+        found[name] = tuple(map(float, value))
+    return found
+
+
+def _are_numbers(value: Any, least: float) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(v) in (int, float) and least <= v <= _LARGEST for v in value)
+    )
 
 
 def image_network_shapes(module: Any) -> Params:

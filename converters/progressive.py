@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.entries import Tensors
 from converters.plans import Plan, Source, dense, kernel, override
-from converters.stylegan2 import separate
+from converters.stylegan2 import judged_size, resolution, separate
 from jaxlatent.generators import progressive_discriminator
 from jaxlatent.generators.progressive import Growing, image_levels, last_level
 from jaxlatent.types import CheckpointError
@@ -143,6 +144,7 @@ def discriminator(
     tensors: Tensors,
     changes: Mapping[str, Any] | None,
     *,
+    drawn: np.ndarray | None = None,
     family: str,
     **fixed: Any,
 ) -> Plan:
@@ -151,6 +153,7 @@ def discriminator(
     Args:
         tensors: its state dict.
         changes: config values that replace the inferred ones.
+        drawn: the constant of the generator in the same file.
         family: "progan" or "stylegan".
         fixed: config values that the family or the rest of the file tells.
     """
@@ -171,8 +174,14 @@ def discriminator(
     hidden.append((f"layer{last + 2}.weight", 1))
     before = common_size(tensors, (f"layer{last}.weight", 1), default=final + 1)
     detail, read = read_lod(tensors, "lod", changes, count)
+    base, guessed = judged_size(
+        common_size(tensors, (f"layer{last + 1}.weight", 1), default=16 * final),
+        final,
+        drawn,
+        changes,
+    )
     inferred = progressive_discriminator.Config(
-        resolution=2 << count,
+        resolution=resolution(base, count),
         channels=(final, *reversed(widths)),
         dense_width=common_size(tensors, *hidden),
         image_channels=common_size(
@@ -180,6 +189,7 @@ def discriminator(
         ),
         deviation_channels=before - final,
         lod=detail,
+        base_size=base,
         **fixed,
     )
     config = override(inferred, changes)
@@ -191,7 +201,7 @@ def discriminator(
         if name.endswith("bias"):
             return Source(name)
         if name == f"layer{last + 1}.weight":
-            return dense(name, image=(config.channels[0], 4, 4))
+            return dense(name, image=(config.channels[0], *config.base_size))
         return dense(name) if name == f"layer{last + 2}.weight" else kernel(name)
 
     shown = {config.block(level) for level in image_levels(config)}
@@ -203,7 +213,7 @@ def discriminator(
         family=family,
         format="genforce",
         config=config,
-        assumed={"deviation_group": config.deviation_group},
+        assumed={"deviation_group": config.deviation_group} | guessed,
         tensors=tensors,
         sources={name: source(name) for name in flatten_dict(shapes, sep=".")},
         shapes=shapes,

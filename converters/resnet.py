@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from converters.entries import Entry
 from converters.heads import find_head
 from converters.network_layouts import (
     Tensors,
+    described_settings,
     image_network_plan,
     image_network_shapes,
     input_settings,
@@ -39,7 +41,8 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a ResNet's file converts; None if it is none.
 
-    The last layer may have any name, and lie beside the others or around them.
+    The mean and deviation of colours are those of a timm `config.json` beside it. The
+    last layer may have any name, and lie beside the others or around them.
 
     Args:
         entry: tensors by dotted name.
@@ -49,19 +52,20 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     tensors = entry.tensors
     if part != "network" or not recognised(tensors):
         return None
-    found, deep = architecture(tensors), bottlenecks(tensors)
-    features = found["channels"][-1] * (EXPANSION if deep else 1)
+    described = described_settings(entry.description)
+    sizes, deep = architecture(tensors), bottlenecks(tensors)
+    features = sizes["channels"][-1] * (EXPANSION if deep else 1)
     last = "last_linear" if "last_linear.weight" in tensors else "fc"
     head = find_head(entry, TRUNK, (last,), features, config)
     module = ResNet(
-        **found,
+        **sizes,
         bottleneck=deep,
         outputs=head.outputs,
-        **input_settings(tensors, "conv1"),
+        **input_settings(tensors, "conv1") | described,
     )
     module = override(module, config)
     tree = image_network_shapes(module)
-    return image_network_plan(
+    found = image_network_plan(
         module,
         tree,
         family="resnet",
@@ -72,6 +76,8 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         ignored=head.ignored,
         guesses=head.guesses,
     )
+    assumed = {n: v for n, v in found.assumed.items() if n not in described}
+    return replace(found, assumed=assumed)
 
 
 def recognised(tensors: Tensors, prefix: str = "") -> bool:

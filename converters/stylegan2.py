@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from converters.entries import Entry
 from converters.plans import Source, dense, kernel
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.generators.inputs import normal_codes
@@ -59,6 +61,56 @@ def separate(filter_kernel: np.ndarray) -> tuple[float, ...]:
     return tuple(taps.tolist())
 
 
+def base_size(tensors: Tensors, const: str) -> tuple[int, int]:
+    """Height and width of the constant [..., C, H, W], from which a network grows."""
+    return size(tensors, const, -2), size(tensors, const, -1)
+
+
+def resolution(base: tuple[int, int], levels: int) -> int:
+    """The larger side of the image after so many levels."""
+    return max(base) << max(levels - 1, 0)
+
+
+def constant_beside(entry: Entry, const: str) -> np.ndarray | None:
+    """The constant of a generator beside a discriminator, None if there is none."""
+    found = (tensors[const] for tensors in entry.siblings() if const in tensors)
+    return next(found, None)
+
+
+def judged_size(
+    inputs: int,
+    channels: int,
+    drawn: np.ndarray | None,
+    changes: Mapping[str, Any] | None,
+) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Height and width of the map that a discriminator's dense layer takes.
+
+    Its weight tells their product alone. They are those of the generator's constant
+    where the file has one, else 4 x 4, else a height of 4 or, where that does not
+    divide the product, all of it.
+
+    Args:
+        inputs: of the dense layer.
+        channels: of the map.
+        drawn: the constant of the generator in the same file.
+        changes: config values that the caller gave.
+
+    Returns:
+        The size, and what of it is assumed: nothing where it was given, where the
+        constant tells it, or where there are sixteen pixels.
+    """
+    given = (changes or {}).get("base_size")
+    if isinstance(given, list | tuple) and [type(side) for side in given] == [int, int]:
+        return (given[0], given[1]), {}
+    pixels = inputs // max(channels, 1)
+    if drawn is not None and drawn.ndim > 1 and math.prod(drawn.shape[-2:]) == pixels:
+        return (drawn.shape[-2], drawn.shape[-1]), {}
+    if pixels == 16:
+        return (4, 4), {}
+    guess = (4, pixels // 4) if pixels and pixels % 4 == 0 else (max(pixels, 1), 1)
+    return guess, {"base_size": guess}
+
+
 def generator_sources(
     config: stylegan2.Config,
     layer_source: Callable[[stylegan2.Layer, str], Source],
@@ -73,7 +125,7 @@ def generator_sources(
     Args:
         config: the generator's config.
         layer_source: (layer, parameter below it, such as "affine.weight") -> source.
-        const: the learned 4 x 4 input.
+        const: the learned input.
         mean: the mean w.
         mapping: number of a mapping layer -> its name.
         embedding: sources of the label embedding's parameters.
@@ -101,7 +153,7 @@ def discriminator_sources(
 ) -> dict[str, Source]:
     """The sources of a discriminator's parameters; `name` translates each of them."""
     shapes = discriminator_shapes(config)
-    image = (config.channels[0], 4, 4)
+    image = (config.channels[0], *config.base_size)
     sources = {}
     for path, _ in jax.tree_util.tree_leaves_with_path(shapes):
         ours = ".".join(entry.key for entry in path)
@@ -158,7 +210,6 @@ def add_noise(params: Params, config: stylegan2.Config) -> Params:
         entry = synthesis[layer.block][layer.kind]
         if not layer.rgb:
             key = jax.random.fold_in(jax.random.key(0), index)
-            size = (layer.resolution, layer.resolution)
-            noise = jax.random.normal(key, size, entry["weight"].dtype)
+            noise = jax.random.normal(key, layer.size, entry["weight"].dtype)
             synthesis[layer.block][layer.kind] = {**entry, "noise_const": noise}
     return {**params, "synthesis": synthesis}

@@ -13,18 +13,22 @@ from converters import genforce
 from converters.entries import Entry
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
+    base_size,
     count,
     discriminator_shapes,
     discriminator_sources,
     fan_in_gain,
     generator_shapes,
     generator_sources,
+    judged_size,
+    resolution,
     separate,
     size,
 )
+from converters.stylegan2_higan import has_fc
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
-ASSUMES = ("mapping_rate", "final_tanh", "deviation_group")
+ASSUMES = ("mapping_rate", "final_tanh", "deviation_group", "base_size")
 SIGNS = (
     "synthesis.early_layer.const",
     "synthesis.layer0.weight",
@@ -40,12 +44,12 @@ SIGNATURE = "synthesis.early_layer.const"
 def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
     tensors = entry.tensors
-    if part == "generator" and SIGNATURE in tensors:
+    if part == "generator" and SIGNATURE in tensors and not has_fc(tensors):
         return _generator(tensors, config)
     if part == "discriminator" and genforce.is_discriminator(tensors):
         generator = genforce.generator_beside(entry, SIGNATURE)
         if generator is not None:
-            return _discriminator(tensors, _label_dim(generator), config)
+            return _discriminator(tensors, generator, config)
     return None
 
 
@@ -65,7 +69,7 @@ def _generator(
         size(tensors, f"synthesis.layer{index}.weight", 0)
         for index in range(0, convolutions, 2)
     ]
-    last = len(channels) - 1
+    base, last = base_size(tensors, SIGNATURE), len(channels) - 1
     label_dim = _label_dim(tensors)
     joint = "mapping.label_weight" in tensors
     if joint:
@@ -74,7 +78,7 @@ def _generator(
         embed_dim = size(tensors, "mapping.LabelEmbed.weight", 0) if label_dim else 0
     filters = [tensors[name] for name in sorted(_kernels(tensors))]
     inferred = stylegan2.Config(
-        resolution=4 << last,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         z_dim=size(tensors, "mapping.dense0.weight", 1) - embed_dim,
         w_dim=size(tensors, "truncation.w_avg", 0),
@@ -87,6 +91,7 @@ def _generator(
         architecture="skip" if "synthesis.output0.weight" in tensors else "orig",
         use_noise="synthesis.layer0.noise" in tensors,
         filter=separate(filters[0]) if filters else (1.0, 3.0, 3.0, 1.0),
+        base_size=base,
     )
     config = override(inferred, changes)
     label_embedding = (
@@ -141,7 +146,7 @@ def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
 
 def _discriminator(
     tensors: Mapping[str, np.ndarray],
-    label_dim: int,
+    generator: Mapping[str, np.ndarray],
     changes: Mapping[str, Any] | None,
 ) -> Plan:
     layers = count(tensors, "layer{}.weight")
@@ -152,14 +157,21 @@ def _discriminator(
         architecture = "skip"
     else:
         architecture = "resnet" if "skip_layer0.weight" in tensors else "orig"
+    base, guessed = judged_size(
+        size(tensors, f"layer{2 * blocks + 1}.weight", 1),
+        last,
+        generator[SIGNATURE],
+        changes,
+    )
     inferred = stylegan2_discriminator.Config(
-        resolution=4 << blocks,
+        resolution=resolution(base, blocks + 1),
         channels=(last, *reversed(widths)),
-        label_dim=label_dim,
+        label_dim=_label_dim(generator),
         image_channels=size(tensors, "input0.weight", 1),
         architecture=architecture,
         conditioning="select",
         deviation_channels=size(tensors, f"layer{2 * blocks}.weight", 1) - last,
+        base_size=base,
     )
     config = override(inferred, changes)
 
@@ -182,7 +194,7 @@ def _discriminator(
         family="stylegan2",
         format=FORMAT,
         config=config,
-        assumed={"deviation_group": config.deviation_group},
+        assumed={"deviation_group": config.deviation_group} | guessed,
         tensors=tensors,
         sources=discriminator_sources(config, name),
         shapes=discriminator_shapes(config),

@@ -7,23 +7,37 @@ names, from which clamp, activation and the mapping's learning rate cannot be re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from converters.entries import Entry
 from converters.nvidia_networks import LICENCE, StoredNetwork
 from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
+    base_size,
+    constant_beside,
     count,
     discriminator_shapes,
     discriminator_sources,
     generator_shapes,
     generator_sources,
+    judged_size,
+    resolution,
     separate,
     size,
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 
-ASSUMES = ("mapping_rate", "clamp", "filter", "activation", "deviation_group")
+ASSUMES = (
+    "mapping_rate",
+    "clamp",
+    "filter",
+    "activation",
+    "deviation_group",
+    "base_size",
+)
+CONST = "synthesis.b4.const"
 SIGNS = (
-    "synthesis.b4.const",
+    CONST,
     "synthesis.b4.conv1.weight",
     "synthesis.b8.conv0.weight",
     "mapping.fc0.weight",
@@ -33,10 +47,12 @@ SIGNS = (
 
 def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan | None:
     """How a file of this layout converts; None if it is of another."""
-    if part == "generator" and "synthesis.b4.const" in entry.tensors:
+    if part == "generator" and CONST in entry.tensors:
         return _generator(StoredNetwork(entry), config)
     if part == "discriminator" and "b4.out.weight" in entry.tensors:
-        return _discriminator(StoredNetwork(entry), config)
+        return _discriminator(
+            StoredNetwork(entry), constant_beside(entry, CONST), config
+        )
     return None
 
 
@@ -46,7 +62,7 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
     while f"synthesis.b{4 << len(channels)}.conv1.weight" in tensors:
         name = f"synthesis.b{4 << len(channels)}.conv1.weight"
         channels.append(size(tensors, name, 0))
-    resolution = 2 << len(channels)
+    base, last = base_size(tensors, CONST), f"b{2 << len(channels)}"
     layers = count(tensors, "mapping.fc{}.weight")
     labelled = "mapping.embed.weight" in tensors
     embed_dim = size(tensors, "mapping.embed.weight", 0) if labelled else 0
@@ -57,12 +73,12 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
         architecture = "resnet" if skips else "orig"
     first = "synthesis.b4.conv1"
     inferred = stylegan2.Config(
-        resolution=resolution,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         z_dim=size(tensors, "mapping.fc0.weight", 1) - embed_dim,
         w_dim=size(tensors, "mapping.w_avg", 0),
         label_dim=size(tensors, "mapping.embed.weight", 1) if labelled else 0,
-        image_channels=size(tensors, f"synthesis.b{resolution}.torgb.weight", 0),
+        image_channels=size(tensors, f"synthesis.{last}.torgb.weight", 0),
         mapping_layers=layers,
         mapping_width=size(tensors, "mapping.fc0.weight", 0),
         embed_dim=embed_dim,
@@ -74,6 +90,7 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
         clamp=network.attribute("clamp", first, "conv_clamp", None),
         filter=_filter(network, "synthesis.b8.resample_filter"),
         activation=network.attribute("activation", first, "activation", "lrelu"),
+        base_size=base,
     )
     config = override(inferred, changes)
 
@@ -95,7 +112,7 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
         sources=generator_sources(
             config,
             layer_source,
-            const=Source("synthesis.b4.const", axes=(1, 2, 0)),
+            const=Source(CONST, axes=(1, 2, 0)),
             mean=Source("mapping.w_avg"),
             mapping=lambda index: f"mapping.fc{index}",
             embedding={
@@ -109,12 +126,23 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
     )
 
 
-def _discriminator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Plan:
+def _discriminator(
+    network: StoredNetwork,
+    drawn: np.ndarray | None,
+    changes: Mapping[str, Any] | None,
+) -> Plan:
     tensors = network.tensors
     channels = [size(tensors, "b4.fc.weight", 0)]
     while f"b{4 << len(channels)}.conv0.weight" in tensors:
         channels.append(size(tensors, f"b{4 << len(channels)}.conv0.weight", 0))
-    resolution = 2 << len(channels)
+    base, guessed = judged_size(
+        size(tensors, "b4.fc.weight", 1),
+        channels[0],
+        drawn,
+        changes,
+    )
+    network.assumed |= guessed
+    last = f"b{2 << len(channels)}"
     labelled = "mapping.embed.weight" in tensors
     layers = count(tensors, "mapping.fc{}.weight")
     embed_dim = size(tensors, "mapping.embed.weight", 0) if labelled else 0
@@ -123,12 +151,12 @@ def _discriminator(network: StoredNetwork, changes: Mapping[str, Any] | None) ->
     else:
         skips = any(name.endswith(".skip.weight") for name in tensors)
         architecture = "resnet" if skips else "orig"
-    first = f"b{resolution}.conv0"
+    first = f"{last}.conv0"
     inferred = stylegan2_discriminator.Config(
-        resolution=resolution,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         label_dim=size(tensors, "mapping.embed.weight", 1) if labelled else 0,
-        image_channels=size(tensors, f"b{resolution}.fromrgb.weight", 1),
+        image_channels=size(tensors, f"{last}.fromrgb.weight", 1),
         architecture=architecture,
         map_dim=size(tensors, "b4.out.weight", 0) if labelled else 0,
         mapping_layers=layers,
@@ -144,8 +172,9 @@ def _discriminator(network: StoredNetwork, changes: Mapping[str, Any] | None) ->
         ),
         deviation_channels=size(tensors, "b4.conv.weight", 1) - channels[0],
         clamp=network.attribute("clamp", first, "conv_clamp", None),
-        filter=_filter(network, f"b{resolution}.resample_filter"),
+        filter=_filter(network, f"{last}.resample_filter"),
         activation=network.attribute("activation", first, "activation", "lrelu"),
+        base_size=base,
     )
     config = override(inferred, changes)
     return Plan(

@@ -15,21 +15,26 @@ from converters.plans import Plan, Source, dense, kernel, override
 from converters.stylegan2 import (
     add_mean,
     add_noise,
+    base_size,
+    constant_beside,
     count,
     discriminator_shapes,
     discriminator_sources,
     fan_in_gain,
     generator_shapes,
     generator_sources,
+    judged_size,
+    resolution,
     separate,
     size,
 )
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.types import CheckpointError, Params
 
-ASSUMES = ("mapping_rate", "w_avg", "noise_const", "deviation_group")
+ASSUMES = ("mapping_rate", "w_avg", "noise_const", "deviation_group", "base_size")
+CONST = "input.input"
 SIGNS = (
-    "input.input",
+    CONST,
     "conv1.conv.modulation.weight",
     "conv1.conv.weight",
     "convs.0.conv.weight",
@@ -46,13 +51,14 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     if part == "generator" and "conv1.conv.modulation.weight" in tensors:
         return _generator(entry, config)
     if part == "discriminator" and "final_conv.0.weight" in tensors:
-        return _discriminator(tensors, config)
+        return _discriminator(tensors, constant_beside(entry, CONST), config)
     return None
 
 
 def _generator(entry: Entry, changes: Mapping[str, Any] | None) -> Plan:
     tensors: dict[str, np.ndarray] = dict(entry.tensors)
-    if size(tensors, "to_rgb1.conv.weight", 1) == 12:
+    wavelets = any(".iwt." in name or name.startswith("iwt.") for name in tensors)
+    if wavelets and size(tensors, "to_rgb1.conv.weight", 1) == 12:
         raise CheckpointError(
             "a SWAGAN generator, which draws wavelet coefficients and is not supported"
         )
@@ -62,9 +68,10 @@ def _generator(entry: Entry, changes: Mapping[str, Any] | None) -> Plan:
         size(tensors, f"convs.{2 * block + 1}.conv.weight", 1)
         for block in range(blocks)
     ]
+    base = base_size(tensors, CONST)
     width = size(tensors, "style.1.weight", 1)
     inferred = stylegan2.Config(
-        resolution=4 << blocks,
+        resolution=resolution(base, len(channels)),
         channels=tuple(channels),
         z_dim=width,
         w_dim=size(tensors, "conv1.conv.modulation.weight", 1),
@@ -76,6 +83,7 @@ def _generator(entry: Entry, changes: Mapping[str, Any] | None) -> Plan:
         filter=separate(tensors["convs.0.conv.blur.kernel"])
         if "convs.0.conv.blur.kernel" in tensors
         else (1.0, 3.0, 3.0, 1.0),
+        base_size=base,
     )
     config = override(inferred, changes)
     assumed: dict[str, Any] = {"mapping_rate": config.mapping_rate}
@@ -86,7 +94,7 @@ def _generator(entry: Entry, changes: Mapping[str, Any] | None) -> Plan:
     sources = generator_sources(
         config,
         _layer_source,
-        const=Source("input.input", axes=(1, 2, 0), leading=1),
+        const=Source(CONST, axes=(1, 2, 0), leading=1),
         mean=Source("latent_avg"),
         mapping=lambda index: f"style.{index + 1}",
         embedding={},
@@ -158,7 +166,9 @@ def _layer_source(layer: stylegan2.Layer, parameter: str) -> Source:
 
 
 def _discriminator(
-    tensors: Mapping[str, np.ndarray], changes: Mapping[str, Any] | None
+    tensors: Mapping[str, np.ndarray],
+    drawn: np.ndarray | None,
+    changes: Mapping[str, Any] | None,
 ) -> Plan:
     channels = [size(tensors, "final_conv.0.weight", 0)]
     blocks = count(tensors, "convs.{}.conv1.0.weight", start=1)
@@ -166,12 +176,19 @@ def _discriminator(
         size(tensors, f"convs.{block}.conv1.0.weight", 0)
         for block in range(blocks, 0, -1)
     ]
+    base, guessed = judged_size(
+        size(tensors, "final_linear.0.weight", 1),
+        channels[0],
+        drawn,
+        changes,
+    )
     config = override(
         stylegan2_discriminator.Config(
-            resolution=4 << blocks,
+            resolution=resolution(base, len(channels)),
             channels=tuple(channels),
             image_channels=size(tensors, "convs.0.0.weight", 1),
             deviation_channels=size(tensors, "final_conv.0.weight", 1) - channels[0],
+            base_size=base,
         ),
         changes,
     )
@@ -205,7 +222,7 @@ def _discriminator(
         family="stylegan2",
         format=FORMAT,
         config=config,
-        assumed={"deviation_group": config.deviation_group},
+        assumed={"deviation_group": config.deviation_group} | guessed,
         tensors=tensors,
         sources=discriminator_sources(config, name),
         shapes=discriminator_shapes(config),

@@ -67,7 +67,7 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
         config=config,
         assumed=network.assumed,
         tensors=tensors,
-        sources=_sources(shapes),
+        sources=_sources(shapes, _image_layer(tensors), stylegan3.layers(config)[-1]),
         shapes=shapes,
         licence=LICENCE,
     )
@@ -87,7 +87,9 @@ def _inferred(network: StoredNetwork) -> stylegan3.Config:
             f"synthesis: layers {sorted(found)} given; two or more, numbered from 0, "
             "are accepted"
         )
-    *hidden, (_, resolution, image_channels) = (found[i] for i in range(len(found)))
+    *hidden, (last, resolution, named) = (found[i] for i in range(len(found)))
+    weight = tensors.get(_weight(f"synthesis.{last}"))
+    image_channels = named if weight is None or not weight.ndim else len(weight)
     first = f"synthesis.{hidden[0][0]}"
     stored, attribute, option = (
         network.attribute_or,
@@ -188,13 +190,26 @@ def _check_schedule(
         )
 
 
-def _sources(shapes: Params) -> dict[str, Source]:
-    """Our parameters have the names of the file."""
+def _image_layer(tensors: Mapping[str, np.ndarray]) -> str:
+    """The file's name of its last layer."""
+    names = [match.groups() for match in map(NAME.match, tensors) if match]
+    return max(names, key=lambda groups: int(groups[1]))[0]
+
+
+def _sources(
+    shapes: Params, image_layer: str, ours: stylegan3.Layer
+) -> dict[str, Source]:
+    """Our parameters have the names of the file.
+
+    But for the last layer, whose name tells the channels of the images it was made for:
+    a file to which channels were added may have kept it.
+    """
     sources = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(shapes):
         name = ".".join(entry.key for entry in path)
+        theirs = name.replace(f".{ours.name}.", f".{image_layer}.")
         if not name.endswith(".weight"):
-            sources[name] = Source(name)
+            sources[name] = Source(theirs)
         else:
-            sources[name] = kernel(name) if leaf.ndim == 4 else dense(name)
+            sources[name] = kernel(theirs) if leaf.ndim == 4 else dense(theirs)
     return sources

@@ -10,6 +10,7 @@ Everything is written under a temporary name and renamed when it is complete.
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -24,7 +25,9 @@ from flax.core import FrozenDict, unfreeze
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxlatent.edits.base import EDIT_KINDS, Edit
+from jaxlatent.edits.checking import checked
 from jaxlatent.files import (
+    HARMLESS_BYTES,
     UNREADABLE,
     atomic_folder,
     atomic_write,
@@ -39,6 +42,7 @@ from jaxlatent.generators.base import (
     family_name,
     fingerprint,
 )
+from jaxlatent.texts import printable, shown
 from jaxlatent.types import CheckpointError, Origin
 
 FORMAT_VERSION = 1
@@ -47,6 +51,14 @@ MANIFEST_FILE = "MANIFEST.json"
 PARAMS_FOLDER = "params"
 EDIT_HEADER = "header"
 EDIT_VERSION = 1
+_HEADER = {
+    **dict.fromkeys(("family", "fingerprint"), str),
+    **dict.fromkeys(("config", "parameters", "origin", "versions"), dict),
+}
+"""What `GENERATOR_FILE` holds beside its format."""
+_MOST_WORDS = 300
+_MOST_DENSE = 1000
+"""Bytes of weights for each that a folder takes; orbax compresses what repeats."""
 RESERVED = ("kind", "version", "dtypes", EDIT_HEADER)
 """What an edit's fields cannot be called, for its file uses the names."""
 
@@ -117,28 +129,58 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
 
     folder = Path(path)
     header = read_header(folder)
-    entries: dict[str, Any] = header["parameters"]
-    empty = {
-        name: np.zeros(shape, jnp.dtype(dtype))
-        for name, (dtype, shape) in entries.items()
-    }
-    kept = {name: array for name, array in empty.items() if array.size}
-    restored = ocp.load(str(folder.resolve() / PARAMS_FOLDER), kept) if kept else {}
-    arrays = {name: jnp.asarray(array) for name, array in (empty | restored).items()}
-    return Generator(
-        params=unflatten_dict(arrays, sep="."),
-        config=config_from_json(header["family"], header["config"]),
-        origin=_origin(header["origin"]),
-    )
+    try:
+        config = config_from_json(header["family"], header["config"])
+        empty = _templates(folder, header["parameters"])
+        kept = {name: array for name, array in empty.items() if array.size}
+        restored = ocp.load(str(folder.resolve() / PARAMS_FOLDER), kept) if kept else {}
+        arrays = {
+            name: jnp.asarray(array) for name, array in (empty | restored).items()
+        }
+        return Generator(
+            params=unflatten_dict(arrays, sep="."),
+            config=config,
+            origin=_origin(header["origin"]),
+        )
+    except UNREADABLE as error:
+        reason = printable(str(error) or type(error).__name__, _MOST_WORDS)
+        raise CheckpointError(f"{folder}: {reason}") from error
+
+
+def _templates(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Arrays of the shapes that a header tells; no page of them is touched.
+
+    Raises:
+        ValueError: for what is no shape or dtype of floats, or far more than the folder
+            can hold.
+    """
+    empty = {}
+    for name, (dtype, shape) in entries.items():
+        if not all(type(length) is int and length >= 0 for length in shape):
+            raise ValueError(f"{shown(name)}: a shape that is none")
+        if not jnp.issubdtype(kind := jnp.dtype(dtype), jnp.floating):
+            raise ValueError(f"{shown(name)}: {kind}; floating parameters are accepted")
+        empty[name] = (tuple(shape), kind)
+    needed = sum(math.prod(shape) * kind.itemsize for shape, kind in empty.values())
+    there = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if needed > max(_MOST_DENSE * there, HARMLESS_BYTES):
+        raise ValueError(f"parameters of {needed} bytes, in files of {there}")
+    return {name: np.zeros(*one) for name, one in empty.items()}
 
 
 def _origin(values: Mapping[str, Any]) -> Origin:
     """What a header tells of where a generator comes from; JSON has lists alone."""
-    known = {field.name for field in dataclasses.fields(Origin)} & values.keys()
-    found: dict[str, Any] = {name: values[name] for name in known}
-    for name in ("overridden", "guesses"):
-        found[name] = tuple(found.get(name, ()))
-    return Origin(**found)
+    told = {}
+    for field in dataclasses.fields(Origin):
+        if field.name not in values:
+            continue
+        value, kind = values[field.name], type(getattr(Origin(), field.name))
+        value = tuple(value) if isinstance(value, list) else value
+        texts = value if kind is tuple else ()
+        if not isinstance(value, kind) or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"origin: {field.name}: {shown(value)} there")
+        told[field.name] = value
+    return Origin(**told)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -149,11 +191,23 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     folder = Path(path)
     verify(folder)
-    header = json.loads((folder / GENERATOR_FILE).read_text())
+    try:
+        header = json.loads((folder / GENERATOR_FILE).read_bytes())
+    except UNREADABLE as error:
+        raise CheckpointError(f"{folder}: {GENERATOR_FILE} is no JSON") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{folder}: {GENERATOR_FILE} holds no JSON object")
     if header.get("format") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder}: format {header.get('format')!r}; {FORMAT_VERSION} is accepted"
+            f"{folder}: format {shown(header.get('format'))}; {FORMAT_VERSION} is "
+            "accepted"
         )
+    for name, kind in _HEADER.items():
+        if not isinstance(header.get(name), kind):
+            raise CheckpointError(
+                f"{folder}: {GENERATOR_FILE}: {name}: {shown(header.get(name))} there; "
+                f"a {'text' if kind is str else 'JSON object'} is accepted"
+            )
     return header
 
 
@@ -173,12 +227,13 @@ def verify(path: str | os.PathLike[str]) -> None:
     if not manifest.is_file():
         raise CheckpointError(f"{folder}: no {MANIFEST_FILE}, so not a generator")
     text = manifest.read_bytes()
+    expected: Any = None
     try:
         expected = json.loads(text)["files"]
         sound = text == _manifest_text(expected)
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         sound = False
-    if not sound:
+    if not sound or not isinstance(expected, dict):
         raise CheckpointError(f"{manifest}: damaged")
     found = _hashes(folder)
     wrong = sorted(
@@ -187,8 +242,9 @@ def verify(path: str | os.PathLike[str]) -> None:
         if found.get(name) != expected.get(name)
     )
     if wrong:
+        named = printable(", ".join(wrong), _MOST_WORDS)
         raise CheckpointError(
-            f"{folder}: not as it was written: {', '.join(wrong)}; convert it again"
+            f"{folder}: not as it was written: {named}; convert it again"
         )
 
 
@@ -265,7 +321,8 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None
 def load_edit(path: str | os.PathLike[str]) -> Any:
     """Read an edit that `save_edit` wrote.
 
-    A field that the file's version did not have yet takes its default.
+    A field that the file's version did not have yet takes its default. What the kind's
+    factory would refuse is refused here as well.
 
     Raises:
         CheckpointError: if the file is not such an edit, is damaged, or of a later
@@ -277,8 +334,10 @@ def load_edit(path: str | os.PathLike[str]) -> Any:
             raise ValueError("one array alone")
         header = json.loads(arrays.pop(EDIT_HEADER).tobytes())
         written = header.pop("version")
-        if written not in range(1, EDIT_VERSION + 1):
-            raise ValueError(f"version {written}; 1 to {EDIT_VERSION} are accepted")
+        if type(written) is not int or not 1 <= written <= EDIT_VERSION:
+            raise ValueError(
+                f"version {shown(written)}; 1 to {EDIT_VERSION} are accepted"
+            )
         for name, dtype in header.pop("dtypes").items():
             arrays[name] = arrays[name].view(jnp.dtype(dtype))
         tree = unflatten_dict(
@@ -291,7 +350,8 @@ def load_edit(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
-        raise CheckpointError(f"{path}: not an edit, or damaged: {error}") from error
+        reason = printable(str(error) or type(error).__name__, _MOST_WORDS)
+        raise CheckpointError(f"{path}: not an edit, or damaged: {reason}") from error
 
 
 def is_edit(path: str | os.PathLike[str]) -> bool:
@@ -313,7 +373,7 @@ def _put_together(values: Mapping[str, Any], tree: Mapping[str, Any]) -> Any:
     values = dict(values)
     kind = values.pop("kind")
     if kind not in EDIT_KINDS:
-        raise ValueError(f"kind {kind!r}; {sorted(EDIT_KINDS)} are known here")
+        raise ValueError(f"kind {shown(kind)}; {sorted(EDIT_KINDS)} are known here")
     cls = EDIT_KINDS[kind]
     fields = {field.name: field for field in dataclasses.fields(cls)}
     found: dict[str, Any] = {}
@@ -337,7 +397,7 @@ def _put_together(values: Mapping[str, Any], tree: Mapping[str, Any]) -> Any:
     }
     if wrong := sorted(lacking | (values.keys() | tree.keys()) - fields.keys()):
         raise ValueError(f"{wrong} missing, or unknown to {cls.__name__}")
-    return cls(**found)
+    return checked(cls(**found))
 
 
 def _hashable(value: Any) -> Any:

@@ -62,6 +62,66 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def memory_bytes() -> int:
+    """How much memory this machine has; a terabyte where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 40
+
+
+def check_place(
+    path: str | os.PathLike[str], *, folder: bool, argument: str = "out"
+) -> None:
+    """Refuse a place where nothing can be written; leaves nothing there.
+
+    Args:
+        path: where results are to go.
+        folder: whether as a folder, which is made with those above it, or as a file,
+            whose folder must exist.
+        argument: for the error.
+
+    Raises:
+        OSError: names the argument, the place and what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        found = _first_there(path, argument)
+        if found == path and folder and not path.is_dir():
+            raise NotADirectoryError(f"{argument}: {path} is not a folder")
+        if found == path and not folder and path.is_dir():
+            raise IsADirectoryError(f"{argument}: {path} is a folder, not a file")
+        if not folder and found not in (path, path.parent):
+            raise FileNotFoundError(f"{argument}: there is no folder {path.parent}")
+        inside = found if found.is_dir() else path.parent
+        if not inside.is_dir():
+            raise NotADirectoryError(f"{argument}: {inside} is not a folder")
+        probe = _temporary(inside / "probe")
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise type(error)(f"{argument}: {path}: {error.strerror}") from error
+
+
+def _first_there(path: Path, argument: str) -> Path:
+    """The path, or the first folder above it that exists."""
+    for one in (path, *path.parents):
+        try:
+            os.lstat(one)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            os.stat(one)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{argument}: {one} is a link to nothing") from None
+        if one != path and not one.is_dir():
+            raise NotADirectoryError(f"{argument}: {one} is not a folder")
+        return one
+    return Path()
+
+
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary folder that takes the place of `path` when the block ends well.
@@ -113,9 +173,11 @@ def keep_record(path: str | os.PathLike[str], values: Mapping[str, Any]) -> list
         atomic_write(path, (json.dumps(wanted, indent=1) + "\n").encode())
         return []
     try:
-        found = dict(json.loads(path.read_bytes()))
-    except (ValueError, TypeError) as error:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"path: {path} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"path: {path} is damaged: it holds no JSON object")
     return [
         f"{name} ({_shown(found, name)} there, {_shown(wanted, name)} given)"
         for name in sorted({*found, *wanted})

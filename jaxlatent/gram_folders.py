@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxlatent.files import read_arrays
+from jaxlatent.files import UNREADABLE, read_arrays
 from jaxlatent.generators.base import fingerprint
-from jaxlatent.jacobians import Picture, full_jacobian, side, weighted_grams
+from jaxlatent.jacobians import Picture, full_jacobian, size_of, weighted_grams
 from jaxlatent.jobs import JOB_FILE, run_job
+from jaxlatent.texts import printable, shown
+
+_MOST_WORDS = 300
 
 
 def write_grams(
@@ -30,7 +33,7 @@ def write_grams(
     Args:
         folder: where to; what it holds already is not computed again.
         pictures: of one generator and one view, see `jacobians.pictures_at`.
-        masks: [size, size] weights of each region, from 0 to 1, by its name.
+        masks: [H, W] weights of each region, from 0 to 1, by its name.
         full: keep the Jacobians as well.
         chunk: tangents at a time.
         mesh: devices among which the columns are divided, None for one.
@@ -43,9 +46,8 @@ def write_grams(
     Raises:
         ValueError: if the folder holds others, or an argument does not fit.
     """
-    pixels = side(pictures[0])
     weights = np.concatenate(
-        [np.ones((1, pixels, pixels), np.float32)]
+        [np.ones((1, *size_of(pictures[0])), np.float32)]
         + [np.stack([mask, 1 - mask]) for mask in masks.values()]
     )
 
@@ -86,35 +88,58 @@ def read_region_grams(
         ValueError: if the folder holds nothing of this generator, view and region.
     """
     folder = Path(folder)
-    try:
-        config = json.loads((folder / JOB_FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"grams: {folder} is no folder of jacobian: {error}"
-        ) from error
+    config = _read_record(folder)
     for key, wanted in _described(given).items():
         if config.get(key) != wanted:
             raise ValueError(
-                f"grams: {folder} was computed with {key} {config.get(key)}, but "
-                f"{wanted} is asked for"
+                f"grams: {folder} was computed with {key} {shown(config.get(key))}, "
+                f"but {wanted} is asked for"
             )
     held = list(config["regions"].values())
     if _digest(mask) not in held:
-        raise ValueError(
-            f"grams: {folder} has not this region; it has "
-            f"{', '.join(config['regions']) or 'none'}"
-        )
-    index = held.index(_digest(mask))
+        named = printable(", ".join(config["regions"]) or "none", _MOST_WORDS)
+        raise ValueError(f"grams: {folder} has not this region; it has {named}")
+    index, dimension = held.index(_digest(mask)), np.shape(given.origin)[-1]
     files = sorted(folder.glob("[0-9]*.npz"))
     if not files:
         raise ValueError(f"grams: {folder} holds no Gram matrices yet")
-    total = np.zeros(())
+    shape = (len(held), 2, dimension, dimension)
+    total = np.zeros(shape[1:])
     for file in files:
-        arrays = read_arrays(file)
-        assert isinstance(arrays, dict)
-        total = total + arrays["regions"][index].astype(np.float64)
+        total += _read_regions(file, shape)[index]
     region, rest = total / len(files)
     return len(files), region, rest
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """What a folder's Gram matrices were computed with."""
+    try:
+        config = json.loads((folder / JOB_FILE).read_bytes())
+    except UNREADABLE as error:
+        raise ValueError(
+            f"grams: {folder} is no folder of jacobian: {error}"
+        ) from error
+    regions = config.get("regions") if isinstance(config, dict) else None
+    if not isinstance(regions, dict):
+        raise ValueError(
+            f"grams: {folder} is no folder of jacobian: {JOB_FILE} tells no regions"
+        )
+    return config
+
+
+def _read_regions(file: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The Gram matrices of one picture's regions and rests, float64."""
+    try:
+        arrays = read_arrays(file)
+    except ValueError as error:
+        raise ValueError(f"grams: {file}: {error}") from error
+    found = arrays.get("regions") if isinstance(arrays, dict) else None
+    if found is None or found.shape != shape or found.dtype.kind != "f":
+        there = "nothing" if found is None else f"{found.dtype} {found.shape}"
+        raise ValueError(f"grams: {file}: regions: {there} there; floating {shape}")
+    if not np.isfinite(found).all():
+        raise ValueError(f"grams: {file}: regions: NaN or infinity there")
+    return found.astype(np.float64)
 
 
 def _described(given: Picture) -> dict[str, Any]:
@@ -122,7 +147,7 @@ def _described(given: Picture) -> dict[str, Any]:
     return {
         "generator": fingerprint(given.generator),
         "layers": None if given.layers is None else list(given.layers),
-        "size": side(given),
+        "size": list(size_of(given)),
         "channels": given.channels,
         "resize": given.resize,
     }

@@ -37,7 +37,7 @@ from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
 
 DRAWN_AT = 256
-"""Side to which larger pictures are shrunk unless a `View` says otherwise."""
+"""Longer side to which larger pictures are shrunk unless a `View` says otherwise."""
 
 Channels = Literal["keep", "mean", "sum"]
 Resizing = Literal["area", "nearest"]
@@ -50,7 +50,7 @@ class View:
     layers: str | None = None
     """Rows of w+ that move together and that directions will edit, such as 4-7; all."""
     size: int | None = None
-    """Side to which pictures are shrunk; 256 at most if left out."""
+    """Longer side to which pictures are shrunk; 256 at most if left out."""
     channels: Channels = "keep"
     """Keep colours apart, or merge them as LowRankGAN (mean) and ReSeFa (sum)."""
     resize: Resizing = "area"
@@ -93,7 +93,8 @@ class Picture:
         space: of the base.
         layers: rows of w+ that a shift [D] moves together; None if the shift has the
             base's shape.
-        size: side of the picture that comes out, None for the generator's own.
+        size: height and width of the picture that comes out, None for the generator's
+            own.
         channels: "keep", or "mean" or "sum" over them.
         resize: "area" or "nearest".
         feature: the activation that comes out instead of the picture, as it is.
@@ -104,7 +105,7 @@ class Picture:
     label: jax.Array | None
     space: str = flax.struct.field(pytree_node=False)
     layers: tuple[int, ...] | None = flax.struct.field(pytree_node=False)
-    size: int | None = flax.struct.field(pytree_node=False)
+    size: tuple[int, int] | None = flax.struct.field(pytree_node=False)
     channels: str = flax.struct.field(pytree_node=False)
     resize: str = flax.struct.field(pytree_node=False)
     feature: str | None = flax.struct.field(pytree_node=False)
@@ -115,7 +116,7 @@ class Picture:
         return jnp.zeros_like(self.base if self.layers is None else self.base[0])
 
     def __call__(self, shift: jax.Array) -> jax.Array:
-        """Shift -> [size, size, C], without the channels where they are merged."""
+        """Shift -> [H, W, C], without the channels where they are merged."""
         if self.layers is None:
             return self._draw(self.base + shift)
         return shared_shift(self._draw, self.base, self.layers)(shift)
@@ -202,13 +203,13 @@ def picture(
     )
     if feature is not None:
         return made
-    whole = jax.eval_shape(made, made.origin).shape
-    size = view.size
-    if size is not None and not 1 <= size <= min(whole[:2]):
+    sides = size_of(made)
+    if view.size is not None and not 1 <= view.size <= max(sides):
         raise ValueError(
-            f"size: {size} given; 1 to {min(whole[:2])} is accepted for pictures of "
-            f"{whole[0]} x {whole[1]}"
+            f"size: {view.size} given; 1 to {max(sides)} is accepted for pictures of "
+            f"{sides[0]} x {sides[1]}"
         )
+    size = None if view.size is None else _within(sides, view.size)
     return dataclasses.replace(made, size=size, channels=view.channels)
 
 
@@ -225,8 +226,8 @@ def pictures_at(
         latents: N codes; those in z are carried to w where there is a mapping network,
             or to w+ where they are truncated.
         view: which rows move ("all" and None are the same here), and how the pictures
-            are seen; pictures beyond `DRAWN_AT` pixels are shrunk to that side unless
-            it names one.
+            are seen; pictures whose longer side is beyond `DRAWN_AT` pixels are shrunk
+            to that unless it names another.
         truncation: None for none.
 
     Raises:
@@ -254,14 +255,23 @@ def pictures_at(
         )
         for index, code in enumerate(latents.codes)
     ]
-    if view.size is None and side(made[0]) > DRAWN_AT:
-        made = [dataclasses.replace(one, size=DRAWN_AT) for one in made]
+    sides = size_of(made[0])
+    if view.size is None and max(sides) > DRAWN_AT:
+        size = _within(sides, DRAWN_AT)
+        made = [dataclasses.replace(one, size=size) for one in made]
     return made
 
 
-def side(given: Picture) -> int:
-    """The side of what comes out."""
-    return jax.eval_shape(given, given.origin).shape[0]
+def size_of(given: Picture) -> tuple[int, int]:
+    """Height and width of what comes out."""
+    height, width = jax.eval_shape(given, given.origin).shape[:2]
+    return height, width
+
+
+def _within(sides: tuple[int, int], most: int) -> tuple[int, int]:
+    """Height and width of the same aspect whose longer one is `most`."""
+    height, width = (max(1, round(one * most / max(sides))) for one in sides)
+    return height, width
 
 
 def recorded(generator: Generator, given: Picture) -> Told:
@@ -290,7 +300,7 @@ def weighted_grams(
 
     Args:
         given: see `picture`; prepare its generator first where there are many calls.
-        weights: [R, size, size], from 0 up.
+        weights: [R, H, W] of the picture, from 0 up.
         chunk: tangents at a time.
         mesh: devices among which the columns are divided, None for one.
         store: keep the columns; see `jaxlatent.numerics.jacobian.gram`.
@@ -334,7 +344,7 @@ def mean_region_grams(
 
     Args:
         pictures: see `pictures_at`.
-        mask: [size, size] weights from 0 to 1.
+        mask: [H, W] weights from 0 to 1.
         progress: called with the number of codes just finished.
         **options: of `weighted_grams`.
 
@@ -355,7 +365,7 @@ def region_grams(given: Picture, masks: np.ndarray, **options: Any) -> np.ndarra
 
     Args:
         given: see `picture`.
-        masks: [R, size, size] weights from 0 to 1, see `jaxlatent.data.regions`.
+        masks: [R, H, W] weights from 0 to 1, see `jaxlatent.data.regions`.
         options: of `weighted_grams`.
 
     Returns:
@@ -375,13 +385,13 @@ def full_jacobian(given: Picture, *, chunk: int = 8) -> np.ndarray:
     return np.asarray(_jacobian(given, chunk=chunk))
 
 
-def shrink(image: jax.Array, size: int, resize: str = "area") -> jax.Array:
-    """[H, W, C] -> [size, size, C].
+def shrink(image: jax.Array, sides: tuple[int, int], resize: str = "area") -> jax.Array:
+    """[H, W, C] -> [h, w, C], of the `sides` (h, w).
 
     "area" averages what falls into a pixel, shares of pixels included; "nearest" takes
-    pixel floor(i * H / size), as PyTorch's interpolation.
+    pixel floor(i * H / h), as PyTorch's interpolation.
     """
-    for axis in (0, 1):
+    for axis, size in enumerate(sides):
         length = image.shape[axis]
         if length == size:
             continue

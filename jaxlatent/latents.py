@@ -180,7 +180,7 @@ class Prior:
     Attributes:
         generator: whose prior it is.
         choices: None without classes; weights [C] of one class for all; or the numbers
-            [M] of classes, one of which is drawn for each sample.
+            [M] of classes, or weights [M, C], one of which is drawn for each sample.
         truncation: of w, or of the prior of z; None for none.
         space: of the codes.
     """
@@ -209,7 +209,8 @@ class Prior:
     def _classes(self, keys: jax.Array) -> jax.Array | None:
         if self.choices is None:
             return None
-        if jnp.issubdtype(self.choices.dtype, jnp.floating):
+        floating = jnp.issubdtype(self.choices.dtype, jnp.floating)
+        if floating and self.choices.ndim == 1:
             return jnp.broadcast_to(self.choices, (len(keys), *self.choices.shape))
         count = self.choices.shape[0]
         return self.choices[
@@ -230,8 +231,8 @@ def prior(
         generator: the generator.
         space: "z", "w" or "w+".
         label: the class of every code: a number, or weights [C] (floats); a list of
-            numbers, of which each code gets one; "every" for all classes alike. None
-            for an unconditional generator.
+            numbers, or weights [M, C], of which each code gets one; "every" for all
+            classes alike. None for an unconditional generator.
         truncation: of w on the way to w+, or of the prior of z where the generator has
             it (1 then draws within two deviations, as BigGAN); None for none.
 
@@ -274,12 +275,13 @@ def class_choices(label: Any, count: int) -> jax.Array | None:
             )
         return jnp.arange(count)
     array = jnp.asarray(label)
-    if jnp.issubdtype(array.dtype, jnp.floating) and array.shape == (count,):
+    floating = jnp.issubdtype(array.dtype, jnp.floating)
+    if floating and array.shape[-1:] == (count,) and array.ndim < 3 and array.size:
         return array
     if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim > 1 or not array.size:
         raise ValueError(
-            f"label: {array.dtype} {array.shape} given; a class, a list of them or "
-            f"weights [{count}] is accepted"
+            f"label: {array.dtype} {array.shape} given; a class, a list of them, "
+            f"weights [{count}] or [M, {count}] are accepted"
         )
     if not isinstance(array, Tracer):
         wrong = [int(one) for one in np.atleast_1d(array) if not 0 <= one < count]

@@ -1,9 +1,12 @@
 """One door for generators and networks, wherever they come from."""
 
+import contextlib
 import importlib
+import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -12,6 +15,11 @@ import numpy as np
 
 from jaxlatent import checkpoint
 from jaxlatent.evaluation import tables
+from jaxlatent.evaluation.label_files import (
+    ACCEPTED,
+    is_label_file,
+    read_label_file,
+)
 from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.files import holds_arrays, read_arrays
 from jaxlatent.generators import rendered
@@ -19,6 +27,7 @@ from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.latents import Latents
 from jaxlatent.networks.base import Network
+from jaxlatent.no_source import why_no_source
 from jaxlatent.types import CheckpointError
 
 EMBEDDED = {"faces": rendered.embedded}
@@ -99,16 +108,10 @@ def load(
         return converters.load(
             text, part=part, family=family, config=config, entry=entry
         )
-    elif ":" in text and not os.path.exists(text):
-        found = import_name(text)()
+    elif is_function_name(text):
+        found = _called(text)
     else:
-        reason = (
-            "is not a converted folder" if os.path.exists(text) else "does not exist"
-        )
-        raise ValueError(
-            f"source: {text} {reason}; a converted folder, a checkpoint file, "
-            f"{', '.join(EMBEDDED)} or module:function is accepted"
-        )
+        raise ValueError(f"source: {why_no_source(text, tuple(EMBEDDED))}")
     wanted = {
         "generator": Generator,
         "discriminator": Discriminator,
@@ -130,20 +133,57 @@ def is_checkpoint(path: str | os.PathLike[str]) -> bool:
     return converters.is_folder(path)
 
 
+def is_function_name(text: str) -> bool:
+    """Whether a text has the form module:name, and is no path to anything."""
+    module, _, name = text.partition(":")
+    words = (*module.split("."), name)
+    return all(map(str.isidentifier, words)) and not os.path.lexists(text)
+
+
 def import_name(text: str, argument: str = "source") -> Any:
     """What `module:name` names; modules in the current folder come first.
 
+    An error within the module is raised as it is.
+
     Raises:
-        ValueError: if there is none; names `argument`.
+        ValueError: if there is no such module, or nothing of that name in it; names
+            `argument`.
     """
     module, _, name = text.partition(":")
     sys.path.insert(0, os.getcwd())
+    importlib.invalidate_caches()
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{argument}: {text}: {error}") from error
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not error.name or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that theirs needs
+        raise ValueError(
+            f"{argument}: {text}: {error}, here or among the installed ones"
+        ) from error
     finally:
-        sys.path.pop(0)
+        sys.path.remove(os.getcwd())
+    if not hasattr(imported, name):
+        raise ValueError(f"{argument}: {text}: {module} has no {name}")
+    return getattr(imported, name)
+
+
+def _called(text: str) -> Any:
+    """What the function returns that a `module:function` names."""
+    function = import_name(text)
+    if not callable(function):
+        raise ValueError(
+            f"source: {text} is a {type(function).__name__}; a function that returns "
+            "a generator is accepted"
+        )
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise ValueError(
+            f"source: {text}: {error}; it is called without arguments"
+        ) from error
+    except ValueError:  # one whose signature nobody knows
+        pass
+    return function()
 
 
 def load_latents(
@@ -238,34 +278,128 @@ def short_name(source: str) -> str:
     return Path(source).name if os.path.exists(source) else source
 
 
-def load_scores(path: str | os.PathLike[str]) -> ScoreTable:
-    """What `save_table` wrote, or an array of scores [N] or [N, A] of any origin.
+def load_scores(
+    path: str | os.PathLike[str], *, pictures: Sequence[str] | None = None
+) -> ScoreTable:
+    """Scores or labels of any origin.
+
+    Args:
+        path: what `save_table` wrote; one array of numbers [N] or [N, A] of NumPy,
+            torch or safetensors, alone or called one of `SCORE_NAMES`; or a text, see
+            `evaluation.label_files`.
+        pictures: names of the pictures that are scored, in their order; a text must
+            name them then, and gives its rows in that order.
+
+    Returns:
+        The table; its `reading` tells what was decided.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if there are none, or a number is missing or not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"scores: {path} is not a file")
-    if tables.is_table(path):
-        return tables.load_table(path)
-    arrays = _score_arrays(path)
-    if "scores" not in arrays and len(arrays) != 1:
-        raise ValueError(f"scores: {path} holds {sorted(arrays)}, not one array")
-    values = arrays.get("scores", next(iter(arrays.values())))
-    return tables.table_of(values, path.stem)
+    with _naming("scores", path):
+        if is_label_file(path):
+            found = read_label_file(path)
+            if pictures is not None:
+                found = found.ordered(pictures)
+            elif found.pictures is not None:
+                told = f"{found.reading}; rows are in the order of the file"
+                found = replace(found, reading=told)
+            table = tables.table_of(found.values, path.stem)
+            names = table.names if found.names is None else found.names
+            return replace(table, names=names, reading=found.reading)
+        if pictures is not None:
+            raise ValueError("it names no pictures, so that none can be matched")
+        if not tables.is_table(path):
+            return tables.table_of(_number_array(path), path.stem)
+    return tables.load_table(path)
 
 
-def _score_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name."""
-    if not holds_arrays(path):
-        from converters import load_codes
+def load_labels(path: str | os.PathLike[str], count: int) -> tuple[np.ndarray, str]:
+    """Labels of a conditional generator from a file, as `load_scores` reads them.
 
-        values = load_codes(path)
-        # a lone vector comes as one row
-        return {"scores": values[0] if len(values) == 1 else values}
+    Args:
+        path: rows [N, C] or one row [C] of weights of classes, or of numbers that
+            mean something else to the generator; or class numbers [N].
+        count: C, what the generator's labels have.
+
+    Returns:
+        [N, C] float32, or [N] integers where the file holds class numbers; and how the
+        file was understood, in words.
+
+    Raises:
+        ValueError: for other shapes, or classes that do not exist.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"label: {path} is not a file")
+    with _naming("label", path):
+        reading = ""
+        if is_label_file(path):
+            found = read_label_file(path)
+            values, reading = found.values, found.reading
+            values = values[:, 0] if values.shape[1] == 1 < count else values
+            floating = not np.array_equal(values, np.round(values))
+        else:
+            values = _number_array(path)
+            floating = bool(np.issubdtype(values.dtype, np.floating))
+        table = tables.table_of(values, "label")
+        rows, reading = table.values, reading or table.reading
+        if values.ndim == 1 and not floating and count > 1 and values.dtype != bool:
+            wrong = [int(one) for one in values if not 0 <= one < count]
+            if wrong:
+                raise ValueError(
+                    f"{wrong[:8]} given; classes 0 to {count - 1} are accepted"
+                )
+            return values.astype(np.int32), f"{path}: {reading}; class numbers"
+        if values.ndim == 1 and len(values) == count:
+            rows = rows.reshape(1, count)
+        if rows.shape[1] != count:
+            raise ValueError(
+                f"{list(values.shape)} found; [N, {count}], [{count}] or class numbers "
+                "[N] are accepted"
+            )
+        told = f"{path}: {reading}; {len(rows)} label{'s'[len(rows) == 1 :]} [{count}]"
+        return rows.astype(np.float32), told
+
+
+@contextlib.contextmanager
+def _naming(argument: str, path: Path) -> Iterator[None]:
+    """Puts the argument and the file, once each, in front of every message."""
     try:
-        found = read_arrays(path)
+        yield
     except ValueError as error:
-        raise ValueError(f"scores: {path}: {error}") from error
-    return found if isinstance(found, dict) else {"scores": found}
+        text = str(error).removeprefix("scores: ").removeprefix(f"{path}: ")
+        accepted = "" if ACCEPTED in text else f"; {ACCEPTED}"
+        raise ValueError(f"{argument}: {path}: {text}{accepted}") from error
+
+
+SCORE_NAMES = ("scores", "score", "labels", "label", "targets", "attributes", "y")
+"""What the array of scores may be called where a file holds several."""
+
+
+def _number_array(path: Path) -> np.ndarray:
+    """The one array of a file, or that under one of `SCORE_NAMES`."""
+    if path.suffix.lower() in (".npy", ".npz") or holds_arrays(path):
+        found: Any = read_arrays(path)
+    else:
+        from converters import read
+
+        found = read(path).tensors
+    while isinstance(found, Mapping):
+        known = [name for name in SCORE_NAMES if name in found]
+        if not known and len(found) != 1:
+            held = ", ".join(sorted(str(name)[:40] for name in list(found)[:12]))
+            raise ValueError(f"it holds {held}, not one array")
+        found = found[known[0]] if known else next(iter(found.values()))
+    if isinstance(found, list | tuple):
+        if not found or not all(isinstance(one, int | float) for one in found):
+            raise ValueError(f"it holds a {type(found).__name__} of other things")
+        return np.asarray(found, np.float64)
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"it holds a {type(found).__name__}")
+    # bfloat16 is none of NumPy's own types
+    floating = jnp.issubdtype(found.dtype, jnp.floating)
+    return found.astype(np.float64) if floating else found

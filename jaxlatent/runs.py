@@ -1,6 +1,8 @@
 """A run's folder: its files, and the record that is written when all of them are."""
 
+import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,7 +14,7 @@ from typing import Any
 import jax
 
 from jaxlatent.checkpoint import file_hash
-from jaxlatent.files import atomic_write
+from jaxlatent.files import UNREADABLE, atomic_write, check_place
 from jaxlatent.generators.base import (
     Generator,
     config_to_json,
@@ -38,8 +40,7 @@ class Run:
         command: the command's words.
         arguments: all of its arguments, defaults included.
         """
-        if out.exists() and not out.is_dir():
-            raise NotADirectoryError(f"out: {out} is not a folder")
+        check_place(out, folder=True)
         self.out = out
         self.command = command
         self.arguments = dict(arguments)
@@ -77,7 +78,7 @@ class Run:
             "command": self.command,
             "arguments": plain(self.arguments),
             "generator": None if generator is None else _describe(generator),
-            **facts,
+            **plain(facts),
             "inputs": {
                 str(path): file_hash(path)
                 for path in inputs
@@ -90,7 +91,7 @@ class Run:
             "device": jax.devices()[0].device_kind,
             "files": {name: file_hash(self.out / name) for name in sorted(self.names)},
         }
-        text = json.dumps(record, indent=1) + "\n"
+        text = json.dumps(record, indent=1, allow_nan=False) + "\n"
         atomic_write(self.out / RUN_FILE, text.encode())
 
 
@@ -99,13 +100,14 @@ def _clear(out: Path) -> None:
     try:
         files = json.loads((out / RUN_FILE).read_text())["files"]
         recorded = {str(name): str(digest) for name, digest in files.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except UNREADABLE:
         return
     (out / RUN_FILE).unlink()
     for name, digest in recorded.items():
         file = out / name
-        if file.name == name and file.is_file() and file_hash(file) == digest:
-            file.unlink()
+        with contextlib.suppress(OSError):  # a name that no file can have
+            if file.name == name and file.is_file() and file_hash(file) == digest:
+                file.unlink()
 
 
 def _describe(generator: Generator) -> dict[str, Any]:
@@ -117,11 +119,13 @@ def _describe(generator: Generator) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Settings as JSON values; what is none of them as text."""
+    """Settings as JSON values: what has no number as null, what is none as text."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
         return {str(name): plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value if isinstance(value, int | float | str | None) else str(value)

@@ -42,4 +42,4 @@ def shown(value: object) -> str:
         return ascii(value[:_SHORT]) + ("..." if len(value) > _SHORT else "")
     if value is None or isinstance(value, int | float):
         return ascii(value)[:_SHORT]
-    return f"a {type(value).__name__}"
+    return type(value).__name__

@@ -74,6 +74,7 @@ CONFIGS = {
         mapping_width=6,
         mapping_rate=0.5,
         lod=0.25,
+        base_size=(2, 4),
     ),
     "sngan": sngan.Config(channels=(4, 3), z_dim=D, image_channels=1),
     "stylegan2": stylegan2.Config(
@@ -86,6 +87,8 @@ CONFIGS = {
         mapping_rate=0.5,
         filter=(1.0, 2.0, 1.0),
         clamp=256.0,
+        image_channels=4,
+        base_size=(4, 2),
     ),
     "stylegan3": stylegan3.Config(
         resolution=8,

@@ -288,6 +288,10 @@ def foreign_files():
     yield "tar", file.getvalue(), "a tar archive that contains such files"
     yield "gzip", gzip.compress(b"x"), "a gzip file: unpack it first"
     yield "npy", b"\x93NUMPY\x01\x00", "a NumPy array file"
+    yield "ONNX", b"\x08\x06\x12\x07pytorch\x1a\x051.9.0" + bytes(64), "an ONNX graph"
+    yield "JSON", b'{"model_type": "biggan"}', "JSON, not a checkpoint"
+    index = b'model_checkpoint_path: "model.ckpt-1"\n'
+    yield "TensorFlow's list", index, "TensorFlow's list of checkpoints"
     yield "HDF5", b"\x89HDF\r\n\x1a\n", "an HDF5 file"
     yield "web page", b"<!DOCTYPE html>", "a web page"
     yield "LFS pointer", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS"

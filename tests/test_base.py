@@ -127,6 +127,19 @@ def test_configs_tell_what_every_family_tells(case):
     assert spaces == tuple(name for name in ("z", "w", "w+") if name in spaces)
 
 
+def test_the_shape_of_an_image_is_known_without_drawing_it(case):
+    shapes = {
+        "functions": (2, 1, 1),
+        "sequential": (2, 2, 3),
+        "sngan": (8, 8, 1),
+        "stylegan": (4, 8, 3),
+        "stylegan2": (8, 4, 4),
+    }
+    with compilations() as count:
+        assert case.generator.image_shape == shapes.get(case.name, (8, 8, 3))
+        assert count() == 0
+
+
 def test_every_feature_can_be_hooked_in_the_order_of_the_names(case):
     seen = []
 

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import GOLDEN, drawn, error, golden, nhwc
+from writer import safetensors
 
 import converters
+import jaxlatent
 from converters.biggan import channels_last
 from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
@@ -180,6 +182,56 @@ def test_a_folder_and_its_file_are_one_generator(huggingface, tmp_path):
         )
     shapes = jax.eval_shape(lambda: biggan_deep.init(jax.random.key(0), config))
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, generator.params)
+
+
+def as_safetensors(path):
+    tensors = converters.read(TENSORS).tensors
+    path.write_bytes(safetensors({n: np.asarray(v) for n, v in tensors.items()}))
+
+
+@pytest.mark.parametrize("name", ["", "model.safetensors", "small-model.safetensors"])
+def test_safetensors_beside_their_description(huggingface, tmp_path, name):
+    """The description's values are used, whichever of the two is named."""
+    generator, _ = huggingface
+    prefix = "small-" if name.startswith("small-") else ""
+    layers = [[True, 16, 16], [True, 16, 8], *json.loads(json.dumps(LAST))]
+    values = json.loads((FOLDER / "config.json").read_text()) | {"layers": layers}
+    (tmp_path / f"{prefix}config.json").write_text(json.dumps(values))
+    as_safetensors(tmp_path / f"{prefix}model.safetensors")
+    found = jaxlatent.load(tmp_path / name)
+    assert found.config.upsamples == (True, True, False, True, False, True)
+    assert jax.tree.all(jax.tree.map(np.array_equal, found.params, generator.params))
+    assert converters.inspect(tmp_path / name).container == "safetensors"
+
+
+def test_a_folder_may_hold_both_kinds_or_no_description(huggingface, tmp_path):
+    generator, _ = huggingface
+    as_safetensors(tmp_path / "model.safetensors")
+    plan = converters.inspect(tmp_path).plans["generator"]
+    assert set(plan.assumed) == {"upsamples", "eps", "output_eps"}
+    assert jaxlatent.load(tmp_path).config == generator.config
+    # the safe one of two is read
+    (tmp_path / "pytorch_model.bin").write_bytes(b"damaged")
+    shutil.copy(FOLDER / "config.json", tmp_path)
+    assert converters.inspect(tmp_path).plans["generator"].assumed == {}
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_shards_are_refused_in_words(tmp_path, name):
+    (tmp_path / f"{name}.index.json").write_text("{}")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(
+        CheckpointError, match=rf"in shards \({name}\.index\.json\), whi"
+    ):
+        jaxlatent.load(tmp_path)
+    stem, _, suffix = name.rpartition(".")
+    shard = tmp_path / f"{stem}-00002-of-00012.{suffix}"
+    as_safetensors(shard)
+    with pytest.raises(CheckpointError, match=r"in shards \(one of several files\)"):
+        converters.load(shard)
+    whole = tmp_path / f"{stem}-00001-of-00001.{suffix}"
+    as_safetensors(whole)
+    assert converters.load(whole).config.resolution == 32
 
 
 def described(tmp_path, **changes):

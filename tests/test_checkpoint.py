@@ -204,6 +204,62 @@ def test_a_manifest_of_another_form_is_damaged(tmp_path, text):
         checkpoint.verify(tmp_path)
 
 
+def forged(folder, **changes):
+    """A folder whose header says something else, and whose manifest is right."""
+    file = folder / "generator.json"
+    header = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({k: v for k, v in header.items() if v is not ...}))
+    hashes = checkpoint._hashes(folder)
+    (folder / "MANIFEST.json").write_bytes(checkpoint._manifest_text(hashes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"family": 1}, "generator.json: family: 1 there; a text is accepted"),
+        ({"family": "vqgan"}, "family: 'vqgan' given"),
+        ({"family": ...}, "generator.json: family: None there"),
+        ({"config": []}, "generator.json: config: list there; a JSON object"),
+        ({"config": {"colour": "red"}}, "colour"),
+        ({"parameters": 1}, "generator.json: parameters: 1 there"),
+        ({"parameters": {"a": 1}}, "int"),
+        ({"parameters": {"a": ["float32", [-1]]}}, "'a': a shape that is none"),
+        ({"parameters": {"a": ["float32", [True]]}}, "'a': a shape that is none"),
+        ({"parameters": {"a": ["int32", [2]]}}, "'a': int32; floating parameters"),
+        ({"parameters": {"a": ["poem", [2]]}}, "poem"),
+        ({"parameters": {"a": ["float32", [10**9, 10**9]]}}, "parameters of 4000000"),
+        ({"parameters": {"a": ["float32", [2]]}}, ""),
+        ({"origin": "here"}, "generator.json: origin: 'here' there"),
+        ({"origin": {"file": 3}}, "origin: file: 3 there"),
+        ({"origin": {"guesses": [1]}}, "origin: guesses: tuple there"),
+        ({"versions": None}, "generator.json: versions: None there"),
+        ({"fingerprint": {}}, "generator.json: fingerprint: dict there"),
+        ({"format": "\x1b[2J"}, r"format '\x1b[2J'; 1 is accepted"),
+    ],
+)
+def test_a_header_of_a_stranger_is_held_against_what_it_may_be(
+    changes, message, tmp_path
+):
+    checkpoint.save_generator(tmp_path / "g", fresh(sequential, CHAIN))
+    forged(tmp_path / "g")
+    checkpoint.load_generator(tmp_path / "g")
+    forged(tmp_path / "g", **changes)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load_generator(tmp_path / "g")
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000])
+def test_a_header_that_is_none(text, tmp_path):
+    checkpoint.save_generator(tmp_path / "g", Generator({}, CHAIN))
+    (tmp_path / "g" / "generator.json").write_text(text)
+    hashes = checkpoint._hashes(tmp_path / "g")
+    (tmp_path / "g" / "MANIFEST.json").write_bytes(checkpoint._manifest_text(hashes))
+    with pytest.raises(CheckpointError, match=r"generator\.json (is|holds) no JSON"):
+        checkpoint.read_header(tmp_path / "g")
+
+
 def test_what_is_no_folder_of_ours_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file", tmp_path / "missing"):
@@ -306,7 +362,9 @@ EDITS = {
     "mean alone": directions(normal(0, 2, 3), space="w", mean=normal(1, 3)),
     "bias alone": directions(normal(0, 2, 3), space="w", bias=normal(1, 2)),
     "no directions": directions(normal(0, 0, 3), space="w"),
-    "nan": directions(np.full((1, 2), np.nan), space="s"),
+    "not measured": directions(
+        normal(0, 1, 2), space="s", report={"slope": np.float32([np.nan])}
+    ),
 }
 
 
@@ -479,7 +537,7 @@ HOSTILE = {
         | {"vectors.npy": npy(np.ones(2)).replace(b"(2,)", b"(1" + b"0" * 15 + b",)")}
     ),
     "a compressed bomb": lambda good: archived(
-        good | {"vectors.npy": npy(np.zeros((2, 1_000_000)))}, zipfile.ZIP_DEFLATED
+        good | {"vectors.npy": npy(np.zeros((2, 2_000_000)))}, zipfile.ZIP_DEFLATED
     ),
     "a header of bytes": lambda good: archived(
         good | {"header.npy": npy(np.frombuffer(b"\xff\xfe", np.uint8))}

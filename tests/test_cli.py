@@ -34,8 +34,8 @@ CODES = f"--seeds --numpy-seeds --codes --space {DRAW}"
 DEVICES = "--devices --coordinator --processes --process-id"
 READING = "--family --config --debug"
 MOVES = "--strengths --move --truncate"
-SCORING = "--scorer --attribute --odds --samples --seed"
-REGIONS = "--region --rectangle --mask --labels"
+SCORING = "--scorer --scorer-config --attribute --odds --samples --seed"
+REGIONS = "--region --rectangle --mask --labels --fit"
 VIEW = "--layers --size --channels --resize"
 OPTIONS = {
     "": "--debug demo convert inspect families sample score regions jacobian discover "
@@ -46,9 +46,9 @@ OPTIONS = {
     "families": "--debug",
     "sample": "GENERATOR --out --num --mix --layers --interpolate --path --chunk "
     f"{CODES} {READING} {DEVICES}",
-    "score": "GENERATOR folder --out --seeds-only --chunk "
+    "score": "GENERATOR folder --out --seeds-only --order --background --chunk "
     f"{SCORING} {CODES} {READING} {DEVICES}",
-    "regions": f"PICTURE --out {REGIONS} {CODES} {READING}",
+    "regions": f"PICTURE --out --background {REGIONS} {CODES} {READING}",
     "jacobian": "GENERATOR --out --num --full --chunk "
     f"{REGIONS} {VIEW} {CODES} {READING} {DEVICES}",
     "discover": "sefa ganspace interfacegan lowrankgan resefa ganalyze --debug",
@@ -58,6 +58,7 @@ OPTIONS = {
     "--k --estimator --passes --resample --batch --num --chunk --layers "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "discover interfacegan": "GENERATOR --out --scores --scored-codes --boundary-space "
+    "--scored-pictures "
     "--top-fraction --train-fraction --invalid --C --tolerance --layers --chunk "
     f"{SCORING} {MOVES} {CODES} {READING} {DEVICES}",
     "discover lowrankgan": "GENERATOR --out --relax --rank --energy --tolerance "
@@ -67,6 +68,7 @@ OPTIONS = {
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
     "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
     "--alpha --score-range --learning-rate --learned-space --held-out --scorer "
+    "--scorer-config "
     "--attribute --outputs --steps --batch --seed --save-every --resume "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --per-layer "
@@ -110,6 +112,7 @@ def converted(tmp_path_factory):
     )
     jaxlatent.save_edit(folder / "edit.npz", found)
     np.save(folder / "other.npy", np.eye(32, dtype=np.float32)[:2])
+    np.save(folder / "rows.npy", np.eye(5, dtype=np.float32)[:3])
     np.save(folder / "narrow.npy", np.eye(5, dtype=np.float32)[:2])
     return folder
 
@@ -239,10 +242,13 @@ def test_boxes_of_either_alphabet_become_one_line(box, expected):
         (f"convert {PLAIN} q --config clamp=low", "config: clamp = 'low' given"),
         (f"convert {PLAIN} q --config z_dim=true", "config: z_dim = True given"),
         (f"convert {PLAIN} q --config clamp", "config: 'clamp' given; KEY=VALUE"),
-        (f"convert {PLAIN} q --config @nowhere.json", "nowhere.json: No such file"),
+        (
+            f"convert {PLAIN} q --config @nowhere.json",
+            "config: nowhere.json is not a file",
+        ),
         (f"sample {PLAIN} --out CONVERTED/other.npy", "out: CONVERTED/other.npy"),
         ("sample nowhere --out q", "source: nowhere does not exist"),
-        ("sample . --out q", "source: . is not a converted folder"),
+        ("sample . --out q", "source: . is an empty folder"),
         ("sample nowhere:x --out q", "source: nowhere:x: No module"),
         ("sample json:nothing --out q", "source: json:nothing"),
         ("sample os:getcwd --out q", "source: os:getcwd is a str; a generator"),
@@ -295,7 +301,13 @@ def test_boxes_of_either_alphabet_become_one_line(box, expected):
         (f"sample {LABELLED} --out q", "label: missing"),
         (f"sample {LABELLED} --out q --label 5", "label: '5' given; classes 0 to 4"),
         (f"sample {LABELLED} --out q --label cat", "label: 'cat' given"),
-        (f"sample {LABELLED} --out q --label 1,2", "label: 2 classes given for 8"),
+        (f"sample {LABELLED} --out q --label 0.5,0.5", "label: '0.5,0.5' given; class"),
+        (
+            f"sample {LABELLED} --out q --label CONVERTED/rows.npy",
+            "label: 3 labels given for 8",
+        ),
+        (f"sample {LABELLED} --out q --label {LABELLED}", "label: "),
+        (f"sample {LABELLED} --out q --label 1,2", "label: 2 labels given for 8"),
         (f"discover sefa {PLAIN} --out q --layers 0-99", "layers: '0-99' given"),
         (f"discover sefa {PLAIN} --out q --layers a", "layers: 'a' given"),
         (f"discover sefa {PLAIN} --out q --k 33", "k: 33 given"),
@@ -556,6 +568,39 @@ def test_every_class_is_drawn_in_turn(tmp_path):
     names = run_file(tmp_path / "a")["codes"]
     assert [int(name[-1]) for name in names] == [0, 1, 2, 3, 4, 0, 1]
     assert np.load("a/codes.npz")["label"].tolist() == [0, 1, 2, 3, 4, 0, 1]
+
+
+def test_labels_of_a_file_are_drawn(capsys, tmp_path):
+    """Against the library, on weights that no class number stands for."""
+    rows = np.float32([[0.5, 0.5, 0, 0, 0], [0, -1, 0, 2, 0]])
+    np.save("rows.npy", rows)
+    Path("rows.csv").write_text("\n".join(",".join(map(str, r)) for r in rows.tolist()))
+    for out, file in (("a", "rows.npy"), ("b", "rows.csv")):
+        ok("sample", LABELLED, "--out", out, "--seeds", "3,5", "--label", file)
+        assert f"{file}: 2 rows of 5 numbers" in capsys.readouterr().out
+        with np.load(f"{out}/codes.npz") as codes:
+            np.testing.assert_array_equal(codes["label"], rows)
+            model = jaxlatent.load(LABELLED)
+            w = model.broadcast(model.map(codes["z"], rows))
+            np.testing.assert_allclose(codes["w+"], w, atol=1e-5)
+    record = run_file(tmp_path / "a")
+    assert record["codes"] == ["seed 3, label 0", "seed 5, label 1"]
+    assert record["inputs"]["rows.npy"] == file_hash("rows.npy")
+    # one row serves all codes
+    np.save("row.npy", rows[1])
+    ok("sample", LABELLED, "--out", "c", "--seeds", "3,5", "--label", "row.npy")
+    with np.load("c/codes.npz") as codes:
+        np.testing.assert_array_equal(codes["label"], rows[[1, 1]])
+    assert run_file(tmp_path / "c")["codes"] == ["seed 3", "seed 5"]
+    words = ("--seeds", "3,5", "--label", "row.npy", "--interpolate", 2)
+    ok("sample", LABELLED, "--out", "e", *words)
+    with np.load("e/codes.npz") as codes:
+        np.testing.assert_array_equal(codes["label"], rows[[1, 1, 1]])
+    # codes to learn from get one of the rows each
+    words = ("score", LABELLED, "--label", "rows.npy", "--scorer", "brightness")
+    ok(*words, "--samples", 24, "--out", "d")
+    label = np.load("d/scores.npz")["label"]
+    assert {tuple(row) for row in label.tolist()} == {tuple(r) for r in rows.tolist()}
 
 
 def test_sample_mixes_styles(tmp_path):

@@ -1,12 +1,14 @@
 """The commands that find directions and score pictures, on networks of test size."""
 
+import json
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import GOLDEN, ok, run_file
+import writer
+from helpers import GOLDEN, drawn, ok, run_file, torch_state
 from PIL import Image
 
 import jaxlatent
@@ -20,6 +22,8 @@ from jaxlatent.generators.base import fingerprint
 from jaxlatent.latents import Truncation, prior, sample_keys
 from jaxlatent.loading import load_scores
 from jaxlatent.methods import ganspace
+from jaxlatent.networks.base import Network
+from jaxlatent.networks.resnet import ResNet
 from jaxlatent.numerics.decomposition import Estimation
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -46,6 +50,11 @@ def corner(images):
 
 def corners(images):
     return images[:, 0, :2, 0]
+
+
+def tiny_resnet(key):
+    module = ResNet(blocks=(1, 1, 1, 1), channels=(4,) * 5, outputs=5)
+    return Network.init(key, module, jnp.zeros((1, 32, 32, 3)))
 
 
 def cosine(one, two):
@@ -224,6 +233,128 @@ def test_scores_of_any_origin(tmp_path):
         load_scores(tmp_path / "cube.npy")
 
 
+@pytest.mark.filterwarnings("ignore:scores. the cut falls")
+def test_labels_of_named_pictures_find_their_codes(tmp_path, capsys):
+    """Of a text in another order than the pictures, whose codes lie beside them."""
+    (tmp_path / "p").mkdir()
+    codes = np.asarray(linear().sample(jax.random.key(0), 60))
+    np.save("p/z.npy", codes)
+    smiles = codes @ MATRIX[:, 1] > 0
+    lines = [f"{i}.jpg,{int(smile)}" for i, smile in enumerate(smiles)]
+    Path("labels.csv").write_text("\n".join(["file,smile", *sorted(lines)]))
+    for number in range(60):
+        Image.new("L", (6, 6), number).save(f"p/{number}.png")
+    words = ("discover", "interfacegan", LINEAR, "--scores", "labels.csv", *FEW)
+    ok(*words, "--scored-pictures", "p", "--out", "a")
+    edit = jaxlatent.load_edit("a/interfacegan.npz")
+    assert edit.names == ("smile",)
+    assert cosine(edit.vectors[0], MATRIX[:, 1]) > 0.95
+    assert capsys.readouterr().out.startswith(
+        "labels.csv: 60 rows of 1 number, separated by commas, with a header, column "
+        "'file' names pictures; rows put in the order of 60 pictures\n"
+    )
+    record = run_file(tmp_path / "a")
+    assert record["reading"].startswith("60 rows of 1 number")
+    told = refused(capsys, *words, "--out", "b")
+    assert told.startswith("codes: missing")
+    Image.new("L", (6, 6)).save("p/60.png")
+    told = refused(capsys, *words, "--scored-pictures", "p", "--out", "b")
+    assert told.startswith("scores: labels.csv: picture 60 stands there 0 times")
+
+
+def test_a_folder_says_its_order_and_keeps_it(tmp_path, capsys):
+    """Pictures 0 to 11, whose code is their brightness."""
+    (tmp_path / "p").mkdir()
+    for number in range(12):
+        Image.new("RGB", (4, 4), (number * 20,) * 3).save(f"p/{number}.png")
+    codes = np.arange(12, dtype=np.float32)[:, None] * 20 / 255
+    np.save("codes.npy", codes)
+    words = ("score", "p", "--scorer", "brightness", "--codes", "codes.npy")
+    words += ("--space", "w")
+    ok(*words, "--out", "a")
+    table = load_table(tmp_path / "a/scores.npz")
+    np.testing.assert_allclose(table.values, codes, atol=1e-6)
+    said = capsys.readouterr().out
+    assert "12 pictures in natural order of their names (see order)" in said
+    assert "the first 0.png, the last 11.png" in said
+    record = run_file(tmp_path / "a")
+    assert record["pictures"][:3] == ["0.png", "1.png", "2.png"]
+    ok(*words, "--out", "b", "--order", "text")
+    table = load_table(tmp_path / "b/scores.npz")
+    assert table.values[2, 0] == pytest.approx(200 / 255)
+    Image.new("RGB", (4, 4)).save("p/12.png")
+    told = refused(capsys, *words, "--out", "c")
+    assert told == "codes: 12 codes for 13 pictures of p\n"
+    told = refused(capsys, "score", LINEAR, "--out", "c", "--order", "text")
+    assert told.startswith("order: given, but GENERATOR is no folder")
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_shows_through_is_told(tmp_path, capsys):
+    (tmp_path / "p").mkdir()
+    for name, hidden in (("a", 0), ("b", 255)):
+        pixels = np.full((4, 4, 4), hidden, np.uint8)
+        pixels[..., 3] = 0
+        Image.fromarray(pixels).save(f"p/{name}.png")
+    for background, level in (("white", 1), ("black", 0)):
+        words = ("--scorer", "brightness", "--background", background)
+        ok("score", "p", "--out", background, *words)
+        table = load_table(tmp_path / background / "scores.npz")
+        assert table.values[:, 0].tolist() == [level, level]
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "2 of 2 pictures (the first a.png) are transparent, laid on " in said
+
+
+def test_a_scorer_says_what_it_does_to_pictures(tmp_path, capsys):
+    """On a ResNet of test size, against the library with the same settings."""
+    state = torch_state(drawn(tiny_resnet, 0).params)
+    Path("smile.pt").write_bytes(writer.torch_zip(state))
+    (tmp_path / "p").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(pixels).save("p/0.png")
+    images = pixels[None].astype(np.float32) / 127.5 - 1
+    words = ("score", "p", "--scorer", "smile.pt", "--scorer", "brightness")
+    own = {"mean": [0.5] * 3, "std": [0.25] * 3, "resize": 32}
+    Path("own.json").write_text(json.dumps(own))
+    plain = ("mean=[0.5,0.5,0.5]", "std=[0.25,0.25,0.25]", "resize=32")
+    for out, config, told in (
+        ("a", (), "assumed: mean, std, resize; scorer_config replaces it"),
+        ("b", plain, None),
+        ("c", ("@own.json",), None),
+        ("d", ("smile:resize=32",), "assumed: mean, std; scorer_config"),
+    ):
+        options = [word for one in config for word in ("--scorer-config", one)]
+        ok(*words, *options, "--out", out)
+        said = capsys.readouterr().out
+        changes = {"a": {}, "d": {"resize": 32}}.get(out, own)
+        scorer = jaxlatent.load("smile.pt", part="network", config=changes)
+        table = load_table(tmp_path / out / "scores.npz")
+        np.testing.assert_allclose(
+            table.values[:, :-1], scorer(jnp.asarray(images)), rtol=1e-4, atol=1e-5
+        )
+        [line] = [one for one in said.splitlines() if one.startswith("scorer smile: ")]
+        assert ("assumed" not in line) if told is None else (told in line)
+        kept = run_file(tmp_path / out)["preprocessing"]
+        assert list(kept) == ["smile"]
+        assert kept["smile"]["resize"] == changes.get("resize")
+    assert "mean 0.485, 0.456, 0.406; std 0.229, 0.224, 0.225; resize 32" in line
+    for config, message in (
+        ("mean", "scorer_config: 'mean' given; KEY=VALUE or @FILE"),
+        ("depth=3", "scorer_config: ['depth'] given; ["),
+        ("resize=big", "scorer_config: resize = 'big' given; int | null is accepted"),
+        ("resize=0", "resize: 0 given; 1 or more"),
+        ("mean=[0.5]", "mean: (0.5,) given; 3 finite numbers"),
+        ("std=[1,0,1]", "std: (1, 0, 1) given; numbers above 0"),
+        ("other:resize=3", "scorer_config: other:resize given; of smile is accepted"),
+    ):
+        told = refused(capsys, *words, "--scorer-config", config, "--out", "x")
+        assert told.startswith(message)
+    told = refused(capsys, "score", "p", "--scorer", "brightness", "--out", "x",
+                   "--scorer-config", "resize=3")  # fmt: skip
+    assert told.startswith("scorer_config: given, but no scorer is a network's file")
+
+
 def test_columns_by_number_and_name():
     table = ScoreTable(np.arange(6.0).reshape(2, 3), ("age", "smile", "pose"))
     assert keep_attributes(table, None).names == table.names
@@ -279,7 +410,7 @@ def test_a_boundary_stands_at_right_angles_to_what_the_scorer_sees(tmp_path):
     np.testing.assert_array_equal(again.vectors, found.vectors)
     codes = linear().sample(jax.random.key(0), 2000)
     np.save("codes.npy", codes)
-    np.save("scores.npy", np.asarray(codes @ MATRIX[:, 1]) > 0)
+    np.save("scores.npy", codes @ MATRIX[:, 1])
     ok(*words, "--scores", "scores.npy", "--scored-codes", "codes.npy", "--out", "c")
     other = jaxlatent.load_edit("c/interfacegan.npz")
     assert cosine(other.vectors[0], MATRIX[:, 1]) > 0.95
@@ -318,7 +449,7 @@ def test_boundaries_of_w_and_of_rows(tmp_path):
     ("words", "expected"),
     [
         ((), "scorer: missing"),
-        (("--scored-codes", "x.npy"), "scored_codes: given without scores"),
+        (("--scored-codes", "c.npy"), "scored_codes: given without scores"),
         (("--scores", "x.npy"), "scores: x.npy is not a file"),
         (("--scores", "s.npy", "--scorer", "brightness"), "scorer: given together"),
         (("--scores", "s.npy"), "codes: missing"),

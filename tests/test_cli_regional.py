@@ -137,12 +137,16 @@ def test_regions_are_drawn(workplace, capsys):
         (("--region", "top_side", "--layers", "3"), "layers: '3' given, but this"),
         (("--region", "top_side", "--size", "9"), "size: 9 given; 1 to 8"),
         (
-            ("--region", "top_side", "--grams", "none", "--at", "1"),
+            ("--region", "top_side", "--grams", ".", "--at", "1"),
             "at: given together with grams",
         ),
         (
+            ("--region", "top_side", "--grams", "."),
+            "grams: . is no folder of jacobian",
+        ),
+        (
             ("--region", "top_side", "--grams", "none"),
-            "grams: none is no folder of jacobian",
+            "grams: none is not a folder",
         ),
     ],
 )

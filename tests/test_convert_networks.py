@@ -1,6 +1,7 @@
 """Networks are told apart, misfits are named, and the command scores with them all."""
 
 import functools
+import json
 from pathlib import Path
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import GOLDEN, drawn, ok, torch_state
-from writer import torch_zip
+from writer import safetensors, torch_zip
 
 import converters
 from converters.checkpoints import Checkpoint
@@ -183,3 +184,26 @@ def flat(params, z):
 def flats():
     """Pictures of one colour, 64 x 64."""
     return Generator.from_functions(flat, z_dim=3)
+
+
+def test_a_description_tells_the_colours(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(safetensors(state("resnet")))
+    plain = find_plan(converters.read(tmp_path), part="network")
+    assert set(plain.assumed) == {"mean", "std", "resize"}
+    half = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 1]}
+    for values, given in ((half, ()), ({"std": half["std"]}, ("mean",))):
+        text = json.dumps({"architecture": "resnet18", "pretrained_cfg": values})
+        (tmp_path / "config.json").write_text(text)
+        found = find_plan(converters.read(tmp_path), part="network")
+        assert found.config.std == (0.25, 0.5, 1.0)
+        assert (found.config.mean == plain.config.mean) == bool(given)
+        assert set(found.assumed) == {"resize", *given}
+    changed = find_plan(
+        converters.read(tmp_path), part="network", config={"std": (1, 1, 1)}
+    )
+    assert changed.config.std == (1, 1, 1)
+    for wrong in ([1, 2], "0.5", [1, 2, "3"], [1, 2, float("inf")], {"a": 1}):
+        text = json.dumps({"pretrained_cfg": {"mean": wrong}})
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(CheckpointError, match=r"pretrained_cfg: mean: .* accepted"):
+            converters.load(tmp_path, part="network")

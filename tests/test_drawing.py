@@ -1,18 +1,23 @@
 """Edits of every kind drawn as pages, by the library and by the command line."""
 
+import re
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
-from helpers import GOLDEN, ok, run_file
+from helpers import GOLDEN, drawn, ok, run_file
 from PIL import Image
 
 import jaxlatent
-from jaxlatent import Latents, Truncation, cli
+from jaxlatent import Generator, Latents, Truncation, cli
 from jaxlatent.edits.directions import directions
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
-from jaxlatent.gallery import to_uint8
+from jaxlatent.evaluation.formulas import FORMULAS
+from jaxlatent.evaluation.scoring import score_latents
+from jaxlatent.gallery import save_png, to_uint8
 from jaxlatent.gallery.drawing import (
     Heading,
     Traversal,
@@ -23,6 +28,8 @@ from jaxlatent.gallery.drawing import (
     run_names,
 )
 from jaxlatent.gallery.plots import Plot
+from jaxlatent.networks.base import Network
+from jaxlatent.networks.resnet import ResNet
 
 PLAIN = str(GOLDEN / "stylegan2_ada_a.pkl")
 RNG = np.random.default_rng(0)
@@ -115,6 +122,42 @@ def test_what_does_not_fit_leaves_nothing(edit, changes, message, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 5), (3, 2, 0), (3, 2)])
+def test_pictures_that_no_file_shows_are_refused_before_they_are_drawn(shape, tmp_path):
+    calls = []
+
+    def draw(params, z):
+        jax.debug.callback(lambda: calls.append(1))
+        return jnp.zeros((len(z), *shape))
+
+    generator = Generator.from_functions(draw, z_dim=3)
+    given = Traversal(CODES, ["a", "b"], [0], [0.0, 1.0])
+    message = rf"generator: pictures of shape {re.escape(str(shape))} cannot be shown"
+    with pytest.raises(ValueError, match=message):
+        draw_edits(tmp_path / "new", generator, [linear(space="z")], given, Heading(""))
+    assert not (tmp_path / "new").exists()
+    assert not calls
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(2, "LA"), (4, "RGBA")])
+def test_directions_of_pictures_with_alpha(channels, mode, tmp_path, workplace):
+    def draw(params, z):
+        return jnp.broadcast_to(z[:, None, None, :1], (len(z), 6, 4, channels))
+
+    generator = Generator.from_functions(draw, z_dim=3)
+    given = Traversal(CODES, ["a", "b"], [0], [0.0, 1.0])
+    draw_edits(tmp_path, generator, [linear(space="z")], given, Heading(""))
+    with Image.open(tmp_path / "direction_000.png") as picture:
+        assert (picture.mode, picture.size) == ("RGBA", (10, 14))
+    with Image.open(tmp_path / "direction_000.gif") as animation:
+        assert animation.size == (10 * 22, 6 * 22)
+    for formula in FORMULAS.values():
+        assert score_latents(generator, {"x": formula}, CODES)["x"].shape == (2,)
+    save_png(tmp_path / "one.png", generator.synthesize(CODES.codes)[0])
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.mode == mode
+
+
 def test_directions_are_ranked_by_what_the_method_reports():
     assert ranking(linear()) == ("eigenvalue", {0: 3.0, 1: 2.0})
     assert ranking(bent()) == ("value", {})
@@ -193,3 +236,47 @@ def test_what_is_linear_only_says_so(words, argument, workplace, capsys):
     jaxlatent.save_edit("bent.npz", bent())
     assert cli.main(words.split()) == 2
     assert capsys.readouterr().err.startswith(f"jaxlatent: {argument}: ")
+
+
+def tall(params, z):
+    """Pictures of 8 x 4 with alpha."""
+    return jnp.broadcast_to(jnp.tanh(z[:, None, None]), (len(z), 8, 4, 4))
+
+
+def spectral(params, z):
+    return jnp.broadcast_to(z[:, None, None], (len(z), 8, 4, 5))
+
+
+def with_alpha():
+    return Generator.from_functions(tall, z_dim=4)
+
+
+def with_five_channels():
+    return Generator.from_functions(spectral, z_dim=5)
+
+
+def three_channels():
+    module = ResNet(blocks=(1, 1, 1, 1), channels=(2,) * 5, outputs=1)
+    images = jnp.zeros((1, 8, 4, 3))
+    return drawn(lambda key: Network.init(key, module, images), 0)
+
+
+judge = three_channels()
+
+
+def test_commands_draw_pictures_with_alpha(workplace, capsys):
+    alpha = "test_drawing:with_alpha"
+    ok("sample", alpha, "--out", "drawn", "--num", 2, "--interpolate", 1)
+    for name, size in (("step_0000", (4, 8)), ("sheet", (10, 8))):
+        with Image.open(workplace / f"drawn/{name}.png") as picture:
+            assert (picture.mode, picture.size) == ("RGBA", size)
+    ok("score", alpha, "--out", "scored", "--scorer", "saturation", "--samples", 4)
+    words = ("--out", "new", "--samples", "4")
+    assert cli.main(["score", alpha, "--scorer", "test_drawing:judge", *words]) == 2
+    assert "this network takes 3 channels" in capsys.readouterr().err
+    for command in (("sample",), ("regions",), ("discover", "resefa")):
+        words = [*command, "test_drawing:with_five_channels", "--out", "new"]
+        assert cli.main(words) == 2
+        assert "pictures of shape (8, 4, 5) cannot be" in capsys.readouterr().err
+    assert not (workplace / "new").exists()
+    ok("jacobian", "test_drawing:with_five_channels", "--out", "grams")

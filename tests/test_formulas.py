@@ -71,6 +71,19 @@ def test_batches_gray_pictures_and_gradients(name):
         assert np.allclose(tangent, change / 2e-7, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", FORMULAS)
+def test_alpha_changes_no_score(name):
+    rng = np.random.default_rng(1)
+    images = jnp.asarray(rng.uniform(-1, 1, (2, 6, 7, 4)), jnp.float32)
+    score = FORMULAS[name]
+    np.testing.assert_array_equal(score(images), score(images[..., :3]))
+    np.testing.assert_array_equal(score(images[..., 2:]), score(images[..., 2:3]))
+    slope = jax.grad(lambda x: jnp.sum(score(x)))(images)
+    assert not slope[..., 3].any()
+    with pytest.raises(ValueError, match=r"\(2, 6, 7, 5\) given; .* 4 \(colours and"):
+        score(jnp.zeros((2, 6, 7, 5)))
+
+
 def test_luma_is_that_of_the_standard():
     primaries = jnp.eye(3)[None, None] * 2 - 1
     assert np.allclose(formulas.luma(primaries)[0, 0], formulas.LUMA)

@@ -17,6 +17,7 @@ from jaxlatent.gallery import (
     Row,
     enlarge,
     grid,
+    over_white,
     save_gif,
     save_png,
     shrink,
@@ -63,7 +64,7 @@ def test_to_uint8_clips_infinity_and_keeps_pictures():
     [
         (np.full((2, 2, 1), np.nan), ValueError, "NaN"),
         (np.zeros((2, 2)), ValueError, r"shape \(2, 2\)"),
-        (np.zeros((2, 2, 4)), ValueError, "C 1 or 3"),
+        (np.zeros((2, 2, 5)), ValueError, r"3 \(colours\) or 4 .*\(2, 2, 5\)"),
         (np.zeros((0, 2, 2, 3)), ValueError, "not empty"),
         (np.zeros((2, 2, 1), np.int32), TypeError, "int32"),
         (np.zeros((2, 2, 1), bool), TypeError, "bool"),
@@ -96,6 +97,7 @@ def test_shrink_keeps_aspect_and_small_pictures():
     assert small.shape == (2, 3, 10, 20, 3)
     assert (small == 77).all()
     assert shrink(flat[..., :1], most=20).shape == (2, 3, 10, 20, 1)
+    assert shrink(flat[..., :2], most=20).shape == (2, 3, 10, 20, 2)
     assert shrink(flat, most=80) is flat
     with pytest.raises(ValueError, match="most"):
         shrink(flat, most=0)
@@ -109,6 +111,40 @@ def test_grid_places_every_pixel():
     assert sheet.dtype == np.uint8
     for channel in range(3):
         assert sheet[..., channel].tolist() == expected
+
+
+def test_hidden_colours_do_not_shine_through_when_pictures_shrink():
+    picture = np.zeros((8, 8, 4), np.uint8)
+    picture[:, ::2] = (200, 100, 50, 255)
+    picture[:, 1::2] = (255, 255, 255, 0)  # transparent, of another colour
+    small = shrink(picture, most=4)
+    inside = small[1:-1, 1:-1].astype(int)
+    assert np.abs(inside[..., :3] - (200, 100, 50)).max() <= 2
+    assert (inside[..., 3] < 255).all()
+
+
+def test_grids_keep_alpha():
+    pictures = random_pictures(2, 3, 4, 4)
+    sheet = grid(pictures, gap=1)
+    assert sheet.shape == (3, 9, 4)
+    np.testing.assert_array_equal(sheet[:, :4], pictures[0])
+    assert (sheet[:, 4] == 255).all()
+    grey = random_pictures(2, 3, 4, 2)
+    sheet = grid(grey, gap=0)
+    np.testing.assert_array_equal(sheet[:, :4, 3], grey[0, ..., 1])
+    for channel in range(3):
+        np.testing.assert_array_equal(sheet[:, 4:, channel], grey[1, ..., 0])
+
+
+def test_over_white_by_hand():
+    picture = np.array([[[100, 0], [100, 255], [100, 51]]], np.uint8)
+    # 100 / 5 + 255 * 4 / 5 = 224
+    assert over_white(picture).tolist() == [[[255], [100], [224]]]
+    colours = np.array([[[0, 100, 255, 51]]], np.uint8)
+    assert over_white(colours).tolist() == [[[204, 224, 255]]]
+    assert over_white(np.array([[[1.0, -1.0]]])).tolist() == [[[255]]]
+    plain = random_pictures(2, 3, 3)
+    assert over_white(plain) is plain
 
 
 def test_grid_of_rows_and_strengths():
@@ -143,12 +179,13 @@ def test_grid_errors(shape, arguments, words):
         grid(random_pictures(*shape), **arguments)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png_round_trip(tmp_path, channels):
     picture = random_pictures(9, 13, channels)
     save_png(tmp_path / "a.png", picture)
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG"
+        assert image.mode == {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
         np.testing.assert_array_equal(np.asarray(image).reshape(9, 13, -1), picture)
     with pytest.raises(ValueError, match="picture must be one"):
         save_png(tmp_path / "b.png", picture[None])
@@ -198,6 +235,16 @@ def smooth_frames(number=4, size=48):
     )
     channels = [np.sin(2 * x + t), np.cos(2 * y - t), x * y]
     return np.moveaxis(np.stack(channels, -1), 2, 0)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_gif_shows_alpha_over_white(tmp_path, channels):
+    frames = np.full((2, 4, 6, channels), 100, np.uint8)
+    frames[0, ..., -1], frames[1, ..., -1] = 255, 51
+    save_gif(tmp_path / "a.gif", frames)
+    shown, _ = gif_frames(tmp_path / "a.gif")
+    assert np.unique(shown[0]).tolist() == [100]
+    assert np.unique(shown[1]).tolist() == [224]
 
 
 def test_gif_of_photographs_has_one_palette_and_fits(tmp_path):
@@ -338,6 +385,24 @@ def test_page_embeds_small_pictures_exactly(tmp_path):
     ):
         assert kind == "PNG"
         np.testing.assert_array_equal(pixels, np.concatenate(list(strip), axis=1))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("size", [(10, 12), (100, 70)])
+def test_pages_keep_alpha(tmp_path, channels, size):
+    strip = np.full((1, 1, 3, *size, channels), 100, np.uint8)
+    strip[..., -1] = np.array([0, 128, 255])[:, None, None]
+    gallery = Gallery("t", [Row("a", 0, strip[0])], [-1, 0, 1], ["c"])
+    text, page = read_page(tmp_path, gallery)
+    [(body, _)] = page.find("body")
+    assert "alpha" in body["class"].split()
+    assert f"--width: {size[1]}; --height: {size[0]}" in text
+    [(_, pixels)] = sprites(page)
+    assert pixels.shape == (size[0], 3 * size[1], 4 if size[0] > 64 else channels)
+    middles = pixels[size[0] // 2, size[1] // 2 :: size[1], -1]
+    assert np.abs(middles.astype(int) - (0, 128, 255)).max() <= 1
+    opaque = pixels[:, 2 * size[1] :, :-1].astype(int)
+    assert np.abs(opaque - 100).max() <= 3
 
 
 def test_page_shrinks_photographs(tmp_path):

@@ -8,8 +8,8 @@ from jaxlatent import Generator, Latents
 from jaxlatent.gram_folders import read_region_grams, write_grams
 from jaxlatent.jacobians import View, pictures_at
 
-MATRIX = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
-UPPER = np.zeros((4, 4), np.float32)
+MATRIX = np.random.default_rng(0).normal(size=(3, 4, 3, 1)).astype(np.float32)
+UPPER = np.zeros((4, 3), np.float32)
 UPPER[:2] = 1
 
 
@@ -42,7 +42,7 @@ def test_files_hold_whole_regions_and_rests(tmp_path):
             np.testing.assert_allclose(found["gram"], expected, rtol=1e-4)
             both = [gram(one.base, slice(0, 2)), gram(one.base, slice(2, 4))]
             np.testing.assert_allclose(found["regions"], [both], rtol=1e-4)
-            assert found["jacobian"].shape == (4, 4, 1, 3)
+            assert found["jacobian"].shape == (4, 3, 1, 3)
     count, *means = read_region_grams(tmp_path, given[0], UPPER)
     assert count == 2
     for mean, rows in zip(means, (slice(0, 2), slice(2, 4)), strict=True):
@@ -63,7 +63,7 @@ def test_folders_of_another_computation_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^grams: .* has not this region.* has upper"):
         read_region_grams(tmp_path, pictures(1)[0], 1 - UPPER)
     for other, key in (
-        (pictures(1, View(channels="sum")), "channels keep, but sum"),
+        (pictures(1, View(channels="sum")), "channels 'keep', but sum"),
         (pictures(1, gain=2.0), "generator "),
     ):
         with pytest.raises(ValueError, match=f"^grams: .* computed with {key}"):

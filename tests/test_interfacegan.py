@@ -151,6 +151,8 @@ def test_invalid_scores_are_left_out():
         ([1.0, np.inf, 0.0], {}, "scores: hold values that are not finite"),
         ([[1.0], [0.0]], {}, r"scores: shape \(2, 1\) given"),
         ([1.0, 0.0], {"top_fraction": 0}, "top_fraction: 0 given"),
+        ([1.0, 1.0, 1.0, 1.0], {}, "scores: all 4 are 1.0; no two sides"),
+        (np.ones(40, bool), {}, "scores: all 40 are True"),
         ([1.0, 0.0, 2.0], {"top_fraction": 0.2}, "top_fraction: 0.2 of 3 valid"),
     ],
 )
@@ -159,12 +161,86 @@ def test_wrong_scores_are_named(scores, options, message):
         select_extremes(np.asarray(scores), **options)
 
 
-def test_ties_and_small_samples_are_warned_of():
-    with pytest.warns(UserWarning, match="cut through a tie"):
-        select_extremes(np.array([1.0, 0, 0, 0]), top_fraction=0.5)
+def test_small_samples_are_warned_of():
     codes = np.arange(8.0)[:, None]
-    with pytest.warns(UserWarning, match="only 2 samples on each side"):
+    with pytest.warns(UserWarning, match="only 2 samples on a side"):
         interfacegan(codes, codes[:, 0], Boundary(top_fraction=2), key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("scores", "fraction", "sides"),
+    [
+        # labels: every code, whatever is asked for
+        ([0, 1] * 10, 0.02, (10, 10)),
+        ([0, 1] * 10, 0.5, None),
+        ([-1, 1] * 10, 3, (10, 10)),
+        ([False, True, True, True], 0.25, (3, 1)),
+        ([1] * 39 + [0], 0.1, (39, 1)),
+        ([1] * 39 + [0], 0.5, (39, 1)),
+        ([1] + [0] * 39, 0.5, (1, 39)),
+        # equal scores at the cut stay together, those before and behind it are free
+        ([5, 4, 4, 3, 2, 1], 2, (3, 2)),
+        ([5, 5, 4, 3, 2, 1], 2, None),
+        ([5, 4, 3, 2, 2, 2, 1], 2, (2, 4)),
+        # a run in the middle belongs to neither side
+        ([2, 1, 1, 1, 1, 0], 0.5, (1, 1)),
+        ([2, 1, 1, 1, 1, 1], 0.5, (1, 5)),
+        ([1, 1, 1, 1, 1, 0], 0.5, (5, 1)),
+    ],
+)
+def test_equal_scores_stay_together(scores, fraction, sides, recwarn):
+    scores = np.asarray(scores)
+    found = select_extremes(scores, top_fraction=fraction)
+    if sides is None:
+        assert not recwarn.list
+        sides = (len(found.positive), len(found.positive))
+    else:
+        said = f"{sides[0]} high and {sides[1]} low are taken, where top_fraction asks"
+        assert said in str(recwarn.pop(UserWarning).message)
+    assert (len(found.positive), len(found.negative)) == sides
+    assert sorted(np.concatenate(found)) == list(range(len(scores)))
+    high, low = scores[found.positive], scores[found.negative]
+    assert high.min() > low.max()
+    if len(found.middle):
+        rest = scores[found.middle]
+        assert low.max() < rest.min()
+        assert rest.max() < high.min()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.025])
+@pytest.mark.parametrize("kind", [np.int64, np.bool_, np.uint8, lambda x: 2.0 * x - 1])
+def test_labels_give_the_boundary_of_all_codes(kind, share):
+    """Against scikit-learn's machine on the same codes, both sides weighed alike."""
+    from sklearn.svm import SVC
+
+    rng = np.random.default_rng(5)
+    codes = rng.normal(size=(400, 16))
+    normal = np.eye(16)[3]
+    threshold = np.quantile(codes @ normal, 1 - share)
+    truth = codes @ normal > threshold
+    labels = kind(truth)
+    whole = Boundary(train_fraction=1.0)
+    if share == 0.5:
+        with pytest.warns(UserWarning, match="200 high and 200 low are taken"):
+            found = interfacegan(codes, labels, whole, key=KEY)
+    else:
+        with pytest.warns(UserWarning, match="10 high and 390 low are taken"):
+            found = interfacegan(codes, labels, whole, key=KEY)
+    machine = SVC(kernel="linear", class_weight="balanced").fit(codes, truth)
+    weights = machine.coef_[0] / np.linalg.norm(machine.coef_[0])
+    assert float(found.vectors[0] @ weights) > 0.9999
+    assert float(found.vectors[0] @ normal) > 0.9
+    assert float(found.report["accuracy_training"][0]) > 0.9
+    assert np.isnan(found.report["accuracy_remaining"][0])
+
+
+def test_soft_labels_keep_what_lies_between_apart():
+    rng = np.random.default_rng(6)
+    codes = rng.normal(size=(300, 4))
+    labels = np.clip(np.round(codes[:, 1]), -1, 1)
+    with pytest.warns(UserWarning, match="the cut falls among equal ones"):
+        found = interfacegan(codes, labels, key=KEY)
+    assert float(found.vectors[0, 1]) > 0.95
 
 
 @pytest.mark.parametrize(

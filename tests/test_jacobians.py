@@ -8,11 +8,21 @@ import toy
 from helpers import compilations, error, golden
 from recorded import recorded
 
+from jaxlatent.data.regions import rectangle_mask
 from jaxlatent.generators import sequential
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.sequential_layers import Activation, Unflatten
 from jaxlatent.generators.sequential_weighted import Linear
-from jaxlatent.jacobians import View, full_jacobian, picture, region_grams, shrink
+from jaxlatent.jacobians import (
+    View,
+    full_jacobian,
+    picture,
+    pictures_at,
+    region_grams,
+    shrink,
+    size_of,
+)
+from jaxlatent.latents import Latents
 from jaxlatent.methods import sefa
 from jaxlatent.numerics.jacobian import columns, gram, pullback, pushforward
 from jaxlatent.parallel import mesh
@@ -133,16 +143,52 @@ def test_regions_of_a_linear_generator():
     assert count() == 0
 
 
+def test_regions_of_a_picture_that_is_not_square():
+    config = sequential.Config(
+        (Linear("0", 8 * 6 * 2), Unflatten("u", (8, 6, 2))), z_dim=3
+    )
+    matrix = np.random.default_rng(0).normal(size=(3, 8 * 6 * 2))
+    params = {"0": {"weight": jnp.asarray(matrix), "bias": jnp.zeros(8 * 6 * 2)}}
+    rows = np.moveaxis(matrix.T.reshape(2, 8, 6, 3), 0, 2)
+    generator, latents = Generator(params, config), Latents(jnp.zeros((1, 3)), "z")
+    for size, step in ((None, 1), (4, 2)):
+        [given] = pictures_at(generator, latents, View(size=size))
+        height, width = size_of(given)
+        assert (height, width) == (8 // step, 6 // step)
+        mask = rectangle_mask((128, 128, 128, 128), (height, width))
+        small = rows.reshape(height, step, width, step, 2, 3).mean(axis=(1, 3))
+        found = region_grams(given, mask[None])[0]
+        for part, weight in zip(found, (mask, 1 - mask), strict=True):
+            expected = np.einsum("hw,hwci,hwcj->ij", weight, small, small)
+            np.testing.assert_allclose(part, expected / weight.sum() / 2, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"weights: .*\[R, 4, 3\] is accepted"):
+        region_grams(given, np.ones((1, 4, 4)))
+    [given] = pictures_at(generator, latents, View(size=3))
+    assert size_of(given) == (3, 2)  # of 8 x 6: 3 x 2.25
+    with pytest.raises(ValueError, match=r"size: 9 given; 1 to 8 .* 8 x 6"):
+        pictures_at(generator, latents, View(size=9))
+
+
+def test_large_pictures_keep_their_aspect():
+    def draw(params, z):
+        return jnp.ones((1, 1024, 512, 4)) * z.sum()
+
+    generator = Generator.from_functions(draw, z_dim=2)
+    [given] = pictures_at(generator, Latents(jnp.zeros((1, 2)), "z"))
+    assert jax.eval_shape(given, given.origin).shape == (256, 128, 4)
+
+
 @pytest.mark.parametrize("size", [8, 6, 4, 3])
 def test_shrinking(size):
     image = np.random.default_rng(0).normal(size=(8, 8, 2)).astype(np.float32)
     rows = np.floor(np.arange(size) * 8 / size).astype(int)
-    np.testing.assert_array_equal(shrink(image, size, "nearest"), image[rows][:, rows])
+    nearest = shrink(image, (size, size), "nearest")
+    np.testing.assert_array_equal(nearest, image[rows][:, rows])
     # every old pixel as a block of 3 x 3 new ones, which 24 / size blocks divide
     fine = np.kron(image, np.ones((3, 3, 1)))
     step = 24 // size
     expected = fine.reshape(size, step, size, step, 2).mean(axis=(1, 3))
-    np.testing.assert_allclose(shrink(image, size, "area"), expected, atol=1e-6)
+    np.testing.assert_allclose(shrink(image, (size, size), "area"), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +198,7 @@ def test_shrinking(size):
         ({"latent": jnp.zeros(4)}, r"latent: shape \(4,\) given; \(3,\) is accepted"),
         ({"space": "z", "layers": "0"}, "layers: .* given for a code in z"),
         ({"layers": "5"}, "layers: '5' given; rows 0 to 1"),
-        ({"size": 2}, "size: 2 given; 1 to 1"),
+        ({"size": 4}, "size: 4 given; 1 to 3"),
         ({"channels": "max"}, "channels: 'max' given"),
         ({"resize": "cubic"}, "resize: 'cubic' given"),
         ({"feature": "nose"}, r"feature: \['nose'\] given"),

@@ -20,7 +20,7 @@ FORMS = {"weight", "winograd_kernel", "upsample_kernel", "phase_kernels"}
 PLAIN = ("functions", "rendered", "sequential")
 """Families that have nothing to prepare."""
 
-MEASURED = convolutions.LEAST_CHANNELS, convolutions.LEAST_RESOLUTION
+MEASURED = convolutions.LEAST_CHANNELS, convolutions.LEAST_MAP
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def replacing():
     """Every kernel that can be replaced is, of however few channels and pixels."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convolutions, "LEAST_CHANNELS", 1)
-        patch.setattr(convolutions, "LEAST_RESOLUTION", 1)
+        patch.setattr(convolutions, "LEAST_MAP", 1)
         yield
 
 
@@ -233,26 +233,26 @@ def test_a_moved_plane_has_another_fingerprint(replacing):
 def measured(monkeypatch):
     """What is replaced where nobody asks for more."""
     monkeypatch.setattr(convolutions, "LEAST_CHANNELS", MEASURED[0])
-    monkeypatch.setattr(convolutions, "LEAST_RESOLUTION", MEASURED[1])
+    monkeypatch.setattr(convolutions, "LEAST_MAP", MEASURED[1])
 
 
 def layer(side=3, inputs=96, outputs=96):
     return {"weight": normal(0, side, side, inputs, outputs), "bias": jnp.zeros(96)}
 
 
-def forms(layer, resolution, **options):
-    return kernels.precompute(layer, resolution, **options).keys() - {"bias"}
+def forms(layer, pixels, **options):
+    return kernels.precompute(layer, pixels, **options).keys() - {"bias"}
 
 
 def test_wide_and_large_layers_are_transformed(measured):
-    assert forms(layer(), 16) == {"winograd_kernel"}
-    assert forms(layer(), 16, energy=True) == {"winograd_kernel", "energy"}
-    assert forms(layer(), 15, energy=True) == {"weight"}
-    assert forms(layer(inputs=95), 16) == {"weight"}
-    assert forms(layer(outputs=95), 16) == {"weight"}
-    assert forms(layer(1), 16) == {"weight"}
-    assert forms(layer(), 4, upsample=True) == {"upsample_kernel"}
-    assert forms(layer(), 8, transposed=True, energy=True) == {
+    assert forms(layer(), 256) == {"winograd_kernel"}
+    assert forms(layer(), 256, energy=True) == {"winograd_kernel", "energy"}
+    assert forms(layer(), 255, energy=True) == {"weight"}
+    assert forms(layer(inputs=95), 256) == {"weight"}
+    assert forms(layer(outputs=95), 256) == {"weight"}
+    assert forms(layer(1), 256) == {"weight"}
+    assert forms(layer(), 16, upsample=True) == {"upsample_kernel"}
+    assert forms(layer(), 64, transposed=True, energy=True) == {
         "phase_kernels",
         "energy",
     }
@@ -261,13 +261,13 @@ def test_wide_and_large_layers_are_transformed(measured):
 def test_other_platforms_keep_kernels_that_they_convolve_by(measured, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     kept = layer()
-    assert kernels.precompute(kept, 16, energy=True) is kept
-    assert forms(kept, 16, upsample=True) == {"upsample_kernel"}
+    assert kernels.precompute(kept, 256, energy=True) is kept
+    assert forms(kept, 256, upsample=True) == {"upsample_kernel"}
 
 
 def test_a_run_time_kernel_is_what_is_kept(measured):
     plain = {"weight": normal(0, 3, 3, 96, 96)}
-    found = kernels.precompute(plain, 16, run_time=lambda kernel: 2 * kernel)
+    found = kernels.precompute(plain, 256, run_time=lambda kernel: 2 * kernel)
     expected = winograd_kernel(2 * plain["weight"])
     assert error(found["winograd_kernel"], np.asarray(expected)) <= 1e-6
     x = normal(1, 1, 4, 4, 96)

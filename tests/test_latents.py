@@ -181,6 +181,11 @@ def test_classes_are_fixed_listed_or_uniform():
     weights = jnp.asarray([0.5, 0, 0.5, 0])
     mixed = prior(generator, label=weights)(keys()).label
     np.testing.assert_array_equal(mixed, np.tile(weights, (6, 1)))
+    rows = jnp.asarray([[0.5, 0, 0.5, 0], [-1, 2, 0, 0]])
+    drawn = np.asarray(prior(generator, label=rows)(keys(*many)).label)
+    first = (drawn == rows[0][None]).all(axis=1)
+    assert ((drawn == rows[1][None]).all(axis=1) != first).all()
+    assert abs(first.sum() - 200) < 50
 
 
 def test_the_draws_of_a_prior_leave_other_numbers_free():

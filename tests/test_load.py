@@ -86,9 +86,9 @@ def test_functions_are_imported_and_called(tmp_path, monkeypatch):
     ("source", "options", "message"),
     [
         ("nowhere", {}, "source: nowhere does not exist; a converted folder"),
-        (".", {}, "source: . is not a converted folder"),
+        (".", {}, "source: . is an empty folder"),
         ("nowhere:make", {}, "source: nowhere:make: No module"),
-        ("test_load:nothing", {}, "source: test_load:nothing: module"),
+        ("test_load:nothing", {}, "source: test_load:nothing: test_load has no"),
         ("os:getcwd", {}, "source: os:getcwd is a str; a generator is asked for"),
         ("faces", {"part": "network"}, "source: faces is a Generator; a network"),
         ("faces", {"family": "stylegan2"}, "family: given, but faces is no checkpoint"),

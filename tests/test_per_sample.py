@@ -38,7 +38,7 @@ CHAIN = sequential.Config(
 MAPS = {
     layer.name: jnp.asarray(
         np.random.default_rng(layer.row).normal(
-            size=(5 if layer.up else 1, layer.resolution, layer.resolution)
+            size=(5 if layer.up else 1, *layer.size)
         ),
         jnp.float32,
     )

@@ -55,3 +55,5 @@ def test_what_does_not_fit_is_named():
     for wrong in (IMAGES[..., :1], IMAGES[0]):
         with pytest.raises(ValueError, match=r"images: shape .* \[N, H, W, 3\] is"):
             network(wrong)
+    with pytest.raises(ValueError, match=r"8, 4\) given; .* this network takes 3 "):
+        network(jnp.zeros((2, 8, 8, 4)))

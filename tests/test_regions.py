@@ -84,9 +84,9 @@ def test_pictures_of_masks():
     for given in (hard, hard.astype(np.uint8), 255 * hard.astype(np.uint8)):
         assert np.array_equal(picture_mask(given, 2), hard)
     assert picture_mask(np.uint8([[51, 0]]), (1, 2))[0, 0] == np.float32(0.2)
-    large = picture_mask(soft, (4, 6), resize=True)
+    large = picture_mask(soft, (4, 6), fit="stretch")
     assert np.array_equal(large, soft.repeat(2, axis=0).repeat(3, axis=1))
-    assert np.array_equal(picture_mask(large, 2, resize=True), soft)
+    assert np.array_equal(picture_mask(large, 2, fit="stretch"), soft)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,17 @@ def test_pictures_of_masks():
         (lambda: label_mask(np.eye(2, dtype=int), "13"), "labels: '13' given; a list"),
         (lambda: label_mask(np.eye(2, dtype=int), ["beard"]), "labels: 'beard' given"),
         (lambda: label_mask(np.eye(2, dtype=int), []), r"labels: \[\] given"),
-        (lambda: label_mask(np.eye(2, dtype=int), [7]), r"labels: \[7\] covers no"),
+        (
+            lambda: label_mask(np.eye(2, dtype=int), [7]),
+            r"labels: \[7\] cover no.* 0, 1$",
+        ),
+        (lambda: picture_mask(np.eye(2), 4, fit="any"), "fit: 'any' given; one of"),
+        (lambda: picture_mask(np.eye(2), (4, 6), fit="scale"), "other proportions"),
         (lambda: label_mask(np.eye(2), [1]), "segmentation: float64"),
-        (lambda: picture_mask(np.eye(2), 4), r"given for pictures of \(4, 4\).*resize"),
+        (
+            lambda: picture_mask(np.eye(2), 4),
+            r"given for pictures of \(4, 4\).*scale, ",
+        ),
         (lambda: picture_mask(np.eye(2, dtype=int), 2), "mask: int64 given"),
         (lambda: picture_mask(2 * np.eye(2), 2), "outside of 0 to 1"),
         (lambda: picture_mask(np.full((2, 2), np.nan), 2), "outside of 0 to 1"),
@@ -116,6 +124,47 @@ def test_pictures_of_masks():
 def test_what_is_no_region_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_masks_of_other_sizes():
+    """Of 4 x 8 pixels, whose rows and columns can be told apart."""
+    rows, columns = np.eye(4, 8) > 0, np.arange(8) % 2
+    scaled = picture_mask(rows, (8, 16), fit="scale")
+    np.testing.assert_array_equal(scaled, rows.repeat(2, axis=0).repeat(2, axis=1))
+    np.testing.assert_array_equal(picture_mask(scaled > 0, (4, 8), fit="scale"), rows)
+    # the middle is kept
+    square = picture_mask(rows, 4, fit="crop")
+    np.testing.assert_array_equal(square, rows[:, 2:6])
+    tall = picture_mask(rows, (8, 4), fit="crop")
+    np.testing.assert_array_equal(
+        tall, rows[:, 3:5].repeat(2, axis=0).repeat(2, axis=1)
+    )
+    wide = picture_mask(columns[None].repeat(4, axis=0) > 0, (4, 16), fit="crop")
+    np.testing.assert_array_equal(wide, columns.repeat(2)[None].repeat(4, axis=0))
+    squeezed = picture_mask(rows, 4, fit="stretch")
+    np.testing.assert_array_equal(squeezed, rows[:, 1::2])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ((512, 342), (256, 171), True),
+        ((1024, 1023), (256, 256), True),
+        ((683, 512), (171, 128), True),
+        ((200, 300), (256, 256), False),
+        ((256, 250), (256, 256), False),
+        ((300, 200), (200, 300), False),
+    ],
+)
+def test_proportions_are_the_same_but_for_rounding(one, other, alike):
+    for mask, size in ((one, other), (other, one)):
+        given = np.zeros(mask, bool)
+        given[: mask[0] // 2] = True
+        if alike:
+            assert picture_mask(given, size, fit="scale").shape == size
+        else:
+            with pytest.raises(ValueError, match=r"^mask: .* other proportions; fit c"):
+                picture_mask(given, size, fit="scale")
 
 
 def test_masks_of_files(tmp_path):
@@ -140,3 +189,6 @@ def test_masks_of_files(tmp_path):
         file_mask(tmp_path / "two.npz", (4, 6))
     with pytest.raises(ValueError, match=r"^mask: .* is not a file"):
         file_mask(tmp_path / "gone.png", (4, 6))
+    with pytest.raises(ValueError, match=r"^mask: .*other proportions"):
+        file_mask(tmp_path / "grey.png", 8)
+    assert file_mask(tmp_path / "grey.png", 8, fit="crop").sum() == 32

@@ -128,7 +128,7 @@ def test_features(case):
         pairs = {
             ours.replace("torgb", "image"): theirs for ours, theirs in pairs.items()
         }
-    pairs |= {f"b{r}": f"block0/b{r}" for r in generator.config.resolutions}
+    pairs |= {block: f"block0/{block}" for block in generator.config.blocks}
     pairs = {ours: key for ours, key in pairs.items() if key in arrays}
     found = generator.features(w_of(generator, arrays), names=pairs)
     for ours, key in pairs.items():

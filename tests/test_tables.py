@@ -7,6 +7,7 @@ import pytest
 import toy
 from PIL import Image
 
+from jaxlatent.data.image_folder import open_folder
 from jaxlatent.evaluation import tables
 from jaxlatent.evaluation.tables import ScoreTable, load_table, save_table
 from jaxlatent.generators.base import fingerprint
@@ -196,7 +197,7 @@ def test_pictures_of_a_folder_go_with_their_codes(tmp_path):
     seen = []
     scorers = {"first": first, "both": both}
     table = tables.score_folder(
-        tmp_path, scorers, codes=codes, chunk=2, progress=seen.append
+        open_folder(tmp_path), scorers, codes=codes, chunk=2, progress=seen.append
     )
     assert table.names == ("first", "0", "1")
     expected = np.repeat(levels[:, None] / 127.5 - 1, 3, axis=1)
@@ -204,4 +205,6 @@ def test_pictures_of_a_folder_go_with_their_codes(tmp_path):
     assert table.codes is codes
     assert sum(seen) == 3
     with pytest.raises(ValueError, match=r"^codes: 2 codes for 3 pictures"):
-        tables.score_folder(tmp_path, scorers, codes={"w": jnp.ones((2, 3))})
+        tables.score_folder(
+            open_folder(tmp_path), scorers, codes={"w": jnp.ones((2, 3))}
+        )

@@ -33,9 +33,15 @@ CONFIGS = {
     "stylegan2-orig": stylegan2.Config(
         8, (4, 4), architecture="orig", use_noise=False, filter=(1.0, 2.0, 2.0), **STYLE
     ),
+    "stylegan2-tall": stylegan2.Config(
+        12, (6, 4), architecture="resnet", image_channels=2, base_size=(6, 3), **STYLE
+    ),
     "stylegan": stylegan.Config(16, (6, 5, 4), fused_from=16, **STYLE),
     "stylegan-fading": stylegan.Config(
         8, (6, 4), lod=0.25, filter=(1.0, 4.0, 2.0), final_tanh=True, **STYLE
+    ),
+    "stylegan-wide": stylegan.Config(
+        8, (6, 4), image_channels=4, base_size=(2, 4), **STYLE
     ),
     "progan": progan.Config(16, (6, 5, 4), z_dim=5, label_dim=3, normalize_z=False),
     "progan-fused": progan.Config(16, (6, 5, 4), z_dim=5, fused_scale=True, lod=1.5),
@@ -58,6 +64,9 @@ CONFIGS = {
     ),
     "sngan": sngan.Config((6, 6, 4), z_dim=5),
     "stylegan3": stylegan3.Config(16, (6, 5, 4, 4), margin=2, clamp=1.5, **STYLE),
+    "stylegan3-alpha": stylegan3.Config(
+        16, (6, 5, 4, 4), margin=2, image_channels=4, **STYLE
+    ),
 }
 
 

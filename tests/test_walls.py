@@ -24,7 +24,7 @@ ROOMS = {
         "jaxlatent.parallel",
         "jaxlatent.collectives",
     ],
-    "jaxlatent.edits": ["jaxlatent.types", "jaxlatent.numerics"],
+    "jaxlatent.edits": ["jaxlatent.types", "jaxlatent.texts", "jaxlatent.numerics"],
     "jaxlatent.data": ["jaxlatent.types", "jaxlatent.files"],
     "jaxlatent.networks": ["jaxlatent.types"],
     "jaxlatent.generators": [
@@ -56,6 +56,7 @@ ROOMS = {
         "jaxlatent.latents",
     ],
     "jaxlatent.gram_folders": [
+        "jaxlatent.texts",
         "jaxlatent.files",
         "jaxlatent.jobs",
         "jaxlatent.generators",
@@ -63,6 +64,7 @@ ROOMS = {
     ],
     "jaxlatent.checkpoint": [
         "jaxlatent.types",
+        "jaxlatent.texts",
         "jaxlatent.files",
         "jaxlatent.edits",
         "jaxlatent.generators",
@@ -100,7 +102,7 @@ ROOMS = {
         "jaxlatent.editing",
         "jaxlatent.batching",
     ],
-    "jaxlatent.gallery": ["jaxlatent.files"],
+    "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",
         "jaxlatent.collectives",
@@ -114,7 +116,13 @@ ROOMS = {
         "jaxlatent.checkpoint",
         "jaxlatent.generators",
     ],
+    "jaxlatent.no_source": [
+        "jaxlatent.checkpoint",
+        "jaxlatent.data",
+        "jaxlatent.runs",
+    ],
     "jaxlatent.loading": [
+        "jaxlatent.no_source",
         "jaxlatent.types",
         "jaxlatent.files",
         "jaxlatent.guesses",

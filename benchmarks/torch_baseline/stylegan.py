@@ -88,7 +88,7 @@ def operations(config: Config) -> float:
     """Of one image."""
     total = 0.0
     for layer in layers(config):
-        pixels = layer.resolution**2
+        pixels = math.prod(layer.size)
         if layer.index:
             taps = 4 if layer.up and layer.fused else 9
             total += products(pixels, taps, layer.inputs, layer.outputs)

@@ -63,7 +63,7 @@ def synthesize(
     *,
     functional: bool = False,
 ) -> torch.Tensor:
-    """w [N, D] or w+ [N, L, D] -> images [N, C, R, R].
+    """w [N, D] or w+ [N, L, D] -> images [N, C, H, W].
 
     A functional one writes over nothing, as derivatives of it need.
     """
@@ -114,7 +114,7 @@ def operations(config: Config) -> float:
     """Of one image."""
     total = 0.0
     for layer in layers(config):
-        pixels = layer.resolution**2
+        pixels = math.prod(layer.size)
         size, skip = layer.inputs, layer.outputs
         if layer.up:
             # nine products of every pixel of the small image

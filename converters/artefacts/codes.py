@@ -142,7 +142,7 @@ def _entry(checkpoint: Checkpoint, content: Any) -> Codes:
     count = 1
     if isinstance(content, list | tuple) and content:
         first, content, count = content[0], content[-1], len(content)
-        if np.shape(first) != np.shape(content):
+        if getattr(first, "shape", None) != getattr(content, "shape", None):
             raise CheckpointError(
                 f"{checkpoint.path}: arrays of several shapes for one picture, as for "
                 "style vectors (StyleSpace); codes of z, w or w+ are accepted"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from jaxlatent import texts
 from jaxlatent.files import HARMLESS_BYTES, MAX_EXPANSION
 from jaxlatent.types import CheckpointError
 
@@ -41,17 +42,11 @@ def shown(value: object) -> str:
         value: anything that a reader came upon.
 
     Returns:
-        The beginning of the value's ASCII form, the words for it if it is not read, or
-        the name of its type if it is not a leaf (the text of a container may be
-        exponentially long).
+        The words for it if it is not read, else those of `jaxlatent.texts.shown`.
     """
-    if isinstance(value, str | bytes):
-        return ascii(value[:60]) + ("..." if len(value) > 60 else "")
-    if value is None or isinstance(value, int | float):
-        return ascii(value)[:60]
     if isinstance(value, Unread):
         return f"{value.what}, which is not read,"
-    return type(value).__name__
+    return texts.shown(value)
 
 
 def is_size(value: object) -> TypeGuard[int]:

@@ -6,17 +6,18 @@ is a *record*, ``{"class_name": str, "state": {...}}``, whatever container holds
 class is a name, the text is dropped, and the tensors are all in the state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 import numpy as np
 
-from converters.containers.limits import Unread, shown
+from converters.containers.limits import Unread
 from jaxlatent.types import CheckpointError
 
 Record = Mapping[str, object]
 
 
-def is_record(value: object) -> bool:
+def is_record(value: object) -> TypeGuard[Record]:
     """Whether a value of a file stands for a network object."""
     return (
         isinstance(value, Mapping)
@@ -57,27 +58,41 @@ def tensors(record: Record) -> dict[str, np.ndarray]:
         order, by dotted name. What the network lacks (a bias that is None) is left out.
 
     Raises:
-        CheckpointError: if the record is not one of a network, or a parameter of it is
-            not read.
+        CheckpointError: if the record is not one of a network.
     """
-    state = _state(record)
-    hidden = state.get("_non_persistent_buffers_set") or ()
-    own = _part(record, "_parameters") | {
-        name: value
-        for name, value in _part(record, "_buffers").items()
-        if not (isinstance(hidden, set) and name in hidden)
-    }
-    for name, value in _part(record, "_parameters").items():
-        if isinstance(value, Unread):
-            raise CheckpointError(f"parameter {shown(name)}: {value.message}")
-    result = {
-        str(name): value for name, value in own.items() if isinstance(value, np.ndarray)
-    }
+    parts = _parts(record)
+    return {name: value for name, value in parts if isinstance(value, np.ndarray)}
+
+
+def unread(record: Record) -> dict[str, Unread]:
+    """Gathers what would be in that state dict, were it read.
+
+    Args:
+        record: the record of a network.
+
+    Returns:
+        What stands for tensors and modules, by dotted name.
+
+    Raises:
+        CheckpointError: if the record is not one of a network.
+    """
+    parts = _parts(record)
+    return {name: value for name, value in parts if isinstance(value, Unread)}
+
+
+def _parts(record: Record) -> Iterator[tuple[str, object]]:
+    """What a module holds and what the modules in it hold, by dotted name."""
+    hidden = _state(record).get("_non_persistent_buffers_set") or ()
+    buffers = _part(record, "_buffers")
+    if isinstance(hidden, set):
+        buffers = {name: item for name, item in buffers.items() if name not in hidden}
+    for name, value in (_part(record, "_parameters") | buffers).items():
+        yield str(name), value
     for prefix, child in _part(record, "_modules").items():
         if isinstance(child, Mapping):
-            nested = tensors(child)
-            result |= {f"{prefix}.{name}": value for name, value in nested.items()}
-    return result
+            yield from ((f"{prefix}.{name}", value) for name, value in _parts(child))
+        else:
+            yield str(prefix), child
 
 
 def attributes(record: Record, path: str = "") -> dict[str, object]:

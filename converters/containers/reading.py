@@ -6,6 +6,7 @@ file's size; whatever is wrong with a file comes out as one ``CheckpointError``.
 are not judged: NaN and infinity load as they are stored.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -29,8 +30,13 @@ _FOREIGN = {
     b"\x1f\x8b": "a gzip file: unpack it first",
     b"\x89HDF\r\n": "an HDF5 file (Keras?), which is not supported",
     b"version https://git-lfs": "a Git LFS pointer: fetch the real file first",
+    b"model_checkpoint_path": "TensorFlow's list of checkpoints, which are not read",
+    b"{": "JSON, not a checkpoint: give the file of tensors that it describes",
     b"<": "a web page or XML, not a checkpoint: download the file itself",
 }
+
+# format version, then the name of what wrote the graph
+_ONNX = re.compile(rb"\x08.\x12.(?:pytorch|\w{0,8}onnx)", re.DOTALL)
 
 
 class Decoded(NamedTuple):
@@ -111,6 +117,10 @@ def container_of(head: bytes) -> str:
         return "safetensors"
     if head[257:262] == b"ustar":
         raise CheckpointError("a tar archive that contains such files: unpack it first")
+    if _ONNX.match(head):
+        raise CheckpointError(
+            "an ONNX graph, which is not read: give the checkpoint that it is of"
+        )
     for beginning, description in _FOREIGN.items():
         if head.startswith(beginning):
             raise CheckpointError(description)

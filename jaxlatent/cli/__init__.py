@@ -4,14 +4,22 @@ import contextlib
 import io
 import os
 import sys
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from jaxlatent.texts import printable
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 FORESEEN = (ValueError, OSError, LookupError, TypeError, NotImplementedError)
+MOST_WORDS = 2_000
+"""Characters of a message."""
+NO_MEMORY = "out of memory; a smaller chunk, fewer codes or smaller pictures need less"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,19 +30,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if the command succeeds; 2 after one line on standard error if it cannot be
-        done; 130 if it is interrupted, 141 if nobody reads its output to the end. With
+        done, which is found out before it writes anything wherever that is possible;
+        130 if it is interrupted, 141 if nobody reads its output to the end. With
         `--debug` an error is raised instead.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = False
+    debug = "--debug" in words
+    if argv is None:  # what a terminal cannot show is no reason to fail
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # pyright: ignore
     try:
         command, debug = _parse(words)
+        from jaxlatent.cli import refusals
+
+        refusals.check(command)
         _keep_compiled_code()
-        with _one_line_warnings():
+        with _one_line_warnings(), contextlib.redirect_stdout(_Printable(sys.stdout)):
             command()
         sys.stdout.flush()
-    except SystemExit as stop:  # --help, or words that no command accepts
-        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    except _Stopped as stop:
+        return stop.status
+    except SystemExit as stop:
+        if debug:
+            raise
+        _complain(f"{_own_place(stop)}ended itself, with {stop.code!r}")
+        return BAD_INPUT
     except KeyboardInterrupt as interrupt:
         if debug:
             raise
@@ -52,6 +72,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Printable(io.TextIOBase):
+    """A stream for what files say, which may not steer a terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Write every line as `texts.printable` shows it."""
+        self._stream.write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
+
+    def flush(self) -> None:
+        """Of what is behind it."""
+        self._stream.flush()
+
+
+class _Stopped(Exception):
+    """The parser was done with the words: --help, or nothing that a command accepts."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
 def _parse(words: Sequence[str]) -> tuple[Callable[[], None], bool]:
     """The command that the words ask for, ready to run, and whether to debug it."""
     from jaxlatent.cli.parser import parse
@@ -61,10 +104,10 @@ def _parse(words: Sequence[str]) -> tuple[Callable[[], None], bool]:
     try:
         with contextlib.redirect_stderr(complaint):
             parsed = parse(words)
-    except SystemExit:
+    except SystemExit as stop:
         if complaint.getvalue():
             _complain(one_line(complaint.getvalue()))
-        raise
+        raise _Stopped(stop.code if isinstance(stop.code, int) else BAD_INPUT) from None
     return parsed.command, parsed.debug
 
 
@@ -73,13 +116,33 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    if place := _own_place(error):
+        return f"{place}{type(error).__name__}: {text}"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        return NO_MEMORY
     if isinstance(error, FORESEEN) and text:
         return text
     return f"{type(error).__name__}: {text} (unexpected; --debug shows where)"
 
 
+def _own_place(error: BaseException) -> str:
+    """Where in the user's own code an error came from, if it did."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: "
+    ours = [Path(__file__).parents[1], Path(__file__).parents[2] / "converters"]
+    ours += map(Path, sysconfig.get_paths().values())
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        file = Path(code.co_filename)
+        if file.is_file() and not any(file.is_relative_to(one) for one in ours):
+            place = f"{file}, line {line}, in {code.co_name}: "
+    return place
+
+
 def _complain(text: str) -> None:
-    sys.stderr.write(f"jaxlatent: {' '.join(text.split())}\n")
+    line = printable(" ".join(text.split()), MOST_WORDS)
+    sys.stderr.write(f"jaxlatent: {line}\n")
 
 
 @contextlib.contextmanager

@@ -14,35 +14,43 @@ MOST_STRENGTHS = 1_000
 LARGEST_SEED = 2**32 - 1
 
 
-def parse_config(entries: Sequence[str]) -> dict[str, Any]:
+def parse_config(entries: Sequence[str], option: str = "config") -> dict[str, Any]:
     """`key=value` pairs, JSON or text, and `@FILE`s that hold a JSON object."""
     values: dict[str, Any] = {}
     for entry in entries:
         key, equals, value = entry.partition("=")
         if entry.startswith("@"):
-            values |= _read_config(Path(entry[1:]))
+            values |= _read_config(Path(entry[1:]), option)
         elif key and equals:
             values[key] = _json_or_text(value)
         else:
-            raise ValueError(f"config: {entry!r} given; KEY=VALUE or @FILE accepted")
+            raise ValueError(f"{option}: {entry!r} given; KEY=VALUE or @FILE accepted")
     return values
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, option: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"{option}: {path} is not a file")
     try:
-        values = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"config: {path} is not JSON: {error}") from error
+        values = json.loads(path.read_bytes(), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{option}: {path} is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"config: {path} holds no JSON object")
+        raise ValueError(f"{option}: {path} holds no JSON object")
     return values
 
 
 def _json_or_text(value: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(value, parse_constant=_no_number)
     except json.JSONDecodeError:
         return value
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"config: {value[:60]!r} given: {error}") from error
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number; finite ones are accepted")
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
@@ -94,8 +102,9 @@ def parse_strengths(text: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             start, stop, count = text.split(":")
-            if 0 < int(count) <= MOST_STRENGTHS:
-                values = np.linspace(float(start), float(stop), int(count)).tolist()
+            ends = float(start), float(stop)
+            if 0 < int(count) <= MOST_STRENGTHS and np.isfinite(ends).all():
+                values = np.linspace(*ends, int(count)).tolist()
         else:
             values = [float(value) for value in text.split(",")]
     except ValueError:
@@ -128,10 +137,13 @@ def parse_ends(text: str | None, option: str) -> tuple[float, float] | None:
         return None
     try:
         low, high = map(float, text.split(","))
+        finite = np.isfinite([low, high]).all()
     except ValueError:
+        finite, low, high = False, 0.0, 0.0
+    if not finite:
         raise ValueError(
             f"{option}: {text!r} given; two numbers such as -10,10 are accepted"
-        ) from None
+        )
     return low, high
 
 

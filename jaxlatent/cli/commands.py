@@ -13,12 +13,14 @@ from jaxlatent.checkpoint import is_generator
 from jaxlatent.cli import arguments, description, inputs, scores
 from jaxlatent.cli.discovering import discover_sefa
 from jaxlatent.cli.options import (
+    AS_THEY_ARE,
     EVERY_SCORE,
     Codes,
     Job,
     JobGroup,
     Page,
     PageGroup,
+    PicturesGroup,
     Reading,
     Repeated,
     Rows,
@@ -29,13 +31,14 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
-from jaxlatent.data.image_folder import picture_files
+from jaxlatent.data.image_folder import open_folder
 from jaxlatent.editing import check_edit
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
 from jaxlatent.methods.ganspace_presets import presets_of
 from jaxlatent.runs import Run
+from jaxlatent.texts import printable
 
 ReadingGroup = Annotated[Reading, group("checkpoint")]
 AS_IT_IS = Reading()
@@ -107,7 +110,8 @@ def inspect(
     if as_json:
         print(json.dumps(facts, indent=1))
     else:
-        print("\n".join(description.lines(facts, tensors=tensors)))
+        for line in description.lines(facts, tensors=tensors):
+            print(printable(line))
     if "problem" in facts:
         raise ValueError(f"{file}: {facts['problem']}")
 
@@ -131,6 +135,7 @@ def score(
     *,
     seeds_only: bool = False,
     scoring: ScoringGroup = EVERY_SCORE,
+    pictures: PicturesGroup = AS_THEY_ARE,
 ) -> None:
     """Score what GENERATOR draws, or in its place a folder of pictures.
 
@@ -138,6 +143,7 @@ def score(
         job: What to work on; codes are those of the pictures of a folder.
         seeds_only: Keep the seed instead of the codes, which follow from it.
         scoring: What scores the pictures.
+        pictures: How a folder of pictures is read.
     """
     words, start = dict(locals()), job.start
     folder = Path(job.generator)
@@ -152,20 +158,30 @@ def score(
         arguments.refuse(job.reading, drawn)
         arguments.refuse(job.where, ", but one device scores a folder")
         given = start.codes and codes_of_file(start.codes, start.space)
-        with progress_bar("scoring", len(picture_files(folder))) as progress:
+        codes = given or codes_beside(folder)
+        found = open_folder(
+            folder, order=pictures.order, background=pictures.background
+        )
+        scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
+        print(found)
+        with progress_bar("scoring", len(found)) as progress:
             table = tables.score_folder(
-                folder,
-                scores.open_scorers(scoring.scorer),
-                codes=given or codes_beside(folder),
+                found,
+                scorers,
+                codes=codes,
                 odds=scoring.odds,
                 chunk=max(job.chunk, 32),
                 progress=progress,
             )
+        told = {"order": found.order, "pictures": found.names}
     else:
         own = ", but GENERATOR draws codes of its own"
         arguments.refuse(start, own, "codes", "space", "seeds", "numpy_seeds")
+        arguments.refuse(pictures, ", but GENERATOR is no folder of pictures")
         session = Session.open(job, "score", words)
-        run, table = session.run, scores.draw_table(session, scoring)
+        scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
+        run, table = session.run, scores.draw_table(session, scoring, scorers)
+        told = {}
     table = scores.keep_attributes(table, scoring.attribute)
     file = run.file(scores.FILE)
     tables.save_table(file, table, with_codes=not seeds_only)
@@ -173,11 +189,13 @@ def score(
         None if session is None else session.generator,
         inputs=(job.generator, start.codes, *scoring.scorer),
         scores=table.names,
+        preprocessing=scores.preprocessing(scorers),
+        **told,
     )
     for column, name in enumerate(table.names):
         values = table.values[:, column]
         print(
-            f"{name}: mean {values.mean():.4g}, from {values.min():.4g} to "
+            f"{printable(name)}: mean {values.mean():.4g}, from {values.min():.4g} to "
             f"{values.max():.4g}"
         )
     print(f"{len(table.values)} pictures, {len(table.names)} scores each")

@@ -23,7 +23,7 @@ from jaxlatent.collectives import is_main
 from jaxlatent.editing import feature_of
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
-from jaxlatent.loading import guess_latents, load_scores
+from jaxlatent.loading import guess_latents
 from jaxlatent.methods import ganspace, interfacegan, sefa
 from jaxlatent.methods.interfacegan import Boundary
 from jaxlatent.numerics.decomposition import Estimation
@@ -90,9 +90,9 @@ def discover_ganspace(
         page: How they are drawn; strengths are standard deviations.
     """
     session = Session.open(job, "discover ganspace", locals())
-    arguments.at_least_one(num, "num")
-    arguments.at_least_one(1 if batch is None else batch, "batch")
-    session.check(page)
+    if edit != "activation":
+        moved = session.generator.latent_space if layer not in (None, "w") else "w"
+        session.check(page, regress or moved)
     count = ganspace.default_samples(layer) if samples is None else samples
     with session.progress("learning", count, "code") as progress:
         edits = ganspace.discover(
@@ -128,6 +128,7 @@ def discover_interfacegan(
     *,
     scores_file: Annotated[Path | None, tyro.conf.arg(name="scores")] = None,
     scored_codes: Path | None = None,
+    scored_pictures: Annotated[Path | None, option("DIR")] = None,
     space: Annotated[Space, tyro.conf.arg(name="boundary-space")] = None,
     layers: Rows = None,
     scoring: ScoringGroup = EVERY_SCORE,
@@ -138,8 +139,11 @@ def discover_interfacegan(
 
     Args:
         job: What to work on.
-        scores_file: Scores to learn from instead: what score wrote, .npy, .npz or .pt.
+        scores_file: Scores or labels to learn from instead: what score wrote, an array
+            as .npy, .npz or .pt, a text as .csv, .tsv or .txt.
         scored_codes: The codes that those scores belong to, where the file holds none.
+        scored_pictures: The pictures that they belong to; matches rows of a text by
+            their names, and finds codes beside them.
         space: Where to put the boundary; w if there is one, else z.
         layers: Rows of w+ to shift: all, or such as 0-1.
         scoring: What scores the pictures that are drawn.
@@ -147,7 +151,6 @@ def discover_interfacegan(
         page: How they are drawn; strengths are distances from the boundary, or steps.
     """
     session = Session.open(job, "discover interfacegan", locals())
-    session.check(page)
     model = session.generator
     where = space or model.latent_space
     if where not in model.code_spaces:
@@ -155,13 +158,21 @@ def discover_interfacegan(
             f"boundary_space: {where} given; one of {', '.join(model.code_spaces)} is "
             "accepted"
         )
+    session.check(page, where, layers)
     if scores_file is None:
-        if scored_codes is not None:
-            raise ValueError("scored_codes: given without scores")
-        table = scores.draw_table(session, scoring)
+        owners = {"scored_codes": scored_codes, "scored_pictures": scored_pictures}
+        for name, given in owners.items():
+            if given is not None:
+                raise ValueError(f"{name}: given without scores")
+        count = interfacegan.side_count(scoring.samples, boundary.top_fraction)
+        interfacegan.train_count(count, boundary.train_fraction)
+        scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
+        table = scores.draw_table(session, scoring, scorers)
     else:
-        arguments.refuse(scoring, " together with scores", "scorer", "odds", "samples")
-        table = load_scores(scores_file)
+        scorers = {}
+        drawing = ("scorer", "scorer_config", "odds", "samples")
+        arguments.refuse(scoring, " together with scores", *drawing)
+        table = scores.read_table(scores_file, scored_pictures)
     if scored_codes is not None:
         latents, guesses = guess_latents(scored_codes, model, default=where)
         session.say([guess.text({}) for guess in guesses])
@@ -193,4 +204,6 @@ def discover_interfacegan(
         range(len(edit)),
         read=(scores_file, scored_codes, *scoring.scorer),
         boundaries=reports,
+        preprocessing=scores.preprocessing(scorers),
+        reading=table.reading,
     )

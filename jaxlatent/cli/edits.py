@@ -12,6 +12,7 @@ from jaxlatent.edits import combining
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.methods import interfacegan
+from jaxlatent.texts import printable
 
 EditFile = Annotated[Path, tyro.conf.Positional, option("EDIT")]
 OutFile = Path
@@ -46,7 +47,7 @@ def condition(
     found = interfacegan.condition(edit, others)
     _save(out, found)
     for name, cosine in zip(found.names, found.report["cosine"], strict=True):
-        print(f"{name}: cosine {float(cosine):.4f} with the original")
+        print(f"{printable(name)}: cosine {float(cosine):.4f} with the original")
     print(out)
 
 
@@ -69,7 +70,7 @@ def combine(
         [_weighted(part) for part in parts], name=name, num_layers=num_layers
     )
     _save(out, found)
-    print(f"{found.names[0]}, in {found.space}")
+    print(f"{printable(found.names[0])}, in {found.space}")
     print(out)
 
 
@@ -175,7 +176,7 @@ def _any_edit(path: Path, argument: str) -> Any:
     """An edit of ours."""
     if not path.is_file():
         raise ValueError(f"{argument}: {path} is not a file")
-    return checkpoint.load_edit(path)
+    return checkpoint.load_edit(path).rename({})
 
 
 def _pick(text: str, argument: str) -> Directions:

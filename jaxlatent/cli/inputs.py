@@ -11,11 +11,12 @@ import jax.numpy as jnp
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
+from jaxlatent.cli.labels import labels_of_codes, told_of, with_labels
 from jaxlatent.cli.options import Codes
 from jaxlatent.editing import has_rows
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import EVERY_CLASS, Latents, Truncation, numpy_codes
+from jaxlatent.latents import Latents, Truncation, numpy_codes
 from jaxlatent.loading import guess_latents
 from jaxlatent.types import parse_layers
 
@@ -104,13 +105,12 @@ def draw_samples(
         ]
         latents = Latents(jnp.concatenate(drawn), "z")
         names = tuple(f"seed {seed}" for seed in seeds)
-    chosen = classes(options, generator, len(names))
-    if chosen is None:
+    label = labels_of_codes(options.label, generator, len(names))
+    if label is None:
         return Samples(latents, names, seeds, guesses)
-    if len(set(chosen)) > 1:
-        names = tuple(f"{n}, class {c}" for n, c in zip(names, chosen, strict=True))
-    latents = dataclasses.replace(latents, label=jnp.asarray(chosen))
-    return Samples(latents, names, seeds, guesses)
+    latents = dataclasses.replace(latents, label=jnp.asarray(label))
+    told = (*guesses, *told_of(options.label, generator))
+    return Samples(latents, with_labels(names, label), seeds, told)
 
 
 def _numpy_samples(
@@ -127,41 +127,6 @@ def _numpy_samples(
         raise ValueError("numpy_seeds: given, but this generator's z is its own")
     codes = numpy_codes(seeds, config.z_dim, truncation=psi)
     return Latents(codes, "z"), tuple(f"numpy seed {seed}" for seed in seeds)
-
-
-def classes(options: Codes, generator: Generator, count: int) -> tuple[int, ...] | None:
-    """One class for each code, None for an unconditional generator."""
-    number = generator.config.label_dim
-    if number == 0 and options.label is not None:
-        raise ValueError("label: given, but this generator has no classes")
-    if number == 0:
-        return None
-    if options.label is None:
-        raise ValueError(
-            f"label: missing; this generator has classes 0 to {number - 1}"
-        )
-    if options.label == EVERY_CLASS:
-        return tuple(index % number for index in range(count))
-    words = options.label.split(",")
-    found = [int(word) if word.strip().isdecimal() else number for word in words]
-    if max(found) >= number:
-        raise ValueError(
-            f"label: {options.label!r} given; classes 0 to {number - 1} are accepted"
-        )
-    if len(found) not in (1, count):
-        raise ValueError(
-            f"label: {len(found)} classes given for {count} codes; one, or one for "
-            "each, is accepted"
-        )
-    return tuple(found * count)[:count]
-
-
-def class_choice(options: Codes, generator: Generator) -> Any:
-    """The classes of codes to learn from, as `latents.prior` takes them."""
-    if options.label in (None, EVERY_CLASS):
-        return options.label
-    found = classes(options, generator, len(options.label.split(",")))
-    return None if found is None else list(found)
 
 
 def open_edit(

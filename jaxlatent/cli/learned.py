@@ -79,8 +79,7 @@ def discover_ganalyze(
         page: How the edit is drawn; strengths are units of the score.
     """
     session = Session.open(job, "discover ganalyze", locals())
-    session.check(page)
-    arguments.at_least_one(held_out, "held_out")
+    session.check(page, learned_space or "z")
     name, model = scores.open_assessor(assessor)
     chosen = PRESETS[preset]
     settings = changes.applied(chosen.settings)
@@ -119,4 +118,11 @@ def discover_ganalyze(
     plots = [shown, *session.keep_losses(fitted)]
     indices = session.classes if len(edit) > 1 else (0,)
     heading = Heading(f"GANalyze of {session.name}: {name}", [text], plots=plots)
-    session.draw({"ganalyze.npz": edit}, page, heading, indices, read=assessor.scorer)
+    session.draw(
+        {"ganalyze.npz": edit},
+        page,
+        heading,
+        indices,
+        read=assessor.scorer,
+        preprocessing=scores.preprocessing({name: model}),
+    )

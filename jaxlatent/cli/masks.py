@@ -16,7 +16,9 @@ def region_masks(where: Regions, size: int | tuple[int, int]) -> dict[str, np.nd
     """
     if where.labels is not None and not where.mask:
         raise ValueError("labels: given without a mask")
-    labels = where.labels and where.labels.split(",")
+    if where.fit != "scale" and not where.mask:
+        raise ValueError(f"fit: {where.fit} given without a mask")
+    labels = None if where.labels is None else where.labels.split(",")
     found: dict[str, np.ndarray] = {}
     for name in where.region:
         found[name] = regions.named_mask(name, size)
@@ -29,7 +31,7 @@ def region_masks(where: Regions, size: int | tuple[int, int]) -> dict[str, np.nd
         numbers = [int(word) for word in words]
         found[text] = regions.rectangle_mask(numbers, size)
     for text in where.mask:
-        found[text] = regions.file_mask(Path(text), size, labels=labels)
+        found[text] = regions.file_mask(Path(text), size, labels=labels, fit=where.fit)
     return found
 
 

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
+from jaxlatent.data.image_folder import Order
+from jaxlatent.data.regions import Fit
+
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
 """A word for an option's value, by its type."""
 
@@ -43,6 +46,7 @@ def group(name: str) -> Any:
 
 
 Space = Literal["z", "w", "w+"] | None
+Background = Literal["white", "grey", "black"]
 Rows = Annotated[str | None, option("ROWS")]
 
 
@@ -68,7 +72,8 @@ class Codes:
     space: Space = None
     """The space of the codes in FILE, instead of what its shape and names tell."""
     label: Annotated[str | None, option("CLASS")] = None
-    """The class to draw, one for each code such as 0,2,2, or every for all in turn."""
+    """The class to draw, one for each code such as 0,2,2, every for all in turn; or a
+    file of labels, .npy, .pt or .csv: a row of numbers for all codes or for each."""
     truncation: Annotated[float | None, option("PSI")] = None
     """Pull w towards its mean by this factor, or draw z truncated by it (BigGAN)."""
     cutoff: Annotated[int | None, option("ROWS")] = None
@@ -136,11 +141,26 @@ class Regions:
     region: Annotated[Repeated, option("NAME")] = ()
     """A named region such as eyes, mouth or top_side; see the command regions."""
     rectangle: Annotated[Repeated, option("R,C,H,W")] = ()
-    """Row centre, column centre, height, width at 256 x 256, such as 120,128,20,115."""
+    """Row centre, column centre, height, width, such as 120,128,20,115, where 256 is
+    the height and the width of the picture, whatever its shape."""
     mask: Annotated[Repeated, option("FILE")] = ()
     """A picture or array file that is bright inside the region."""
     labels: Annotated[str | None, option("LABELS")] = None
     """Take the mask files as segmentations and these labels of them, such as 4,5."""
+    fit: Fit = "scale"
+    """A mask of other proportions than the picture's is refused unless it is to be
+    cropped to them or stretched."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How a folder of pictures is read."""
+
+    order: Order | None = None
+    """Of names: 2.png before 10.png, or as text; as the run of sample that drew them
+    recorded it, else natural, if left out."""
+    background: Background = "white"
+    """What transparent pixels are laid on."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +169,9 @@ class Scoring:
 
     scorer: Annotated[Repeated, option("SCORER")] = ()
     """A network's checkpoint file, module:function, or a formula such as brightness."""
+    scorer_config: Annotated[Repeated, option("KEY=VALUE")] = ()
+    """Replace what a network does to pictures first, such as mean=[0.5,0.5,0.5],
+    std=[0.5,0.5,0.5] or resize=224 (NAME:KEY=VALUE for one of several); or @FILE."""
     attribute: Annotated[str | None, option("COLUMNS")] = None
     """Which scores, by number or name, such as 8 or 0-3; all if left out."""
     odds: bool = False
@@ -165,6 +188,9 @@ class Assessor:
 
     scorer: Annotated[Repeated, option("SCORER")] = ()
     """A network's checkpoint file, module:function, or a formula such as brightness."""
+    scorer_config: Annotated[Repeated, option("KEY=VALUE")] = ()
+    """Replace what a network does to pictures first, such as mean=[0.5,0.5,0.5],
+    std=[0.5,0.5,0.5] or resize=224 (NAME:KEY=VALUE for one of several); or @FILE."""
     attribute: Annotated[str | None, option("COLUMN")] = None
     """Which of a network's outputs, by number."""
     outputs: Literal["plain", "probabilities", "odds"] = "plain"
@@ -194,5 +220,7 @@ RegionsGroup = Annotated[Regions, group("region")]
 ScoringGroup = Annotated[Scoring, group("score")]
 AssessorGroup = Annotated[Assessor, group("assessor")]
 TrainingGroup = Annotated[Training, group("training")]
+PicturesGroup = Annotated[Pictures, group("picture")]
 NO_REGION = Regions()
 EVERY_SCORE = Scoring()
+AS_THEY_ARE = Pictures()

@@ -87,30 +87,32 @@ def _discover(
     return method
 
 
+LOOKING = {
+    "demo": commands.demo,
+    "convert": commands.convert,
+    "inspect": commands.inspect,
+    "families": commands.list_families,
+    "sample": sampling.sample,
+    "score": commands.score,
+    "regions": regional.draw_regions,
+    "jacobian": regional.jacobian,
+}
+EDITING = {
+    "edit": commands.edit,
+    "presets": commands.list_presets,
+    "condition": edits.condition,
+    "combine": edits.combine,
+    "export": edits.export_file,
+    "name": edits.name,
+    "import": edits.import_file,
+}
+
+
 def _commands() -> Any:
     discover = Annotated[
         Any, tyro.conf.subcommand(name="discover", constructor=_discover)
     ]
-    before = _choice(
-        demo=commands.demo,
-        convert=commands.convert,
-        inspect=commands.inspect,
-        families=commands.list_families,
-        sample=sampling.sample,
-        score=commands.score,
-        regions=regional.draw_regions,
-        jacobian=regional.jacobian,
-    )
-    after = _choice(
-        edit=commands.edit,
-        presets=commands.list_presets,
-        condition=edits.condition,
-        combine=edits.combine,
-        export=edits.export_file,
-        name=edits.name,
-        **{"import": edits.import_file},
-    )
-    return before | discover | after
+    return _choice(**LOOKING) | discover | _choice(**EDITING)
 
 
 @dataclass(frozen=True)

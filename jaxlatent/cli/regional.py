@@ -1,6 +1,7 @@
 """Commands about regions of a picture: their Gram matrices, and directions for them."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.masks import one_region, region_masks
 from jaxlatent.cli.options import (
     NO_REGION,
+    Background,
     Codes,
     Job,
     JobGroup,
@@ -27,10 +29,11 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
-from jaxlatent.data import image_folder, regions
+from jaxlatent.data import regions
+from jaxlatent.data.pictures import ENDINGS, read_picture
 from jaxlatent.edits.directions import Directions
 from jaxlatent.gallery import grid, outline, save_png, shrink, spotlight
-from jaxlatent.gallery.drawing import Heading
+from jaxlatent.gallery.drawing import Heading, check_pictures
 from jaxlatent.generators.rendering import render
 from jaxlatent.gram_folders import read_region_grams, write_grams
 from jaxlatent.jacobians import (
@@ -39,7 +42,7 @@ from jaxlatent.jacobians import (
     mean_region_grams,
     pictures_at,
     recorded,
-    side,
+    size_of,
 )
 from jaxlatent.jobs import JOB_FILE
 from jaxlatent.latents import last_space, to_space
@@ -92,7 +95,7 @@ def jacobian(
     session = Session.open(job, "jacobian", locals())
     first = session.samples(num, 1)
     pictures = _pictures(session, first, view)
-    masks = region_masks(parts, side(pictures[0]))
+    masks = region_masks(parts, size_of(pictures[0]))
     with session.progress("differentiating", len(pictures), "code") as progress:
         files = write_grams(
             job.out,
@@ -167,6 +170,7 @@ def draw_regions(
     parts: RegionsGroup = NO_REGION,
     start: Annotated[Codes, group("code")] = Codes(),
     reading: Annotated[Reading, group("checkpoint")] = Reading(),
+    background: Background = "white",
 ) -> None:
     """Draw regions over a picture: one PNG each, and a sheet of all.
 
@@ -176,19 +180,25 @@ def draw_regions(
         parts: Regions; none for all that have names.
         start: The code to draw.
         reading: How to read a checkpoint file.
+        background: What transparent pixels of an image file are laid on.
     """
     words, model = dict(locals()), None
-    if Path(picture).suffix.lower() in image_folder.ENDINGS:
+    if Path(picture).suffix.lower() in ENDINGS:
         for settings in (start, reading):
             arguments.refuse(settings, ", but PICTURE is an image file")
-        run, image = (
-            Run(out, "regions", words),
-            image_folder.read_picture(Path(picture)),
+        run = Run(out, "regions", words)
+        image, notes = read_picture(
+            Path(picture), background=background, argument="PICTURE"
         )
+        for note in notes:
+            warnings.warn(f"PICTURE: {picture} is {note}", stacklevel=1)
     else:
+        if background != "white":
+            raise ValueError("background: given, but PICTURE is no image file")
         job = Job(picture, out, start=start, reading=reading)
         session = Session.open(job, "regions", words)
         run, model = session.run, session.generator
+        check_pictures(model)
         drawn = to_space(
             model,
             session.samples(default=1).latents,
@@ -229,13 +239,12 @@ def _discover(
     page: Page,
 ) -> None:
     """Gram matrices, directions from them, and the page."""
-    arguments.at_least_one(derivative.num, "num")
-    session.check(page)
     if derivative.grams is not None:
         arguments.refuse(derivative, " together with grams", "at")
     at = session.samples(seeds=derivative.at, numpy_seeds=None, codes=None, space=None)
     pictures = _pictures(session, at, view)
-    name, mask = one_region(parts, side(pictures[0]))
+    session.check(page, pictures[0].space)
+    name, mask = one_region(parts, size_of(pictures[0]))
     if derivative.grams is None:
         count = len(pictures)
         with session.progress("differentiating", count, "code") as progress:

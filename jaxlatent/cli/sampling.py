@@ -14,6 +14,7 @@ from jaxlatent.cli.options import JobGroup, Rows, option
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
 from jaxlatent.gallery import enlarge, grid, save_gif, save_png
+from jaxlatent.gallery.drawing import check_pictures
 from jaxlatent.generators.rendering import render
 from jaxlatent.latents import (
     Latents,
@@ -71,6 +72,7 @@ def sample(
         raise ValueError("layers: given without mix")
     if interpolate is None and path is not None:
         raise ValueError("path: given without interpolate")
+    check_pictures(session.generator)
     first = session.samples(num, 8)
     if mix is not None:
         sheet = _mixed(session, first, mix, layers)
@@ -136,7 +138,7 @@ def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> 
         for name in first.names
         for source in (None, *sources.names)
     )
-    label = None if own.label is None else jnp.repeat(own.label, columns)
+    label = None if own.label is None else jnp.repeat(own.label, columns, axis=0)
     latents = Latents(codes, own.space, label)
     return Sheet(latents, names, {own.space: codes}, columns)
 
@@ -148,7 +150,7 @@ def _between(session: Session, first: Samples, steps: int, path: str) -> Sheet:
         raise ValueError("interpolate: two codes or more are needed")
     model, latents = session.generator, first.latents
     label = latents.label
-    if label is not None and len(np.unique(np.asarray(label))) > 1:
+    if label is not None and len(np.unique(np.asarray(label), axis=0)) > 1:
         raise ValueError("label: several given; interpolate stays in one class")
     if path == "w" and latents.space == "z" and "w" in model.code_spaces:
         latents = to_space(model, latents, "w")
@@ -156,7 +158,7 @@ def _between(session: Session, first: Samples, steps: int, path: str) -> Sheet:
         raise ValueError(f"path: z given, but the codes are in {latents.space}")
     codes = interpolated(latents.codes, steps, spherical=path == "z")
     count = codes.shape[0]
-    label = None if label is None else jnp.repeat(label[:1], count)
+    label = None if label is None else jnp.repeat(label[:1], count, axis=0)
     names = tuple(f"step {index:04d}" for index in range(count))
     carried = _carry(session, Latents(codes, latents.space, label))
     return Sheet(carried, names, {latents.space: codes, carried.space: carried.codes})

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, inputs
+from jaxlatent.cli import arguments, inputs, labels
 from jaxlatent.cli.devices import open_mesh
 from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
@@ -20,8 +20,14 @@ from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions
-from jaxlatent.gallery.drawing import Heading, Traversal, draw_edits, run_names
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.gallery.drawing import (
+    Heading,
+    Traversal,
+    check_pictures,
+    draw_edits,
+    run_names,
+)
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
@@ -30,6 +36,7 @@ from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
+from jaxlatent.types import parse_layers
 
 TRAINING = "training"
 """The folder of a run in which it keeps its checkpoints."""
@@ -67,11 +74,13 @@ class Session:
         run = Run(job.out, command, words)
         alike = plain({**words, "job": dataclasses.replace(job, where=Devices())})
         mesh = open_mesh(job.where, alike)
-        arguments.at_least_one(job.chunk, "chunk")
         generator = open_generator(job.generator, job.reading, job.start.truncation)
         owner = fingerprint(generator)
         agree(owner, "GENERATOR")
-        return cls(job, run, mesh, generator.prepare(), owner)
+        session = cls(job, run, mesh, generator.prepare(), owner)
+        if isinstance(page := words.get("page"), Page):
+            session.check(page)
+        return session
 
     @property
     def name(self) -> str:
@@ -85,8 +94,10 @@ class Session:
 
     @cached_property
     def label(self) -> Any:
-        """The classes of codes to learn from, as `latents.prior` takes them."""
-        return inputs.class_choice(self.job.start, self.generator)
+        """The labels of codes to learn from, as `latents.prior` takes them."""
+        found = labels.label_choice(self.job.start.label, self.generator)
+        self.say(labels.told_of(self.job.start.label, self.generator))
+        return found
 
     def samples(
         self, num: int | None = None, default: int = 3, **changes: Any
@@ -105,10 +116,31 @@ class Session:
                 if is_main():
                     print(line)
 
-    def check(self, page: Page) -> None:
-        """Refuse what cannot be drawn, before hours are spent on what to draw."""
-        self.samples()
-        arguments.parse_strengths(page.strengths)
+    def check(
+        self, page: Page, space: str | None = None, layers: Any = None
+    ) -> tuple[int, ...] | None:
+        """Refuse what cannot be drawn, before hours are spent on what to draw.
+
+        Args:
+            page: how it is to be drawn.
+            space: of the edit that is to be found, as far as it is known.
+            layers: the rows that it is to move.
+
+        Returns:
+            The rows by number, None for all.
+        """
+        check_pictures(self.generator)
+        first = self.samples()
+        truncation = inputs.truncation_of(self.job.start, self.generator, page.truncate)
+        rows = None
+        edits = []
+        if space in self.generator.code_spaces:
+            config = self.generator.config
+            rows = parse_layers(layers, config.num_layers)
+            size = config.z_dim if space == "z" else config.w_dim
+            edits = [directions(np.zeros((1, size), np.float32), space=space)]
+        check_traversal(self.generator, edits, first.latents, truncation)
+        return rows
 
     def progress(
         self, label: str, total: int | None = None, unit: str = "image"
@@ -137,7 +169,7 @@ class Session:
             **recorded: further JSON values for the record.
         """
         job, generator = self.job, self.generator
-        edit = next(iter(edits.values()))
+        edit = next(iter(edits.values())).rename({})
         first = self.samples()
         truncation = inputs.truncation_of(job.start, generator, page.truncate)
         traversal = Traversal(
@@ -149,6 +181,7 @@ class Session:
             truncation,
         )
         check_traversal(generator, list(edits.values()), first.latents, truncation)
+        check_pictures(generator)
         for one in edits.values():
             if page.move == "to" and not isinstance(one, Directions):
                 raise ValueError(
@@ -195,8 +228,10 @@ class Session:
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """Those of the codes that are drawn, each once."""
-        return tuple(np.unique(np.asarray(self.samples().latents.label)).tolist())
+        """Those of the codes that are drawn, each once; of weights, the largest."""
+        label = np.asarray(self.samples().latents.label)
+        numbers = label.argmax(axis=1) if label.ndim > 1 else label
+        return tuple(np.unique(numbers).tolist())
 
     def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
         """Run a learned method: a bar with its losses, checkpoints, the way on.
@@ -275,9 +310,11 @@ class Session:
     ) -> None:
         """Write the record; see `runs.Run.finish`."""
         told = {} if first is None else {"seeds": first.seeds, "codes": first.names}
+        start = self.job.start
+        label = start.label if labels.is_file(start.label) else None
         self.run.finish(
             self.generator,
-            inputs=(self.job.generator, self.job.start.codes, *read),
+            inputs=(self.job.generator, start.codes, label, *read),
             guesses=self.said,
             **told,
             **facts,

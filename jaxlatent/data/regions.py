@@ -1,10 +1,11 @@
 """Regions of a picture: what an edit should change, as masks [H, W].
 
 Rectangles are (row centre, column centre, height, width) on a picture of 256 x 256:
-rows from centre - height // 2 on. They are scaled to the picture's size and clipped to
-it; a pixel belongs to a rectangle that holds the pixel's centre. `REGIONS` are those of
-LowRankGAN's and ReSeFa's code: for aligned faces (FFHQ, MetFaces) up to "point_mouth",
-for unaligned ones from "eyesr2" on, for BigGAN from "center0" on.
+rows from centre - height // 2 on. They are scaled to the picture's height and to its
+width, so that 256 is all of either, and clipped to it; a pixel belongs to a rectangle
+that holds the pixel's centre. `REGIONS` are those of LowRankGAN's and ReSeFa's code:
+for aligned faces (FFHQ, MetFaces) up to "point_mouth", for unaligned ones from "eyesr2"
+on, for BigGAN from "center0" on.
 
 Every mask is float32 with 1 inside, 0 outside. None is empty and none is full, since a
 region needs something to change and a rest to keep.
@@ -20,10 +21,15 @@ Where this differs from the original code:
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
-from jaxlatent.files import read_arrays
+from jaxlatent.data.mask_files import read_mask, read_segmentation
+
+Fit = Literal["same", "scale", "crop", "stretch"]
+"""How a mask of another size is laid on a picture: not at all; scaled, where the sides
+have the same proportions; cut at its edges to those; or squeezed into them."""
 
 REGIONS = {
     "left_eye": (120, 95, 20, 38),
@@ -152,11 +158,17 @@ def label_mask(segmentation: np.ndarray, labels: Sequence[int | str]) -> np.ndar
         else:
             raise ValueError(f"labels: {label!r} given; {accepted}")
     mask = np.isin(segmentation, numbers).astype(np.float32)
+    if not mask.any():
+        held = ", ".join(str(one) for one in np.unique(segmentation)[:32])
+        raise ValueError(
+            f"labels: {list(labels)} cover no pixel of the segmentation, which holds "
+            f"{held}"
+        )
     return _usable(mask, f"labels: {list(labels)}")
 
 
 def picture_mask(
-    mask: np.ndarray, size: int | tuple[int, int], *, resize: bool = False
+    mask: np.ndarray, size: int | tuple[int, int], *, fit: Fit = "same"
 ) -> np.ndarray:
     """A mask that was drawn.
 
@@ -164,10 +176,11 @@ def picture_mask(
         mask: [H, W]: bool, floating in [0, 1], or uint8 from 0 to 255 (0 and 1 alone
             count as false and true).
         size: of the picture: a side, or (height, width).
-        resize: take the nearest pixels of a mask of another size.
+        fit: how a mask of another size is laid on the picture, taking its nearest
+            pixels; see `Fit`.
 
     Raises:
-        ValueError: for another type, other values or, unless `resize`, another size.
+        ValueError: for another type, other values, or a size that `fit` refuses.
     """
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.size == 0:
@@ -182,19 +195,52 @@ def picture_mask(
         )
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("mask: holds values outside of 0 to 1")
-    sides = _sides(size)
-    if values.shape != sides:
-        if not resize:
-            raise ValueError(
-                f"mask: {values.shape} given for pictures of {sides}; the same size is "
-                "accepted, any other with resize=True"
-            )
-        rows, columns = (
-            (2 * np.arange(side) + 1) * own // (2 * side)
-            for side, own in zip(sides, values.shape, strict=True)
+    return _usable(_fitted(values, _sides(size), fit), "mask: the one given")
+
+
+def _fitted(values: np.ndarray, sides: tuple[int, int], fit: Fit) -> np.ndarray:
+    """A mask on a picture of these sides."""
+    if fit not in get_args(Fit):
+        raise ValueError(
+            f"fit: {fit!r} given; one of {', '.join(get_args(Fit))} is accepted"
         )
-        values = values[np.ix_(rows, columns)]
-    return _usable(values, "mask: the one given")
+    own = (values.shape[0], values.shape[1])
+    if own == sides:
+        return values
+    if fit == "same":
+        raise ValueError(
+            f"mask: {own} given for pictures of {sides}; the same size is accepted, "
+            "others as fit tells: scale, crop or stretch"
+        )
+    if fit == "scale" and not _alike(own, sides):
+        raise ValueError(
+            f"mask: {own} given for pictures of {sides}, whose sides have other "
+            "proportions; fit crop cuts it to theirs, fit stretch squeezes it"
+        )
+    spans = own
+    if fit == "crop":
+        shrink = max(side / length for side, length in zip(sides, own, strict=True))
+        spans = tuple(
+            min(max(round(side / shrink), 1), length)
+            for side, length in zip(sides, own, strict=True)
+        )
+    rows, columns = (
+        (length - span) // 2 + (2 * np.arange(side) + 1) * span // (2 * side)
+        for side, span, length in zip(sides, spans, own, strict=True)
+    )
+    return values[np.ix_(rows, columns)]
+
+
+def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size is the other scaled, but for half a pixel of the smaller."""
+    small, large = sorted((one, other))
+    return any(
+        all(
+            2 * abs(to - side * scale) < scale
+            for side, to in zip(small, large, strict=True)
+        )
+        for scale in (large[0] / small[0], large[1] / small[1])
+    )
 
 
 def file_mask(
@@ -202,35 +248,26 @@ def file_mask(
     size: int | tuple[int, int],
     *,
     labels: Sequence[int | str] | None = None,
+    fit: Fit = "scale",
 ) -> np.ndarray:
     """The mask of a file, or of some labels of a segmentation.
 
     Args:
-        path: a picture, or an array as `.npy`, that is bright inside the region.
+        path: a picture, or an array as `.npy`, that is bright inside the region; or a
+            picture that is painted in one colour on transparency.
         size: of the mask, height and width.
         labels: the file holds labels, in a palette picture those of its palette; take
             these, by number or name.
+        fit: how a mask of another size is laid on the picture; see `Fit`.
 
     Raises:
-        ValueError: if there is no such file, or nothing in it to take.
+        ValueError: if there is no such file, nothing in it to take, or several things.
     """
-    if not path.is_file():
-        raise ValueError(f"mask: {path} is not a file")
-    if path.suffix in (".npy", ".npz"):
-        array = read_arrays(path)
-        if isinstance(array, dict):
-            raise ValueError(f"mask: {path} holds {sorted(array)}; one array is read")
-    else:
-        from PIL import Image
-
-        with Image.open(path) as file:
-            whole = labels and file.mode == "P"
-            array = np.asarray(file if whole else file.convert("L"))
-    if labels:
-        words = [one.strip() if isinstance(one, str) else one for one in labels]
-        numbers = [int(w) if str(w).isdecimal() else w for w in words]
-        array = label_mask(array, numbers)
-    return picture_mask(array, size, resize=True)
+    if labels is None:
+        return picture_mask(read_mask(path), size, fit=fit)
+    words = [one.strip() if isinstance(one, str) else one for one in labels]
+    numbers = [int(w) if str(w).isdecimal() else w for w in words]
+    return picture_mask(label_mask(read_segmentation(path), numbers), size, fit=fit)
 
 
 def _sides(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from flax.core import FrozenDict
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxlatent.types import check_space
+from jaxlatent.edits.checking import check_description, checked
 
 Facts = FrozenDict[str, Any]
 """JSON values by name, which can be compared and hashed."""
@@ -86,7 +86,7 @@ class Described:
         report: one float per direction, [K] each; what ranks them (eigenvalues, ...).
         space: "z", "w", "w+", "s" or "feature:NAME".
         layers: rows of w+ that are moved; None for all.
-        names: one name per direction.
+        names: one name per direction; none for the default ones.
         method: the method that found them.
         generator: fingerprint of the generator they belong to, "" if unknown.
         facts: what concerns the edit as a whole, JSON values: a rank, settings, ...
@@ -103,6 +103,28 @@ class Described:
     def __len__(self) -> int:
         raise NotImplementedError
 
+    def check(self) -> None:
+        """Refuse fields that do not fit; see `checking.checked`.
+
+        A kind that knows the shapes of its arrays checks them first, for `len` counts
+        their rows; here every array has one entry for each direction, and edits within
+        the edit are checked.
+
+        Raises:
+            ValueError: names the field.
+        """
+        count = len(self)
+        check_description(self, count)
+        for field in _of_directions(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Described):
+                checked(value)
+                lengths = {len(value)}
+            else:
+                lengths = {len(leaf) for leaf in jax.tree.leaves(value)}
+            if lengths - {count}:
+                raise ValueError(f"{field.name}: not one entry for each direction")
+
     def select(self, indices: Sequence[int]) -> Self:
         """The directions at `indices`, in that order.
 
@@ -114,13 +136,8 @@ class Described:
         changes: dict[str, Any] = {
             "names": tuple(self.names[index] for index in chosen) if self.names else ()
         }
-        for field in dataclasses.fields(self):
+        for field in _of_directions(self):
             value = getattr(self, field.name)
-            if (
-                not field.metadata.get("pytree_node", True)
-                or "shared" in field.metadata
-            ):
-                continue
             if isinstance(value, Described):
                 changes[field.name] = value.select(chosen)
             else:
@@ -137,6 +154,15 @@ class Described:
         for index, name in names.items():
             changed[concrete_index(index, len(self))] = name
         return dataclasses.replace(self, names=tuple(changed))
+
+
+def _of_directions(edit: Any) -> list[Any]:
+    """The fields that hold something for each direction."""
+    return [
+        field
+        for field in dataclasses.fields(edit)
+        if field.metadata.get("pytree_node", True) and "shared" not in field.metadata
+    ]
 
 
 def shared(**options: Any) -> Any:
@@ -179,44 +205,29 @@ class Description(TypedDict, total=False):
 
 
 def describe(count: int, told: Description) -> dict[str, Any]:
-    """The fields of `Described` for an edit of `count` directions, checked.
+    """The fields of `Described` for an edit of `count` directions, to be checked.
 
     Names default to "direction 0", ...; values of `facts` are frozen, NumPy's numbers
     become Python's.
 
     Raises:
         TypeError: if the space is missing, or an entry is unknown.
-        ValueError: names the entry that does not fit.
+        ValueError: for facts that JSON has no word for.
     """
     if "space" not in told:
         raise TypeError("space: missing; an edit names the space of its latents")
     if unknown := sorted(told.keys() - Description.__annotations__.keys()):
         raise TypeError(f"{', '.join(unknown)}: given, but an edit has no such entry")
-    check_space(told["space"])
-    report = {
-        name: jnp.asarray(value) for name, value in (told.get("report") or {}).items()
-    }
-    for name, value in report.items():
-        if value.shape != (count,) or not jnp.issubdtype(value.dtype, jnp.floating):
-            raise ValueError(
-                f"report: {name} is {value.dtype} {value.shape}; floating [{count}] is "
-                "accepted"
-            )
+    report = told.get("report") or {}
     layers = told.get("layers")
     if layers is not None:
         layers = tuple(sorted({operator.index(layer) for layer in layers}))
-        if not layers or layers[0] < 0:
-            raise ValueError(f"layers: {layers} given; rows from 0 up are accepted")
     names = told.get("names")
-    if names is None:
-        names = default_names(count)
-    if len(names) != count:
-        raise ValueError(f"names: {len(names)} given for {count} directions")
     return {
         **told,
-        "report": report,
+        "report": {name: jnp.asarray(value) for name, value in report.items()},
         "layers": layers,
-        "names": tuple(names),
+        "names": default_names(count) if names is None else tuple(names),
         "facts": as_facts(told.get("facts")),
     }
 

@@ -19,6 +19,7 @@ from jaxlatent.edits.base import (
     shared,
     take,
 )
+from jaxlatent.edits.checking import check_floats, checked
 
 
 @register_edit("directions")
@@ -48,6 +49,21 @@ class Directions(Described):
     def dimension(self) -> int:
         """D."""
         return self.vectors.shape[-1]
+
+    def check(self) -> None:
+        """Refuse arrays that do not fit each other, and what `Described` refuses."""
+        check_floats("vectors", self.vectors, ("K", "D"), ("K", "L", "D"))
+        count, *rows, dimension = self.vectors.shape
+        check_floats("scale", self.scale, (count,))
+        if self.mean is not None:
+            check_floats("mean", self.mean, (dimension,))
+        if self.bias is not None:
+            check_floats("bias", self.bias, (count,))
+        super().check()
+        if rows and self.layers and self.layers[-1] >= rows[0]:
+            raise ValueError(
+                f"layers: {self.layers} given; rows 0 to {rows[0] - 1} are accepted"
+            )
 
     def shift(
         self, latent: jax.Array, index: ArrayLike, strength: ArrayLike
@@ -164,28 +180,17 @@ def directions(
         ValueError: names the argument that does not fit.
     """
     vectors = jnp.asarray(vectors)
-    if vectors.ndim not in (2, 3) or not jnp.issubdtype(vectors.dtype, jnp.floating):
-        raise ValueError(
-            f"vectors: {vectors.dtype} {vectors.shape} given; floating [K, D] or "
-            "[K, L, D] is accepted"
-        )
-    count, dimension = vectors.shape[0], vectors.shape[-1]
-    described = describe(count, told)
-    layers = described["layers"]
-    if layers and vectors.ndim == 3 and layers[-1] >= vectors.shape[1]:
-        raise ValueError(
-            f"layers: {layers} given; rows 0 to {vectors.shape[1] - 1} are accepted"
-        )
-    arrays = {}
-    for label, value, shape in (
-        ("scale", np.ones(count, vectors.dtype) if scale is None else scale, (count,)),
-        ("mean", mean, (dimension,)),
-        ("bias", bias, (count,)),
-    ):
-        if value is not None and np.shape(value) != shape:
-            raise ValueError(f"{label}: shape {np.shape(value)} given; {shape} needed")
-        arrays[label] = None if value is None else _floating(value, vectors.dtype)
-    return Directions(vectors=vectors, **arrays, **described)
+    count = len(vectors) if vectors.ndim else 0
+    given = {
+        "scale": np.ones(count, vectors.dtype) if scale is None else scale,
+        "mean": mean,
+        "bias": bias,
+    }
+    arrays: dict[str, Any] = {
+        label: None if value is None else _floating(value, vectors.dtype)
+        for label, value in given.items()
+    }
+    return checked(Directions(vectors=vectors, **arrays, **describe(count, told)))
 
 
 def linear(edit: Any, argument: str) -> Directions:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxlatent.edits.base import (
@@ -18,6 +19,7 @@ from jaxlatent.edits.base import (
     check_strengths,
     move_rows,
 )
+from jaxlatent.texts import shown
 
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 """(code [D], sign) -> the change per unit of strength [D], of that sign."""
@@ -70,16 +72,26 @@ def along_path(
     return jax.vmap(project)(places)
 
 
-def check_steps(step: float, steps: int) -> None:
-    """Refuse a length that is not above zero, or no steps at all.
+MOST_STEPS = 100_000
+"""Of a path, each way; every one is an evaluation, and a point that is held."""
+
+
+_STEPS = (1e-9, 1e9)
+
+
+def check_steps(step: Any, steps: Any) -> None:
+    """Refuse a length that is not above zero, or a number of steps that is none.
 
     Raises:
         ValueError: naming both.
     """
-    if not step > 0 or steps < 1:
+    real = isinstance(step, int | float | np.number) and not isinstance(step, bool)
+    whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+    fits = real and whole and _STEPS[0] <= step <= _STEPS[1]
+    if not fits or not 1 <= steps <= MOST_STEPS:
         raise ValueError(
-            f"step, steps: {step}, {steps} given; a strength above 0 and 1 step or "
-            "more are accepted"
+            f"step, steps: {shown(step)}, {shown(steps)} given; a strength from "
+            f"{_STEPS[0]:g} to {_STEPS[1]:g} and 1 to {MOST_STEPS} steps are accepted"
         )
 
 

@@ -15,6 +15,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxlatent.edits.base import Described, Description, describe, register_edit, take
+from jaxlatent.edits.checking import check_floats, checked
 from jaxlatent.edits.paths import Followed, along_path, check_steps
 
 
@@ -48,6 +49,16 @@ class RBFField(Followed, Described):
     def dimension(self) -> int:
         """D."""
         return self.supports.shape[-1]
+
+    def check(self) -> None:
+        """Refuse arrays that do not fit each other, and what `Described` refuses."""
+        check_floats("supports", self.supports, ("K", "M", "D"))
+        check_floats("weights", self.weights, self.supports.shape[:2])
+        check_floats("scales", self.scales, self.supports.shape[:1])
+        if not np.all(np.asarray(self.scales) > 0):
+            raise ValueError("scales: some are not above zero")
+        check_steps(self.step, self.steps)
+        super().check()
 
     def move(self, code: jax.Array, index: jax.Array, strength: jax.Array) -> jax.Array:
         """A code [D] moved along path `index`: [D], or [S, D] for [S] strengths."""
@@ -122,28 +133,12 @@ def rbf_field(
         ValueError: names the argument that does not fit.
     """
     supports, weights, scales = map(jnp.asarray, (supports, weights, scales))
-    if supports.ndim != 3 or not jnp.issubdtype(supports.dtype, jnp.floating):
-        raise ValueError(
-            f"supports: {supports.dtype} {supports.shape} given; floating [K, M, D] is "
-            "accepted"
-        )
-    count, number, _ = supports.shape
-    for label, value, shape in (
-        ("weights", weights, (count, number)),
-        ("scales", scales, (count,)),
-    ):
-        if value.shape != shape or not jnp.issubdtype(value.dtype, jnp.floating):
-            raise ValueError(
-                f"{label}: {value.dtype} {value.shape} given; floating {shape} needed"
-            )
-    if not np.all(np.asarray(scales) > 0):
-        raise ValueError("scales: some are not above zero")
-    check_steps(step, steps)
-    return RBFField(
+    made = RBFField(
         supports=supports,
         weights=weights,
         scales=scales,
-        step=float(step),
-        steps=int(steps),
-        **describe(count, told),
+        step=step,
+        steps=steps,
+        **describe(len(supports) if supports.ndim else 0, told),
     )
+    return checked(made)

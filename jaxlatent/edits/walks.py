@@ -16,7 +16,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlatent.edits.base import Described, Description, describe, register_edit, take
+from jaxlatent.edits.checking import check_floats, checked
 from jaxlatent.edits.paths import Followed, along_path, check_steps
+from jaxlatent.texts import shown
 
 Layers = dict[str, dict[str, jax.Array]]
 """Dense layers "0", "1", ... with rectifiers between them, each of "weight"
@@ -63,6 +65,27 @@ class NeuralWalk(Followed, Described):
     def dimension(self) -> int:
         """D."""
         return self._last["bias"].shape[-1]
+
+    def check(self) -> None:
+        """Refuse layers that do not fit each other, and what `Described` refuses."""
+        check_steps(self.step, self.steps)
+        if not isinstance(self.norm, str) or self.norm not in NORMS:
+            raise ValueError(
+                f"norm: {shown(self.norm)} given; one of {NORMS} is accepted"
+            )
+        for label, layers in (("forward", self.forward), ("backward", self.backward)):
+            _check_layers(label, layers)
+        last: Any = self.forward.get(str(len(self.forward) - 1), {}).get("bias")
+        if np.ndim(last) != 2:
+            raise ValueError("forward: its last layer lacks a bias [K, D]")
+        check_floats("forward: bias of the last layer", last, ("K", "D"))
+        for label, layers in (("forward", self.forward), ("backward", self.backward)):
+            width = _checked_width(label, layers, len(self), self.dimension)
+            if width != self.dimension:
+                raise ValueError(
+                    f"{label}: ends in {width} numbers; {self.dimension} are accepted"
+                )
+        super().check()
 
     def move(self, code: jax.Array, index: jax.Array, strength: jax.Array) -> jax.Array:
         """A code [D] moved along walk `index`: [D], or [S, D] for [S] strengths."""
@@ -144,46 +167,47 @@ def neural_walk(
     Raises:
         ValueError: names the argument that does not fit.
     """
-    check_steps(step, steps)
-    if norm not in NORMS:
-        raise ValueError(f"norm: {norm!r} given; one of {NORMS} is accepted")
-    made = {
+    made: dict[str, Any] = {
         label: {
             str(number): {name: jnp.asarray(array) for name, array in layer.items()}
             for number, layer in enumerate(layers)
         }
         for label, layers in (("forward", forward), ("backward", backward))
     }
-    if not forward or np.ndim(forward[-1].get("bias", 0)) != 2:
-        raise ValueError("forward: its last layer lacks a bias [K, D]")
-    count, dimension = np.shape(forward[-1]["bias"])
-    for label, layers in made.items():
-        width = dimension
-        for number, layer in layers.items():
-            out = np.shape(layer.get("bias", ()))[-1:]
-            shapes = {"weight": (count, width, *out), "bias": (count, *out)}
-            if number == "0" and "weight" not in layer:
-                del shapes["weight"]
-            found = {name: array.shape for name, array in layer.items()}
-            for name, array in layer.items():
-                if not jnp.issubdtype(array.dtype, jnp.floating):
-                    raise ValueError(
-                        f"{label}: layer {number} has a {name} of {array.dtype}; a "
-                        "floating one is needed"
-                    )
-            if found != shapes or not out:
-                raise ValueError(
-                    f"{label}: layer {number} holds {found}; {shapes} is accepted"
-                )
-            (width,) = out
-        if width != dimension:
+    count = len(np.atleast_1d(forward[-1].get("bias", ()))) if forward else 0
+    told_fields = describe(count, told)
+    return checked(NeuralWalk(**made, step=step, steps=steps, norm=norm, **told_fields))
+
+
+def _check_layers(label: str, layers: Any) -> None:
+    """Dense layers by number, each of arrays by name."""
+    numbers = [str(number) for number in range(len(layers))]
+    if not isinstance(layers, dict) or sorted(layers) != sorted(numbers):
+        raise ValueError(
+            f"{label}: {shown(layers)} given; layers by number are accepted"
+        )
+    for number, layer in layers.items():
+        if not isinstance(layer, dict) or not layer.keys() <= {"weight", "bias"}:
             raise ValueError(
-                f"{label}: ends in {width} numbers; {dimension} are accepted"
+                f"{label}: layer {number} holds more than a weight and a bias"
             )
-    return NeuralWalk(
-        **made,
-        step=float(step),
-        steps=int(steps),
-        norm=norm,
-        **describe(count, told),
-    )
+
+
+def _checked_width(label: str, layers: Layers, count: int, dimension: int) -> int:
+    """How many numbers layers return that take `dimension` of them."""
+    width = dimension
+    for number in map(str, range(len(layers))):
+        layer = layers[number]
+        (out,) = np.shape(layer.get("bias", ()))[-1:] or (0,)
+        shapes = {"weight": (count, width, out), "bias": (count, out)}
+        if number == "0" and "weight" not in layer:
+            del shapes["weight"]
+        if layer.keys() != shapes.keys():
+            raise ValueError(
+                f"{label}: layer {number} holds {sorted(layer)}; {list(shapes)} is "
+                "accepted"
+            )
+        for name, shape in shapes.items():
+            check_floats(f"{label}: {name} of layer {number}", layer[name], shape)
+        width = out
+    return width

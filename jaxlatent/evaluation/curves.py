@@ -186,11 +186,17 @@ def held_out_curves(
         edit,
         scorers,
         latents,
-        np.asarray(latents.label) if by_class else 0,
+        _class_numbers(latents.label) if by_class else 0,
         strengths,
         chunk=chunk,
         mesh=mesh,
     )
+
+
+def _class_numbers(label: jax.Array | None) -> np.ndarray:
+    """Classes [N]; of weights [N, C], the largest."""
+    numbers = np.asarray(label)
+    return numbers.argmax(axis=1) if numbers.ndim > 1 else numbers
 
 
 @partial(jax.jit, static_argnames="batch")

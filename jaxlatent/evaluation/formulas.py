@@ -1,8 +1,10 @@
 """Scorers that need no network: one number per picture, by a formula.
 
-Each takes images [N, H, W, C] in [-1, 1], C 1 or 3, and returns [N]. Values beyond the
-range count as they are, so that gradients do not vanish there. Luma weighs red, green
-and blue as ITU-R BT.601 does.
+Each takes images [N, H, W, C] in [-1, 1], of 1 channel (grey), 2 (grey and alpha), 3
+(red, green, blue) or 4 (colours and alpha), and returns [N]. They look at grey or the
+colours as they are stored: an alpha changes no score. Values beyond the range count as
+they are, so that gradients do not vanish there. Luma weighs red, green and blue as
+ITU-R BT.601 does. Other numbers of channels raise ValueError.
 """
 
 from collections.abc import Callable
@@ -52,7 +54,7 @@ def sharpness(images: jax.Array) -> jax.Array:
 
 def saturation(images: jax.Array) -> jax.Array:
     """Mean of (max - min) / max over the colours, 0 for gray; the S of HSV."""
-    colours = (images + 1) / 2
+    colours = _colours(images)
     high, low = jnp.max(colours, axis=3), jnp.min(colours, axis=3)
     return jnp.mean((high - low) / jnp.maximum(high, _TINY), axis=(1, 2))
 
@@ -85,14 +87,27 @@ FORMULAS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 def luma(images: jax.Array) -> jax.Array:
     """[N, H, W, C] in [-1, 1] -> [N, H, W] in [0, 1]."""
-    colours = (images + 1) / 2
-    if images.shape[3] == 1:
+    colours = _colours(images)
+    if colours.shape[3] == 1:
         return colours[..., 0]
     return colours @ jnp.asarray(LUMA, images.dtype)
 
 
+def _colours(images: jax.Array) -> jax.Array:
+    """Images in [-1, 1] -> grey [N, H, W, 1] or colours [N, H, W, 3] in [0, 1]."""
+    channels = images.shape[-1]
+    if images.ndim != 4 or channels not in (1, 2, 3, 4):
+        raise ValueError(
+            f"images: shape {images.shape} given; [N, H, W, C] with 1 (grey), 2 (grey "
+            "and alpha), 3 (colours) or 4 (colours and alpha) channels is accepted"
+        )
+    shown = images[..., :-1] if channels in (2, 4) else images
+    return (shown + 1) / 2
+
+
 def _channels(images: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    colours = jnp.broadcast_to((images + 1) / 2, (*images.shape[:3], 3))
+    colours = _colours(images)
+    colours = jnp.broadcast_to(colours, (*colours.shape[:3], 3))
     return colours[..., 0], colours[..., 1], colours[..., 2]
 
 

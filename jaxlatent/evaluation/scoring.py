@@ -1,6 +1,7 @@
 """Scores of what a generator draws, none of it kept, or of pictures of one's own."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ from jax.sharding import Mesh
 from jaxlatent.batching import in_chunks
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import NoiseInput, per_image
-from jaxlatent.latents import Latents, Truncation, last_space, to_space
+from jaxlatent.latents import Latents, Truncation, last_space, prior, to_space
 from jaxlatent.types import Model, Noise, as_model
 
 
@@ -54,6 +55,29 @@ def score_latents(
         mesh=mesh,
     )
     return _joined(parts)
+
+
+def score_shapes(
+    generator: Generator, scorers: Mapping[str, Model], label: Any = None
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of each scorer's scores of one picture; none is drawn.
+
+    Args:
+        generator: what would draw.
+        scorers: as for `score_latents`.
+        label: the classes of codes, as `latents.prior` takes them.
+
+    Raises:
+        ValueError: as `score_latents`.
+    """
+    models = _as_models(scorers)
+
+    def one(key: jax.Array) -> dict[str, jax.Array]:
+        latents = prior(generator, label=label)(key[None])
+        return _score(generator, models, None, latents, Noise.FIXED)
+
+    found = jax.eval_shape(one, jax.random.key(0))
+    return {name: scores.shape for name, scores in found.items()}
 
 
 def score_images(

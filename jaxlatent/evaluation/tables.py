@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.data.image_folder import picture_files, read_pictures
+from jaxlatent.data.image_folder import PictureFolder
 from jaxlatent.evaluation.scoring import score_images, score_latents
-from jaxlatent.files import atomic_write, encode_arrays, read_arrays
+from jaxlatent.files import UNREADABLE, atomic_write, encode_arrays, read_arrays
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.latents import (
     CODE_SPACES,
@@ -39,11 +39,13 @@ class ScoreTable:
         values: [N, A].
         names: of the A scores.
         codes: [N, D] or [N, L, D] by space, where they are kept.
-        label: [N] classes the codes were drawn with, None for none.
+        label: [N] classes the codes were drawn with, or [N, C] weights of classes;
+            None for none.
         seed: where set, code i is drawn by `latents.prior` with the key
             `fold_in(key(seed), i)`.
         truncation: of the prior that they were drawn from, None for none.
         generator: fingerprint of what drew the pictures, "" if unknown.
+        reading: how a file that tells less than ours was understood, in words.
     """
 
     values: np.ndarray
@@ -53,6 +55,49 @@ class ScoreTable:
     seed: int | None = None
     truncation: float | None = None
     generator: str = ""
+    reading: str = ""
+
+    def check(self) -> None:
+        """Refuse fields that do not fit each other.
+
+        Raises:
+            ValueError: names the field.
+        """
+        values, count = self.values, len(self.values)
+        if values.ndim != 2 or not values.size or values.dtype.kind != "f":
+            raise ValueError(
+                f"scores: {values.dtype} {values.shape} given; floating [N, A]"
+            )
+        texts = (*self.names, self.generator)
+        if not all(isinstance(one, str) for one in texts):
+            raise ValueError("names, generator: given as something else than text")
+        if len(self.names) != values.shape[1]:
+            raise ValueError(
+                f"names: {len(self.names)} given for {values.shape[1]} scores"
+            )
+        for space, codes in self.codes.items():
+            rank = 3 if space == "w+" else 2
+            fits = codes.ndim == rank and len(codes) == count and codes.size
+            if not fits or codes.dtype.kind != "f" or not np.isfinite(codes).all():
+                raise ValueError(
+                    f"{space}: {codes.dtype} {codes.shape} given for {count} scores; "
+                    f"finite codes of {rank} axes are accepted"
+                )
+        label = self.label
+        if label is not None and not (
+            (label.shape == (count,) and label.dtype.kind in "iu")
+            or (label.ndim == 2 and len(label) == count and label.dtype.kind == "f")
+        ):
+            raise ValueError(
+                f"label: {label.dtype} {label.shape} given; whole [N] or floating "
+                "[N, C] is accepted"
+            )
+        seed, psi = self.seed, self.truncation
+        if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
+            raise ValueError(f"seed: {str(seed)[:60]!a} given; 0 to {2**32 - 1}")
+        real = isinstance(psi, int | float) and not isinstance(psi, bool)
+        if psi is not None and not (real and np.isfinite(psi)):
+            raise ValueError(f"truncation: {str(psi)[:60]!a} given; a number")
 
     def choose(self, columns: Sequence[int | str]) -> "ScoreTable":
         """Some of the scores, by number or by name, in that order.
@@ -162,7 +207,7 @@ def score_generator(
 
 
 def score_folder(
-    folder: Path,
+    pictures: PictureFolder,
     scorers: Mapping[str, Model],
     *,
     codes: Mapping[str, np.ndarray],
@@ -173,7 +218,7 @@ def score_folder(
     """Score every picture of a folder, in the order of their codes.
 
     Args:
-        folder: of a run of `sample`, or with pictures whose names sort as their codes.
+        pictures: see `image_folder.open_folder`.
         scorers: models of images by name, see `scoring.score_latents`.
         codes: of the pictures, by space; none if they are not known.
         odds: as for `score_generator`.
@@ -181,18 +226,18 @@ def score_folder(
         progress: called with the number of pictures just scored.
 
     Raises:
-        ValueError: without pictures, for pictures of several sizes, or for codes of
+        ValueError: for a damaged picture, pictures of several sizes, or codes of
             another number.
     """
-    files = picture_files(folder)
     for one in codes.values():
-        if len(one) != len(files):
+        if len(one) != len(pictures):
             raise ValueError(
-                f"codes: {len(one)} codes for {len(files)} pictures of {folder}"
+                f"codes: {len(one)} codes for {len(pictures)} pictures of "
+                f"{pictures.folder}"
             )
     parts = [
         score_images(scorers, images, chunk=chunk, progress=progress)
-        for images in read_pictures(files)
+        for images in pictures.read()
     ]
     scores = {name: np.concatenate([part[name] for part in parts]) for name in scorers}
     values, names = columns(scores, odds=odds)
@@ -262,7 +307,7 @@ def load_table(path: str | os.PathLike[str]) -> ScoreTable:
         arrays = read_arrays(path)
         assert isinstance(arrays, dict)
         header = json.loads(arrays[HEADER].tobytes())
-        return ScoreTable(
+        table = ScoreTable(
             arrays["scores"],
             tuple(header["names"]),
             {space: arrays[space] for space in CODE_SPACES if space in arrays},
@@ -271,7 +316,9 @@ def load_table(path: str | os.PathLike[str]) -> ScoreTable:
             header["truncation"],
             header["generator"],
         )
-    except (ValueError, LookupError, TypeError, AssertionError) as error:
+        table.check()
+        return table
+    except (*UNREADABLE, AssertionError) as error:
         raise ValueError(f"{path}: no table of scores, or damaged: {error}") from error
 
 
@@ -279,17 +326,24 @@ def table_of(values: np.ndarray, name: str) -> ScoreTable:
     """A table of scores [N] or [N, A] of any origin, called by `name`.
 
     Raises:
-        ValueError: for anything but numbers of one or two axes.
+        ValueError: for anything but finite numbers of one or two axes; names the row.
     """
-    if values.ndim not in (1, 2) or not len(values) or values.dtype.kind not in "fiub":
+    if values.ndim not in (1, 2) or not values.size or values.dtype.kind not in "fiub":
         raise ValueError(
             f"scores: {values.dtype} {values.shape} given; numbers [N] or [N, A] are "
             "accepted"
         )
     values = values.astype(np.float64).reshape(len(values), -1)
-    several = values.shape[1] > 1
-    names = [f"{column}" for column in range(values.shape[1])] if several else [name]
-    return ScoreTable(values, tuple(names))
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"scores: row {wrong[0]} holds {values[wrong[0]].tolist()[:8]}; finite "
+            "numbers are accepted"
+        )
+    rows, count = values.shape
+    names = [f"{column}" for column in range(count)] if count > 1 else [name]
+    size = f"{rows} row{'s'[rows == 1 :]} of {count} number{'s'[count == 1 :]}"
+    return ScoreTable(values, tuple(names), reading=size)
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
@@ -297,5 +351,5 @@ def is_table(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(Path(path)) as archive:
             return f"{HEADER}.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except UNREADABLE:
         return False

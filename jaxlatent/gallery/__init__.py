@@ -9,6 +9,7 @@ from jaxlatent.gallery.page import write_page as write_page
 from jaxlatent.gallery.plots import Plot as Plot
 from jaxlatent.gallery.raster import enlarge as enlarge
 from jaxlatent.gallery.raster import grid as grid
+from jaxlatent.gallery.raster import over_white as over_white
 from jaxlatent.gallery.raster import save_png as save_png
 from jaxlatent.gallery.raster import shrink as shrink
 from jaxlatent.gallery.raster import to_uint8 as to_uint8

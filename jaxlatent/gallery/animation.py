@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
-from jaxlatent.gallery.raster import as_pillow, to_uint8
+from jaxlatent.gallery.raster import as_pillow, over_white, to_uint8
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +25,8 @@ def save_gif(
     S frames become 2 S - 2: first to last, then back without showing either end twice.
     One palette serves all frames and the dither pattern stands still, so nothing
     flickers that the edit does not change; frames that have at most 256 colours between
-    them, such as gray ones, are kept exactly. The same frames always give the same
+    them, such as gray ones, are kept exactly. Frames with alpha are shown over white,
+    since a GIF knows no half-transparent pixels. The same frames always give the same
     bytes.
 
     Args:
@@ -38,7 +39,7 @@ def save_gif(
         ValueError: see `to_uint8`; a wrong rank, or `seconds` is not positive.
         OSError: the file cannot be written.
     """
-    pictures = to_uint8(frames, name="frames")
+    pictures = over_white(to_uint8(frames, name="frames"))
     if pictures.ndim != 4:
         raise ValueError(f"frames must be [S, H, W, C], got shape {pictures.shape}")
     if not 0 < seconds < float("inf"):

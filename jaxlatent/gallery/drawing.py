@@ -14,7 +14,7 @@ from jaxlatent.edits.base import Edit
 from jaxlatent.gallery.animation import save_gif
 from jaxlatent.gallery.page import Gallery, Row, write_page
 from jaxlatent.gallery.plots import Plot
-from jaxlatent.gallery.raster import enlarge, grid, save_png, shrink
+from jaxlatent.gallery.raster import CHANNELS, enlarge, grid, save_png, shrink
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Latents, Truncation
 
@@ -79,6 +79,20 @@ class Heading:
     decorate: Callable[[np.ndarray], np.ndarray] = field(default=lambda images: images)
 
 
+def check_pictures(generator: Generator) -> None:
+    """Refuse a generator whose pictures no file can show, before any is drawn.
+
+    Raises:
+        ValueError: naming their channels.
+    """
+    shape = generator.image_shape
+    if len(shape) != 3 or shape[-1] not in (1, 2, 3, 4):
+        raise ValueError(
+            f"generator: pictures of shape {shape} cannot be shown; [H, W, C] with "
+            f"{CHANNELS} channels is accepted"
+        )
+
+
 def draw_edits(
     folder: Path | str,
     generator: Generator,
@@ -109,8 +123,9 @@ def draw_edits(
         ValueError: names the argument that does not fit; see
             `editing.traverse_images`.
     """
-    edit = edits[0]
+    edit = edits[0].rename({})  # which names what has no names
     check_traversal(generator, edits, traversal.latents, traversal.truncation)
+    check_pictures(generator)
     folder, files = Path(folder), []
     value_name, values = ranking(edit)
     rows = []

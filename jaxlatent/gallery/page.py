@@ -24,7 +24,8 @@ from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
 from jaxlatent.gallery.plots import Plot, draw_plot
-from jaxlatent.gallery.raster import as_pillow, shrink, to_uint8
+from jaxlatent.gallery.raster import as_pillow, has_alpha, shrink, to_uint8
+from jaxlatent.texts import printable
 
 _PIXEL_ART = 64  # px; smaller pictures are stored exactly and shown as squares
 _WEBP_LIMIT = 16383  # px; the format's longest side
@@ -107,6 +108,7 @@ def write_page(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     tiny = max(height, width) < _PIXEL_ART
     classes = ["pixelated"] * tiny + ["one-code"] * (len(gallery.codes) == 1)
+    classes += ["alpha"] * has_alpha(pictures[0])
     page = _fill(
         "page.html",
         title=_text(gallery.title),
@@ -244,7 +246,7 @@ def _count(gallery: Gallery) -> str:
 
 def _text(value: object) -> str:
     """Escape for HTML text and for quoted attributes."""
-    return html.escape(str(value))
+    return html.escape(printable(str(value)))
 
 
 def _json(value: object) -> str:

@@ -3,6 +3,10 @@
 An *image* is an array of floats in [-1, 1], as generators return it; a *picture* is
 the same array in uint8, as screens show it. Every function of this room takes either
 and passes it through `to_uint8`, the one place where anything is clipped.
+
+Both are [..., H, W, C] of any height and width, with 1 channel (grey), 2 (grey and
+alpha), 3 (red, green, blue) or 4 (colours and alpha). An alpha of -1, or 0 in a
+picture, is transparent, 1 or 255 opaque; colours are not multiplied by it.
 """
 
 import io
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+CHANNELS = "1 (grey), 2 (grey and alpha), 3 (colours) or 4 (colours and alpha)"
+"""How many channels pictures have, in words."""
+
+
 def to_uint8(images: ArrayLike, *, name: str = "images") -> np.ndarray:
     """Turn images in [-1, 1] into 8-bit pictures.
 
@@ -27,21 +35,21 @@ def to_uint8(images: ArrayLike, *, name: str = "images") -> np.ndarray:
     already are returned as they are.
 
     Args:
-        images: [..., H, W, C] floats, or uint8; C is 1 or 3.
+        images: [..., H, W, C] floats, or uint8; C is 1, 2, 3 or 4.
         name: what to call the argument in an error.
 
     Returns:
         [..., H, W, C] uint8.
 
     Raises:
-        ValueError: fewer than three axes, an empty array, channels other than 1 or 3,
+        ValueError: fewer than three axes, an empty array, another number of channels,
             or a NaN.
         TypeError: neither floats nor uint8.
     """
     array = np.asarray(images)
-    if array.ndim < 3 or array.shape[-1] not in (1, 3) or array.size == 0:
+    if array.ndim < 3 or array.shape[-1] not in (1, 2, 3, 4) or array.size == 0:
         raise ValueError(
-            f"{name} must be [..., H, W, C] with C 1 or 3 and not empty, "
+            f"{name} must be [..., H, W, C], not empty, and have {CHANNELS} channels, "
             f"got shape {array.shape}"
         )
     if array.dtype == np.uint8:
@@ -55,6 +63,24 @@ def to_uint8(images: ArrayLike, *, name: str = "images") -> np.ndarray:
     if np.isnan(array).any():
         raise ValueError(f"{name} holds {np.isnan(array).sum()} NaN values")
     return np.clip(array * 127.5 + 128, 0, 255).astype(np.uint8)
+
+
+def has_alpha(images: ArrayLike) -> bool:
+    """Whether the last channel of images or pictures is an alpha."""
+    return np.shape(images)[-1] in (2, 4)
+
+
+def over_white(images: ArrayLike) -> np.ndarray:
+    """Pictures without alpha: [..., H, W, 1] or [..., H, W, 3] uint8.
+
+    What is transparent shows white; pictures without alpha come back unchanged.
+    """
+    pictures = to_uint8(images)
+    if not has_alpha(pictures):
+        return pictures
+    shade, alpha = pictures[..., :-1].astype(np.uint16), pictures[..., -1:]
+    mixed = shade * alpha + np.uint16(255) * (255 - alpha)  # at most 255 * 255
+    return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def enlarge(images: ArrayLike, *, least: int = 128) -> np.ndarray:
@@ -122,7 +148,8 @@ def grid(images: ArrayLike, *, columns: int | None = None, gap: int = 2) -> np.n
         gap: white pixels between neighbours; none around the outside.
 
     Returns:
-        [H', W', 3] uint8. Places left over in the last row are white.
+        [H', W', 3] uint8, or [H', W', 4] of pictures with alpha. Gaps and places left
+        over in the last row are white.
 
     Raises:
         ValueError: see `to_uint8`; a wrong rank, `columns` with [R, S, H, W, C] or
@@ -146,9 +173,12 @@ def grid(images: ArrayLike, *, columns: int | None = None, gap: int = 2) -> np.n
     else:
         across = columns or math.ceil(math.sqrt(len(pictures)))
     pictures = pictures.reshape(-1, *pictures.shape[-3:])
-    number, height, width, _ = pictures.shape
+    number, height, width, channels = pictures.shape
     rows = math.ceil(number / across)
-    shape = (rows * (height + gap) - gap, across * (width + gap) - gap, 3)
+    if channels == 2:
+        pictures = pictures[..., [0, 0, 0, 1]]
+    depth = 4 if has_alpha(pictures) else 3
+    shape = (rows * (height + gap) - gap, across * (width + gap) - gap, depth)
     sheet = np.full(shape, 255, np.uint8)
     for place, picture in enumerate(pictures):
         top = place // across * (height + gap)
@@ -179,7 +209,7 @@ def save_png(path: str | os.PathLike[str], picture: ArrayLike) -> None:
 
 
 def as_pillow(picture: np.ndarray) -> "Image.Image":
-    """Wrap one uint8 picture [H, W, C] for Pillow: mode L for C = 1, RGB for C = 3."""
+    """Wrap one uint8 picture [H, W, C] for Pillow: of mode L, LA, RGB or RGBA."""
     from PIL import Image
 
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxlatent.gallery.raster import to_uint8
+from jaxlatent.gallery.raster import over_white
 
 COLOR = (255, 64, 96)
 
@@ -17,7 +17,7 @@ def outline(images: ArrayLike, mask: ArrayLike) -> np.ndarray:
             Brought to H x W by repeating or leaving out pixels.
 
     Returns:
-        [..., H, W, 3] uint8.
+        [..., H, W, 3] uint8; what is transparent shows white.
 
     Raises:
         ValueError: see `to_uint8`; or an empty mask.
@@ -43,7 +43,7 @@ def spotlight(images: ArrayLike, mask: ArrayLike) -> np.ndarray:
 
 
 def _in_color(images: ArrayLike) -> np.ndarray:
-    pictures = to_uint8(images)
+    pictures = over_white(images)
     return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
 
 

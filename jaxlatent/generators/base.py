@@ -260,6 +260,16 @@ class Generator:
         """What `features` and hooks accept, in the network's order; "image" is last."""
         return self.family.feature_names(self.config)
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of an image, which its functions tell without being run."""
+        config = self.config
+        dim = config.z_dim if self.latent_space == "z" else config.w_dim
+        of = jax.ShapeDtypeStruct
+        label = of((1, config.label_dim), jnp.float32) if config.label_dim else None
+        latent = of((1, dim), jnp.float32)
+        return jax.eval_shape(Generator.synthesize, self, latent, label).shape[1:]
+
     def affines(self) -> tuple[Affine, ...]:
         """Every place where a latent enters linearly, in the network's order."""
         return self.family.affines(self.params, self.config)

@@ -206,7 +206,7 @@ def prepare(params: Params, config: Config) -> Params:
     """Replace kernels by what convolutions multiply by; idempotent."""
     for block in config.blocks:
         for name, upsample in (("conv1", True), ("conv2", False)):
-            change = partial(precompute, resolution=block.resolution, upsample=upsample)
+            change = partial(precompute, pixels=block.resolution**2, upsample=upsample)
             path = ("blocks", str(block.index), "0", name)
             params = at_layer(params, path, change)
     return params

@@ -253,7 +253,7 @@ def prepare(params: Params, config: Config) -> Params:
             continue
         resolution <<= module.up
         for name, upsample in (("conv_1", module.up), ("conv_2", False)):
-            change = partial(precompute, resolution=resolution, upsample=upsample)
+            change = partial(precompute, pixels=resolution**2, upsample=upsample)
             path = ("generator", "layers", str(module.number), name)
             params = at_layer(params, path, change)
     return params

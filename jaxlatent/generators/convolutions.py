@@ -20,10 +20,10 @@ VALID: Padding = ((0, 0), (0, 0))
 PARITIES = ("even_even", "even_odd", "odd_even", "odd_odd")
 """Of rows and columns: what `interleave` puts together."""
 
-LEAST_CHANNELS, LEAST_PIXELS, LEAST_RESOLUTION = 96, 1024, 16
+LEAST_CHANNELS, LEAST_PIXELS, LEAST_MAP = 96, 1024, 256
 """From where on Winograd's transforms cost less than they save, as measured: pixels of
-a batch where the kernel's transform is computed too, or the resolution of one image
-where it is kept."""
+a batch where the kernel's transform is computed too, or those of one map where it is
+kept."""
 
 
 def convolve(
@@ -51,15 +51,15 @@ def convolve(
     return lax.platform_dependent(x, kernel, cpu=saving, default=direct)
 
 
-def takes_winograd(shape: tuple[int, ...], resolution: int) -> bool:
+def takes_winograd(shape: tuple[int, ...], pixels: int) -> bool:
     """Whether kernels of a shape [h, w, I, O] are worth keeping as `winograd_kernel`.
 
     Args:
         shape: of the kernel.
-        resolution: of what its layer makes.
+        pixels: of one map that its layer makes.
     """
     on_cpu = jax.default_backend() == "cpu"
-    return on_cpu and resolution >= LEAST_RESOLUTION and _wide(shape)
+    return on_cpu and pixels >= LEAST_MAP and _wide(shape)
 
 
 def _wide(shape: tuple[int, ...]) -> bool:

@@ -7,6 +7,7 @@ Networks whose originals are PyTorch's have the names of their files. The others
 architectures to train: their files are TensorFlow's and are not read.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from jaxlatent.generators.sequential import Config
@@ -17,12 +18,8 @@ from jaxlatent.generators.sequential_weighted import (
     TransposedConvolution,
 )
 
-# How the last transposed convolution turns the 32 x 32 map into the picture.
-_LAST = {
-    64: {"kernel": 4, "stride": 2, "padding": 1},
-    32: {"kernel": 1},
-    28: {"kernel": 1, "padding": 2},
-}
+# How csinva's last transposed convolution turns the 32 x 32 map into the picture.
+_LAST = {32: {"kernel": 1}, 28: {"kernel": 1, "padding": 2}}
 
 
 def dcgan(
@@ -33,11 +30,11 @@ def dcgan(
     channels: int = 3,
     name: str = "main",
 ) -> Config:
-    """The generator of PyTorch's DCGAN example, and csinva's for smaller pictures.
+    """The generator of PyTorch's DCGAN example, grown or cut to other pictures.
 
     Args:
-        side: of the pictures in pixels; 64, or 32 (csinva's CIFAR-10 and CIFAR-100) or
-            28 (csinva's MNIST).
+        side: of the pictures in pixels; 64, or 8, 16, 32, 128, ... by fewer or more of
+            the same layers.
         z_dim: dimension of z.
         width: channels of the last map before the picture (`ngf`).
         channels: of the pictures.
@@ -49,23 +46,86 @@ def dcgan(
     Source: Radford et al., "Unsupervised Representation Learning with Deep
     Convolutional Generative Adversarial Networks" (2016).
     """
+    levels = side.bit_length() - 3
+    if side < 8 or side != 4 << levels:
+        raise ValueError(f"side: {side!r} given; 8, 16, 32, 64, 128, ... is accepted")
+    widths = tuple(width << level for level in reversed(range(levels)))
+    return transposed_chain(
+        (*widths, channels), (4,) * (levels + 1), z_dim=z_dim, name=name
+    )
+
+
+def dcgan_csinva(side: int = 28, *, z_dim: int = 100, width: int = 64) -> Config:
+    """csinva's DCGAN, for MNIST (28 pixels, grey) or CIFAR (32 pixels, in colour).
+
+    Args:
+        side: of the pictures in pixels.
+        z_dim: dimension of z.
+        width: channels of the last map before the picture.
+
+    Raises:
+        ValueError: for another side.
+    """
     if side not in _LAST:
         raise ValueError(f"side: {side!r} given; one of {tuple(_LAST)}")
+    features = (8 * width, 4 * width, 2 * width, width, 1 if side == 28 else 3)
+    return transposed_chain(features, (4, 4, 4, 4, 1), z_dim=z_dim)
+
+
+def transposed_chain(
+    features: Sequence[int],
+    kernels: Sequence[int],
+    *,
+    z_dim: int,
+    name: str = "main",
+    first: int = 0,
+    biases: Collection[int] = (),
+) -> Config:
+    """Transposed convolutions from z to a picture, as DCGANs chain them.
+
+    A batch norm and a ReLU stand behind all but the last, a tanh behind that. The first
+    makes a map of its kernel's side, all others double it; a last one of one pixel
+    leaves it, but cuts 32 grey pixels to 28, as csinva's do.
+
+    Args:
+        features: channels that each of them makes.
+        kernels: sides of their kernels: of the first any, of the others even.
+        z_dim: dimension of z.
+        name: of the module that holds the chain, "" if its layers have numbers alone.
+        first: number of the first layer.
+        biases: which of them, counted from 0, have a bias.
+
+    Raises:
+        ValueError: for kernels whose stride is not known.
+    """
+    start = f"{name}." if name else ""
     layers: list[Layer] = [Unflatten("view", (1, 1, z_dim))]
-    for index, factor in enumerate((8, 4, 2, 1)):
-        doubling = {"stride": 2, "padding": 1} if index else {}
-        number = 3 * index
-        layers += [
+    side, last = 1, len(features) - 1
+    for index, (made, kernel) in enumerate(zip(features, kernels, strict=True)):
+        number = first + 3 * index
+        step: dict[str, int] = {"kernel": kernel}
+        if index == 0:
+            side = kernel
+        elif kernel == 1 and index == last:
+            step |= _LAST[28] if (side, made) == (32, 1) else {}
+        elif kernel % 2:
+            raise ValueError(
+                f"kernels: {kernel} given for layer {start}{number}, which tells no "
+                "stride; even numbers are accepted"
+            )
+        else:
+            step |= {"stride": 2, "padding": kernel // 2 - 1}
+            side *= 2
+        layers.append(
             TransposedConvolution(
-                f"{name}.{number}", factor * width, kernel=4, bias=False, **doubling
-            ),
-            BatchNorm(f"{name}.{number + 1}"),
-            Activation(f"{name}.{number + 2}", "relu"),
-        ]
-    layers += [
-        TransposedConvolution(f"{name}.12", channels, bias=False, **_LAST[side]),
-        Activation(f"{name}.13", "tanh"),
-    ]
+                f"{start}{number}", made, bias=index in biases, **step
+            )
+        )
+        if index < last:
+            layers.append(BatchNorm(f"{start}{number + 1}"))
+            layers.append(Activation(f"{start}{number + 2}", "relu"))
+        else:
+            layers.append(Activation(f"{start}{number + 1}", "tanh"))
     return Config(tuple(layers), z_dim)
 
 

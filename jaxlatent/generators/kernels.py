@@ -37,7 +37,7 @@ def unknown_fingerprint() -> jax.Array:
 
 def precompute(
     layer: Params,
-    resolution: int,
+    pixels: int,
     *,
     upsample: bool = False,
     transposed: bool = False,
@@ -50,7 +50,7 @@ def precompute(
 
     Args:
         layer: its parameters, among them "weight" [3, 3, I, O].
-        resolution: of what it makes.
+        pixels: of one map that it makes.
         upsample: whether it repeats pixels first.
         transposed: whether it is a transposed convolution of stride 2.
         run_time: the kernel as it is applied, of the stored one; None for the same.
@@ -68,7 +68,7 @@ def precompute(
         form: Params = {"upsample_kernel": upsample_kernel(kernel)}
     elif transposed:
         form = {"phase_kernels": transposed_phases(kernel)}
-    elif takes_winograd(kernel.shape, resolution):
+    elif takes_winograd(kernel.shape, pixels):
         form = {"winograd_kernel": winograd_kernel(kernel)}
     else:
         return layer

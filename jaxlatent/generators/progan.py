@@ -61,6 +61,7 @@ class Config:
 
     num_layers = 0
     truncated_prior = False
+    base_size = (4, 4)
 
     def __post_init__(self) -> None:
         progressive.check_growth(self)
@@ -111,7 +112,7 @@ def prepare(params: Params, config: Config) -> Params:
     for index in range(1, 2 * last + 2):
         change = partial(
             precompute,
-            resolution=4 << (index // 2),
+            pixels=(4 << (index // 2)) ** 2,
             upsample=index % 2 == 0,
             run_time=_run_time(config, index),
         )

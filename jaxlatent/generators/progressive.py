@@ -1,7 +1,8 @@
 """What ProGAN and StyleGAN share: equalised weights, resampling, level of detail.
 
 Source: Karras et al., "Progressive Growing of GANs" (2018), sections 2 to 4. Both
-families grow by levels, of 4 x 4, 8 x 8, ... pixels, with two layers each; the level of
+families grow by levels, of 4 x 4, 8 x 8, ... pixels (or twice and twice again another
+size that a network begins with), with two layers each; the level of
 detail says how many of the last levels are not in use yet, and its fraction how far the
 image of one level has faded into that of the level below.
 """
@@ -28,12 +29,17 @@ class Growing(Protocol):
 
     @property
     def resolution(self) -> int:
-        """Of the square image."""
+        """Of the image, its larger side."""
         ...
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Feature maps at 4 x 4, 8 x 8, ... up to `resolution`."""
+        """Feature maps of each level, the coarsest first."""
+        ...
+
+    @property
+    def base_size(self) -> tuple[int, int]:
+        """Height and width of the coarsest level; each further one doubles both."""
         ...
 
     @property
@@ -44,7 +50,7 @@ class Growing(Protocol):
 
 def check_growth(config: Growing) -> None:
     """Raise ValueError unless a config's sizes and its level of detail agree."""
-    check_sizes(config.resolution, config.channels)
+    check_sizes(config.resolution, config.channels, config.base_size)
     if not 0 <= config.lod <= len(config.channels) - 1:
         raise ValueError(
             f"lod: {config.lod} given; 0 to {len(config.channels) - 1} is accepted"
@@ -106,11 +112,11 @@ def to_image(x: jax.Array, params: Params) -> jax.Array:
     return ops.activate(y, params["bias"])
 
 
-def normalize_instance(x: jax.Array) -> jax.Array:
+def normalize_instance(x: jax.Array, epsilon: float = 1e-8) -> jax.Array:
     """Each feature map of [N, H, W, C] with mean 0 and variance 1."""
     centred = x - jnp.mean(x, axis=(1, 2), keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
-    return centred * lax.rsqrt(variance + 1e-8)
+    return centred * lax.rsqrt(variance + epsilon)
 
 
 def average(x: jax.Array, factor: int = 2) -> jax.Array:

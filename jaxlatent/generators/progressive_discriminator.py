@@ -7,6 +7,7 @@ where blocks count down from the full resolution; dense weights are [in, out], k
 row, column, channel. Only layers that the level of detail puts to use have parameters.
 """
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -16,7 +17,7 @@ from jaxlatent.generators import ops, progressive
 from jaxlatent.generators.convolutions import SAME, VALID, convolve
 from jaxlatent.generators.filters import make_filter, smooth
 from jaxlatent.generators.inputs import as_label
-from jaxlatent.generators.style_mapping import Draw, dense
+from jaxlatent.generators.style_mapping import Draw, check_images, dense
 from jaxlatent.types import Params
 
 
@@ -25,8 +26,8 @@ class Config:
     """The shape of a growing discriminator.
 
     Attributes:
-        resolution: of the square image.
-        channels: feature maps at 4 x 4, 8 x 8, ... up to `resolution`.
+        resolution: of the image, its larger side.
+        channels: feature maps of each level, the coarsest first.
         dense_width: outputs of the first dense layer.
         label_dim: number of classes, 0 if unconditional.
         image_channels: 3 for colour.
@@ -37,6 +38,7 @@ class Config:
         deviation_group: samples compared by the minibatch deviation, None for all.
         deviation_channels: feature maps it adds, 0 for none.
         lod: level of detail: how many levels are not grown yet, 0 for none.
+        base_size: height and width of the coarsest level.
     """
 
     resolution: int
@@ -50,6 +52,7 @@ class Config:
     deviation_group: int | None = 4
     deviation_channels: int = 1
     lod: float = 0.0
+    base_size: tuple[int, int] = (4, 4)
 
     def __post_init__(self) -> None:
         progressive.check_growth(self)
@@ -90,7 +93,8 @@ def init(key: jax.Array, config: Config) -> Params:
         layer(f"layer{first + 1}", 3, 3, widths[level], widths[level - 1])
     first = 2 * config.block(0)
     layer(f"layer{first}", 3, 3, widths[0] + config.deviation_channels, widths[0])
-    layer(f"layer{first + 1}", 16 * widths[0], config.dense_width)
+    inputs = math.prod(config.base_size) * widths[0]
+    layer(f"layer{first + 1}", inputs, config.dense_width)
     layer(f"layer{first + 2}", config.dense_width, config.outputs)
     return params
 
@@ -101,7 +105,7 @@ def discriminate(
     images: jax.Array,
     label: jax.Array | None = None,
 ) -> jax.Array:
-    """Images [N, R, R, C] in [-1, 1] -> logits [N, 1], high for real ones.
+    """Images [N, H, W, C] in [-1, 1] -> logits [N, 1], high for real ones.
 
     Args:
         params: the discriminator's parameters.
@@ -110,12 +114,7 @@ def discriminate(
         label: int [N] or weights [N, classes], for a discriminator that selects by it;
             one that classifies ignores it and returns [N, 1 + classes].
     """
-    size, colours = config.resolution, config.image_channels
-    if images.ndim != 4 or images.shape[1:] != (size, size, colours):
-        raise ValueError(
-            f"images: shape {images.shape} given; [N, {size}, {size}, {colours}] is "
-            "accepted"
-        )
+    check_images(images, config)
     last, fading = progressive.last_level(config)
     shown = progressive.image_levels(config)
     first = 2 * config.block(0)

@@ -126,7 +126,7 @@ def prepare(params: Params, config: Config) -> Params:
             kernels.append(("bypass", "1", True))
         for part, number, upsample in kernels:
             change = partial(
-                precompute, resolution=2 * SEED << level, upsample=upsample
+                precompute, pixels=(2 * SEED << level) ** 2, upsample=upsample
             )
             params = at_layer(params, ("model", block, part, number), change)
     return params

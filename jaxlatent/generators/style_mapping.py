@@ -153,17 +153,56 @@ def run_layers(
 
 
 def check_sizes(
-    resolution: int, channels: tuple[int, ...], architecture: str = "orig"
+    resolution: int,
+    channels: tuple[int, ...],
+    base_size: tuple[int, ...] = (4, 4),
+    architecture: str = "orig",
 ) -> None:
     """Raise ValueError unless a config's sizes belong together."""
-    if not channels or resolution != 2 << len(channels):
+    if len(base_size) != 2 or min(base_size) < 1:
+        raise ValueError(
+            f"base_size: {base_size} given; the height and width of the coarsest maps, "
+            "such as (4, 2), are accepted"
+        )
+    least = max(base_size)
+    if not channels or resolution != least << (len(channels) - 1):
         raise ValueError(
             f"resolution: {resolution} given for {len(channels)} entries of channels; "
-            "4 * 2 ** (entries - 1) is accepted"
+            f"{least} * 2 ** (entries - 1) is accepted"
         )
     if architecture not in ARCHITECTURES:
         raise ValueError(
             f"architecture: {architecture!r} given; one of {ARCHITECTURES} is accepted"
+        )
+
+
+class JudgingConfig(Protocol):
+    """The config of a discriminator of such a family."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Feature maps of each level, the coarsest first."""
+        ...
+
+    @property
+    def base_size(self) -> tuple[int, int]:
+        """Height and width of the coarsest level; each further one doubles both."""
+        ...
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the images."""
+        ...
+
+
+def check_images(images: jax.Array, config: JudgingConfig) -> None:
+    """Raise ValueError unless images [N, H, W, C] are of a discriminator's size."""
+    height, width = (side << (len(config.channels) - 1) for side in config.base_size)
+    accepted = height, width, config.image_channels
+    if images.ndim != 4 or images.shape[1:] != accepted:
+        raise ValueError(
+            f"images: shape {images.shape} given; [N, {height}, {width}, {accepted[2]}]"
+            " is accepted"
         )
 
 

@@ -7,6 +7,7 @@ and scaled by sqrt(2 / fan in) at run time, those of styles and images by
 1 / sqrt(fan in). Only layers that the level of detail puts to use have parameters.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -37,8 +38,8 @@ class Config:
     """The shape of a StyleGAN generator.
 
     Attributes:
-        resolution: of the square image, a power of two from 4 up.
-        channels: feature maps at 4 x 4, 8 x 8, ... up to `resolution`.
+        resolution: of the image, its larger side.
+        channels: feature maps of each level, the coarsest first.
         z_dim: dimension of z, and of the embedded label.
         w_dim: dimension of w.
         label_dim: number of classes, 0 if unconditional.
@@ -47,11 +48,17 @@ class Config:
         mapping_width: width of its hidden layers.
         mapping_rate: learning-rate multiplier that scales the mapping's weights.
         repeat_w: whether the mapping makes one w for all rows; otherwise it makes w+.
+        mean_per_row: whether rows have mean w's of their own although the mapping makes
+            one w.
         fused_from: resolution from which on upsampling layers were trained as
             transposed convolutions, which turns their kernels round; None for nowhere.
+            It counts 4, 8, ... by level, whatever the maps' size.
         filter: 1-D filter behind upsampling layers, of any scale.
         final_tanh: whether a tanh ends the network.
         lod: level of detail: how many levels are not grown yet, 0 for none.
+        norm_epsilon: added to the variance by which feature maps are normalised.
+        base_size: height and width of the coarsest level, that of the constant; each
+            further level doubles both.
     """
 
     resolution: int
@@ -64,10 +71,13 @@ class Config:
     mapping_width: int = 512
     mapping_rate: float = 0.01
     repeat_w: bool = True
+    mean_per_row: bool = False
     fused_from: int | None = 128
     filter: tuple[float, ...] = (1.0, 2.0, 1.0)
     final_tanh: bool = False
     lod: float = 0.0
+    norm_epsilon: float = 1e-8
+    base_size: tuple[int, int] = (4, 4)
 
     truncated_prior = False
 
@@ -86,10 +96,13 @@ class Config:
 
 
 class Layer(NamedTuple):
-    """One styled layer; its number is that of the row that feeds it."""
+    """One styled layer; its number is that of the row that feeds it.
+
+    `size` is the height and width of what it makes.
+    """
 
     index: int
-    resolution: int
+    size: tuple[int, int]
     inputs: int
     outputs: int
     fused: bool
@@ -109,11 +122,13 @@ def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer of the synthesis network that is in use, in order."""
     found = []
     inputs = config.channels[0]
+    height, width = config.base_size
     last, _ = progressive.last_level(config)
     for index in range(2 * last + 2):
-        resolution, outputs = 4 << (index // 2), config.channels[index // 2]
-        fused = config.fused_from is not None and resolution >= config.fused_from
-        found.append(Layer(index, resolution, inputs, outputs, fused))
+        level = index // 2
+        size, outputs = (height << level, width << level), config.channels[level]
+        fused = config.fused_from is not None and 4 << level >= config.fused_from
+        found.append(Layer(index, size, inputs, outputs, fused))
         inputs = outputs
     return tuple(found)
 
@@ -131,7 +146,7 @@ def init(key: jax.Array, config: Config) -> Params:
             "bias": jnp.zeros(layer.outputs),
             "apply_noise": {
                 "weight": jnp.zeros(layer.outputs),
-                "noise": draw(layer.resolution, layer.resolution),
+                "noise": draw(*layer.size),
             },
             "style": {
                 "weight": draw(config.w_dim, 2 * layer.outputs),
@@ -139,7 +154,7 @@ def init(key: jax.Array, config: Config) -> Params:
             },
         }
         if layer.index == 0:
-            entry["const"] = draw(4, 4, layer.outputs)
+            entry["const"] = draw(*config.base_size, layer.outputs)
         else:
             entry["weight"] = draw(3, 3, layer.inputs, layer.outputs)
         synthesis[layer.name] = entry
@@ -162,7 +177,8 @@ def init(key: jax.Array, config: Config) -> Params:
             "bias": jnp.zeros(outputs),
         }
         inputs = outputs
-    truncation = {"w_avg": jnp.zeros(rows * config.w_dim)}
+    means = config.num_layers if config.mean_per_row else rows
+    truncation = {"w_avg": jnp.zeros(means * config.w_dim)}
     return {"mapping": mapping, "truncation": truncation, "synthesis": synthesis}
 
 
@@ -177,7 +193,7 @@ def prepare(params: Params, config: Config) -> Params:
         if layer.index:
             change = partial(
                 precompute,
-                resolution=layer.resolution,
+                pixels=math.prod(layer.size),
                 upsample=layer.up,
                 run_time=_run_time(layer),
             )
@@ -283,7 +299,7 @@ def run(
     *,
     noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
 ) -> Steps:
-    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, h, w, C], then images [N, H, W, C].
 
     Args:
         params: the generator's parameters.
@@ -315,7 +331,8 @@ def run(
         if layer.name in noise_maps:
             strength = entry["apply_noise"]["weight"][None, None, None]
             x = x + noise_maps[layer.name][..., None] * strength
-        x = progressive.normalize_instance(progressive.rectify(x, entry["bias"]))
+        x = progressive.rectify(x, entry["bias"])
+        x = progressive.normalize_instance(x, config.norm_epsilon)
         scale, shift = jnp.split(style[layer.name][:, None, None], 2, axis=-1)
         x = yield layer.name, x * (1 + scale) + shift
         level = layer.index // 2

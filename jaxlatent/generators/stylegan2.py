@@ -42,8 +42,8 @@ class Config:
     """The shape of a StyleGAN2 generator.
 
     Attributes:
-        resolution: of the square image, a power of two from 8 up.
-        channels: feature maps at 4 x 4, 8 x 8, ... up to `resolution`.
+        resolution: of the image, its larger side.
+        channels: feature maps of each level, the coarsest first.
         z_dim: dimension of z; 0 for a mapping of the label alone.
         w_dim: dimension of w.
         label_dim: number of classes, 0 if unconditional.
@@ -60,6 +60,8 @@ class Config:
         filter: 1-D resampling filter, of any scale.
         activation: of mapping and synthesis layers.
         final_tanh: whether a tanh ends the network.
+        base_size: height and width of the coarsest level, that of the constant; each
+            further level doubles both.
     """
 
     resolution: int
@@ -79,20 +81,21 @@ class Config:
     filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     activation: str = "lrelu"
     final_tanh: bool = False
+    base_size: tuple[int, int] = (4, 4)
 
     truncated_prior = False
 
     def __post_init__(self) -> None:
-        check_sizes(self.resolution, self.channels, self.architecture)
+        check_sizes(self.resolution, self.channels, self.base_size, self.architecture)
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
-        """4, 8, ..., `resolution`."""
-        return tuple(4 << level for level in range(len(self.channels)))
+    def blocks(self) -> tuple[str, ...]:
+        """The levels as the checkpoint names them, whatever their size: "b4", ..."""
+        return tuple(f"b{4 << level}" for level in range(len(self.channels)))
 
     @property
     def num_layers(self) -> int:
-        """Rows of w+: two per resolution."""
+        """Rows of w+: two per level."""
         return 2 * len(self.channels)
 
     @property
@@ -102,12 +105,15 @@ class Config:
 
 
 class Layer(NamedTuple):
-    """One modulated layer: where it sits, what feeds it and what it makes."""
+    """One modulated layer: where it sits, what feeds it and what it makes.
+
+    `size` is the height and width of what it makes.
+    """
 
     block: str
     kind: str
     row: int
-    resolution: int
+    size: tuple[int, int]
     inputs: int
     outputs: int
 
@@ -131,20 +137,18 @@ def layers(config: Config) -> tuple[Layer, ...]:
     """Every modulated layer of the synthesis network, in order."""
     found = []
     inputs = config.channels[0]
-    for level, (resolution, width) in enumerate(
-        zip(config.resolutions, config.channels, strict=True)
+    height, width = config.base_size
+    for level, (block, outputs) in enumerate(
+        zip(config.blocks, config.channels, strict=True)
     ):
-        block = f"b{resolution}"
+        size = height << level, width << level
         if level > 0:
-            found.append(
-                Layer(block, "conv0", 2 * level - 1, resolution, inputs, width)
-            )
-        found.append(Layer(block, "conv1", 2 * level, resolution, width, width))
-        if config.architecture == "skip" or resolution == config.resolution:
-            pixels = config.image_channels
-            row = 2 * level + 1
-            found.append(Layer(block, "torgb", row, resolution, width, pixels))
-        inputs = width
+            found.append(Layer(block, "conv0", 2 * level - 1, size, inputs, outputs))
+        found.append(Layer(block, "conv1", 2 * level, size, outputs, outputs))
+        if config.architecture == "skip" or block == config.blocks[-1]:
+            pixels, row = config.image_channels, 2 * level + 1
+            found.append(Layer(block, "torgb", row, size, outputs, pixels))
+        inputs = outputs
     return tuple(found)
 
 
@@ -155,8 +159,8 @@ def init(key: jax.Array, config: Config) -> Params:
     all others zero, noise strengths zero.
     """
     draw = Draw(key)
-    synthesis: Params = {f"b{resolution}": {} for resolution in config.resolutions}
-    synthesis["b4"]["const"] = draw(4, 4, config.channels[0])
+    synthesis: Params = {block: {} for block in config.blocks}
+    synthesis["b4"]["const"] = draw(*config.base_size, config.channels[0])
     for layer in layers(config):
         size = 1 if layer.rgb else 3
         entry: Params = {
@@ -168,7 +172,7 @@ def init(key: jax.Array, config: Config) -> Params:
             "bias": jnp.zeros(layer.outputs),
         }
         if config.use_noise and not layer.rgb:
-            entry["noise_const"] = draw(layer.resolution, layer.resolution)
+            entry["noise_const"] = draw(*layer.size)
             entry["noise_strength"] = jnp.zeros(())
         synthesis[layer.block][layer.kind] = entry
         if config.architecture == "resnet" and layer.up:
@@ -205,7 +209,7 @@ def prepare(params: Params, config: Config) -> Params:
         if not layer.rgb:
             change = partial(
                 precompute,
-                resolution=layer.resolution,
+                pixels=math.prod(layer.size),
                 transposed=layer.up,
                 energy=True,
             )
@@ -326,7 +330,7 @@ def run(
     *,
     noise: Noise | jax.Array | Mapping[str, jax.Array] = Noise.FIXED,
 ) -> Steps:
-    """w [N, D], w+ [N, L, D] or `styles` -> [N, r, r, C], then images [N, R, R, C].
+    """w [N, D], w+ [N, L, D] or `styles` -> [N, h, w, C], then images [N, H, W, C].
 
     Args:
         params: the generator's parameters.

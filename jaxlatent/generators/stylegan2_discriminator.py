@@ -19,6 +19,7 @@ from jaxlatent.generators.filters import downsample, make_filter
 from jaxlatent.generators.inputs import as_label
 from jaxlatent.generators.style_mapping import (
     Draw,
+    check_images,
     check_sizes,
     dense,
     embed_label,
@@ -33,8 +34,8 @@ class Config:
     """The shape of a StyleGAN2 discriminator.
 
     Attributes:
-        resolution: of the square image.
-        channels: feature maps at 4 x 4, 8 x 8, ... up to `resolution`.
+        resolution: of the image, its larger side.
+        channels: feature maps of each level, the coarsest first.
         label_dim: number of classes, 0 if unconditional.
         image_channels: 3 for colour.
         architecture: "skip", "resnet" or "orig".
@@ -49,6 +50,7 @@ class Config:
         clamp: bound on activations, None for none.
         filter: 1-D resampling filter, of any scale.
         activation: of all layers but the last.
+        base_size: height and width of the coarsest level.
     """
 
     resolution: int
@@ -67,9 +69,10 @@ class Config:
     clamp: float | None = None
     filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     activation: str = "lrelu"
+    base_size: tuple[int, int] = (4, 4)
 
     def __post_init__(self) -> None:
-        check_sizes(self.resolution, self.channels, self.architecture)
+        check_sizes(self.resolution, self.channels, self.base_size, self.architecture)
         if self.conditioning not in ("projection", "select"):
             raise ValueError(
                 f'conditioning: {self.conditioning!r} given; "projection" or "select" '
@@ -117,9 +120,10 @@ def init(key: jax.Array, config: Config) -> Params:
             layers=config.mapping_layers,
             rate=config.mapping_rate,
         )
+    inputs = math.prod(config.base_size) * last
     params["b4"] |= {
         "conv": convolution(3, last + config.deviation_channels, last),
-        "fc": {"weight": draw(16 * last, last), "bias": jnp.zeros(last)},
+        "fc": {"weight": draw(inputs, last), "bias": jnp.zeros(last)},
         "out": {"weight": draw(last, outputs), "bias": jnp.zeros(outputs)},
     }
     return params
@@ -131,7 +135,7 @@ def discriminate(
     images: jax.Array,
     label: jax.Array | None = None,
 ) -> jax.Array:
-    """Images [N, R, R, C] in [-1, 1] -> logits [N, 1], high for real ones.
+    """Images [N, H, W, C] in [-1, 1] -> logits [N, 1], high for real ones.
 
     Args:
         params: the discriminator's parameters.
@@ -139,12 +143,7 @@ def discriminate(
         images: the batch; its size must suit the minibatch deviation's groups.
         label: int [N] or weights [N, classes], for a conditional discriminator.
     """
-    size, colours = config.resolution, config.image_channels
-    if images.ndim != 4 or images.shape[1:] != (size, size, colours):
-        raise ValueError(
-            f"images: shape {images.shape} given; [N, {size}, {size}, {colours}] is "
-            "accepted"
-        )
+    check_images(images, config)
     dtype = params["b4"]["out"]["weight"].dtype
     onehot = as_label(label, config.label_dim, dtype)
     taps = make_filter(config.filter)

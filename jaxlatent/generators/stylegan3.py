@@ -161,7 +161,7 @@ def prepare(params: Params, config: Config) -> Params:
     for layer, side in zip(layers(config), incoming, strict=False):
         if not layer.rgb:
             change = partial(
-                precompute, resolution=side, run_time=_normalized, energy=True
+                precompute, pixels=side**2, run_time=_normalized, energy=True
             )
             params = at_layer(params, ("synthesis", layer.name), change)
     return params

@@ -16,8 +16,12 @@ Where this differs from the original code, and why:
 - Any number of conditions, through an orthonormal basis of their span; the original has
   a formula for two with a 1e-8 in its denominator, which leaves a residue.
 - Shuffles come from an explicit key instead of NumPy's global state.
-- Scores that are not finite are refused (NaN would sort as the highest), ties between
-  the two extremes are warned of, and so are splits with almost no samples.
+- Scores that are not finite are refused (NaN would sort as the highest), and splits
+  with almost no samples are warned of.
+- Where the cut falls among equal scores, all of those are taken, so that of labels 0
+  and 1 every code is used; the original takes a few of the equal ones, those that its
+  sort leaves first. Sides of different sizes weigh the same, as `class_weight` of
+  libsvm's "balanced" does; sides of one size give the original's boundary.
 - Codes in w+ are flattened for the fit, giving one row per layer.
 
 Defaults of the original: the extreme 2 % of scores on each side, 70 % of them for
@@ -26,8 +30,9 @@ in w+ (`Directions.shift`).
 """
 
 import dataclasses
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -55,6 +60,19 @@ class Boundary:
     invalid: float | None = None
     """Leave out codes of exactly this score."""
 
+    def check(self) -> None:
+        """Refuse values that no boundary can be fitted with.
+
+        Raises:
+            ValueError: names the field.
+        """
+        train_count(side_count(2**62, self.top_fraction), self.train_fraction)
+        for name in ("C", "tolerance"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} given; above 0 is accepted"
+                )
+
 
 DEFAULT = Boundary()
 
@@ -64,13 +82,51 @@ class Extremes(NamedTuple):
 
     Attributes:
         positive: [n] rows of high score, highest first.
-        negative: [n] rows of low score, lowest last.
+        negative: [m] rows of low score, lowest last; n of them unless scores are equal.
         middle: the other rows, in descending order.
     """
 
     positive: np.ndarray
     negative: np.ndarray
     middle: np.ndarray
+
+
+def side_count(valid: int, top_fraction: float) -> int:
+    """How many of some valid scores are the highest; as many are the lowest.
+
+    Args:
+        valid: how many scores there are.
+        top_fraction: a share of them up to 1, or a number above 1.
+
+    Raises:
+        ValueError: if none are chosen.
+    """
+    if not 0 < top_fraction < math.inf:
+        raise ValueError(
+            f"top_fraction: {top_fraction} given; a share or a number above 0"
+        )
+    wanted = valid * top_fraction if top_fraction <= 1 else top_fraction
+    count = min(int(wanted), valid // 2)
+    if count == 0:
+        raise ValueError(
+            f"top_fraction: {top_fraction} of {valid} valid scores leaves no sample"
+        )
+    return count
+
+
+def train_count(count: int, train_fraction: float) -> int:
+    """How many of the samples on a side train; the others validate.
+
+    Raises:
+        ValueError: unless at least one does, and at most all do.
+    """
+    train = int(count * train_fraction) if math.isfinite(train_fraction) else 0
+    if not 1 <= train <= count:
+        raise ValueError(
+            f"train_fraction: {train_fraction} of {count} samples trains on {train}; "
+            "at least one and at most all are needed"
+        )
+    return train
 
 
 def select_extremes(
@@ -81,11 +137,14 @@ def select_extremes(
     Args:
         scores: [N].
         top_fraction: how many on each side: a share of N up to 1, or a number above 1;
-            never more than half of the valid rows.
+            never more than half of the valid rows. Scores that equal the last one
+            chosen are all taken; where that one is the same on both sides, they go to
+            the side that would be empty, and to neither if none would.
         invalid: rows of exactly this score are left out.
 
     Raises:
-        ValueError: for scores that are not finite or not [N], or if none are chosen.
+        ValueError: for scores that are not finite, not [N] or all equal, or if none
+            are chosen.
     """
     scores = np.asarray(scores)
     if scores.ndim != 1:
@@ -95,25 +154,30 @@ def select_extremes(
         rows = rows[scores != invalid]
     if not np.isfinite(scores[rows]).all():
         raise ValueError("scores: hold values that are not finite")
-    if top_fraction <= 0:
-        raise ValueError(
-            f"top_fraction: {top_fraction} given; a share or a number above 0"
-        )
-    wanted = len(rows) * top_fraction if top_fraction <= 1 else top_fraction
-    count = min(int(wanted), len(rows) // 2)
-    if count == 0:
-        raise ValueError(
-            f"top_fraction: {top_fraction} of {len(rows)} valid scores leaves no sample"
-        )
-    order = rows[np.argsort(scores[rows])[::-1]]
-    positive, negative = order[:count], order[-count:]
-    if scores[positive].min() <= scores[negative].max():
+    order = rows[np.argsort(scores[rows], kind="stable")[::-1]]
+    ranked = scores[order]
+    if len(rows) and ranked[0] == ranked[-1]:
+        raise ValueError(f"scores: all {len(rows)} are {ranked[0]}; no two sides")
+    # of two values alone, the run at either end is a side, however small the share
+    small = len(np.unique(ranked)) == 2 and 0 < top_fraction * len(rows) < 1
+    count = 1 if small else side_count(len(rows), top_fraction)
+    low, high = ranked[-count], ranked[count - 1]
+    if low == high:
+        # the middle is one run: it belongs to the side that has nothing else, if any
+        above, below = ranked[0] > high, ranked[-1] < low
+        tops = np.count_nonzero(ranked > high if above else ranked >= high)
+        bottoms = np.count_nonzero(ranked < low if below else ranked <= low)
+    else:
+        tops = np.count_nonzero(ranked >= high)
+        bottoms = np.count_nonzero(ranked <= low)
+    if (tops, bottoms) != (count, count):
         warnings.warn(
-            f"scores: the lowest of the {count} highest equals the highest of the "
-            f"{count} lowest, so the two sides are cut through a tie",
-            stacklevel=2,
+            f"scores: the cut falls among equal ones, which stay together: {tops} high "
+            f"and {bottoms} low are taken, where top_fraction asks for {count} each",
+            stacklevel=3,
         )
-    return Extremes(positive, negative, order[count:-count])
+    last = len(order) - bottoms
+    return Extremes(order[:tops], order[last:], order[tops:last])
 
 
 def fit_boundary(
@@ -129,7 +193,7 @@ def fit_boundary(
         codes: [N, D].
         scores: [N].
         extremes: as `select_extremes` returns them.
-        order: shuffles of the positives and of the negatives, each [n].
+        order: shuffles of the positives [n] and of the negatives [m].
         boundary: how it is fitted.
 
     Returns:
@@ -137,33 +201,31 @@ def fit_boundary(
         "accuracy_remaining", NaN for an empty split. What remains counts as positive
         from the middle between the lowest and the highest score on.
     """
-    count = len(extremes.positive)
-    share = boundary.train_fraction
-    train = int(count * share)
-    if not 1 <= train <= count:
-        raise ValueError(
-            f"train_fraction: {share} of {count} samples trains on {train}; at least "
-            "one and at most all are needed"
-        )
     sides = [extremes.positive[order[0]], extremes.negative[order[1]]]
-    rows = np.concatenate([side[:train] for side in sides])
-    labels = np.repeat([True, False], train)
+    trains = [train_count(len(side), boundary.train_fraction) for side in sides]
+    rows, labels = _joined(side[:n] for side, n in zip(sides, trains, strict=True))
     plane = fit_hyperplane(
         codes[rows], labels, penalty=boundary.C, tolerance=boundary.tolerance
     )
     valid = np.concatenate(extremes)
     threshold = (scores[valid].max() + scores[valid].min()) / 2
-    held_out = np.concatenate([side[train:] for side in sides])
     middle = extremes.middle
     splits = {
         "training": (rows, labels),
-        "validation": (held_out, np.repeat([True, False], count - train)),
+        "validation": _joined(side[n:] for side, n in zip(sides, trains, strict=True)),
         "remaining": (middle, scores[middle] >= threshold),
     }
     return plane, {
         f"accuracy_{name}": _accuracy(plane, codes[chosen], truth)
         for name, (chosen, truth) in splits.items()
     }
+
+
+def _joined(sides: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of both sides, and whether each is of the first."""
+    first, second = sides
+    labels = np.repeat([True, False], [len(first), len(second)])
+    return np.concatenate([first, second]), labels
 
 
 def _accuracy(plane: Hyperplane, codes: np.ndarray, truth: np.ndarray) -> float:
@@ -205,12 +267,15 @@ def interfacegan(
         raise ValueError(
             f"codes: shape {codes.shape} given; finite [N, D] or [N, L, D] is accepted"
         )
+    if scores.dtype.kind in "biu":
+        scores = scores.astype(np.float64)
     if scores.ndim == 1:
         scores = scores[:, None]
     if scores.ndim != 2 or len(scores) != len(codes):
         raise ValueError(
             f"scores: shape {scores.shape} given for {len(codes)} codes; [N] or [N, A]"
         )
+    boundary.check()
     flat = codes.reshape(len(codes), -1)
     planes, reports = [], []
     for attribute in range(scores.shape[1]):
@@ -218,16 +283,17 @@ def interfacegan(
         extremes = select_extremes(
             column, top_fraction=boundary.top_fraction, invalid=boundary.invalid
         )
-        count = len(extremes.positive)
-        if count < 10:
+        counts = len(extremes.positive), len(extremes.negative)
+        if min(counts) < 10:
             warnings.warn(
-                f"scores: only {count} samples on each side; boundaries need hundreds",
+                f"scores: only {min(counts)} samples on a side; boundaries need "
+                "hundreds",
                 stacklevel=2,
             )
         own = jax.random.fold_in(key, attribute)
         order = tuple(
             np.asarray(jax.random.permutation(jax.random.fold_in(own, side), count))
-            for side in range(2)
+            for side, count in enumerate(counts)
         )
         plane, report = fit_boundary(
             flat,

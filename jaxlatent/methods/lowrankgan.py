@@ -41,6 +41,7 @@ first direction alone. The derivative moves the latent in all layers.
 """
 
 import dataclasses
+import math
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -88,6 +89,33 @@ class Leading:
     max_iterations: int = 10_000
     """Of robust PCA."""
 
+    def check(self) -> None:
+        """Refuse values that decide nothing.
+
+        Raises:
+            ValueError: names the field.
+        """
+        rank = self.rank
+        whole = isinstance(rank, int | np.integer) and not isinstance(rank, bool)
+        if not (rank in RANKS if isinstance(rank, str) else whole):
+            raise ValueError(
+                f"rank: {rank!r} given; one of {RANKS} or a number is accepted"
+            )
+        if not 0 < self.energy <= 1:
+            raise ValueError(
+                f"energy: {self.energy} given; above 0 and up to 1 is accepted"
+            )
+        if not 0 <= self.tolerance < 1:
+            raise ValueError(
+                f"tolerance: {self.tolerance} given; 0 up to below 1 is accepted"
+            )
+        if self.penalty is not None and not 0 < self.penalty < math.inf:
+            raise ValueError(f"penalty: {self.penalty} given; above 0 is accepted")
+        if self.max_iterations < 1:
+            raise ValueError(
+                f"max_iterations: {self.max_iterations} given; 1 or more is accepted"
+            )
+
 
 DEFAULT = Leading()
 
@@ -122,17 +150,8 @@ def leading_subspace(
     Raises:
         ValueError: names the argument that does not fit.
     """
+    leading.check()
     rank, energy, tolerance = leading.rank, leading.energy, leading.tolerance
-    if isinstance(rank, bool) or not (
-        rank in RANKS if isinstance(rank, str) else isinstance(rank, int | np.integer)
-    ):
-        raise ValueError(
-            f"rank: {rank!r} given; one of {RANKS} or a number is accepted"
-        )
-    if not 0 < energy <= 1:
-        raise ValueError(f"energy: {energy} given; above 0 and up to 1 is accepted")
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance: {tolerance} given; 0 up to below 1 is accepted")
     split = None
     if rank == "reference" and gram.any():
         penalty = 1 / 60 if leading.penalty is None else leading.penalty

@@ -1,5 +1,6 @@
 """`PictureModule`: what all networks do with pictures before the first layer."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,7 @@ class PictureModule(nn.Module):
     def entered(self, images: jax.Array) -> jax.Array:
         """Images as the first layer expects them: resized and normalised."""
         check_channels(images, self.input_channels)
+        self._check_settings()
         if self.resize is not None:
             images = resized(images, self.resize)
         if self.mean is None:
@@ -71,6 +73,21 @@ class PictureModule(nn.Module):
         )
         return ((images + 1) / 2 - mean) / std
 
+    @nn.nowrap
+    def _check_settings(self) -> None:
+        if self.mean is not None:
+            for name, values in (("mean", self.mean), ("std", self.std)):
+                sound = all(math.isfinite(one) for one in values)
+                if len(values) != self.input_channels or not sound:
+                    raise ValueError(
+                        f"{name}: {values} given; {self.input_channels} finite numbers "
+                        "are accepted"
+                    )
+            if min(self.std) <= 0:
+                raise ValueError(f"std: {self.std} given; numbers above 0 are accepted")
+        if self.resize is not None and self.resize < 1:
+            raise ValueError(f"resize: {self.resize} given; 1 or more is accepted")
+
 
 def check_channels(images: jax.Array, channels: int) -> None:
     """Refuse images that are not [N, H, W, channels].
@@ -80,7 +97,8 @@ def check_channels(images: jax.Array, channels: int) -> None:
     """
     if images.ndim != 4 or images.shape[-1] != channels:
         raise ValueError(
-            f"images: shape {images.shape} given; [N, H, W, {channels}] is accepted"
+            f"images: shape {images.shape} given; [N, H, W, {channels}] is accepted, "
+            f"since this network takes {channels} channel{'s' * (channels != 1)}"
         )
 
 

@@ -30,7 +30,8 @@ def fit_hyperplane(
 ) -> Hyperplane:
     """Fit a linear soft-margin support vector machine, on the host.
 
-    Minimises `|w|^2 / 2 + penalty * sum(max(0, 1 - y (w x + b)))` with libsvm.
+    Minimises `|w|^2 / 2 + penalty * sum(c max(0, 1 - y (w x + b)))` with libsvm, where
+    both sides weigh the same: c is N / 2 over the number of points on a point's side.
 
     Args:
         points: [N, D].
@@ -49,7 +50,7 @@ def fit_hyperplane(
             f"positive: {positive.sum()} of {positive.size} points; both sides are "
             "needed"
         )
-    machine = SVC(kernel="linear", C=penalty, tol=tolerance)
+    machine = SVC(kernel="linear", C=penalty, tol=tolerance, class_weight="balanced")
     machine.fit(np.asarray(points), positive.astype(np.int64))
     weights = np.asarray(machine.coef_[0], np.float64)
     length = np.linalg.norm(weights)

@@ -34,7 +34,9 @@
       Object.assign(canvas, { width, height });
     }
     const source = [step * width, 0, width, height];
-    canvas.getContext("2d").drawImage(image, ...source, 0, 0, width, height);
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, width, height); // the last picture, under a transparent one
+    context.drawImage(image, ...source, 0, 0, width, height);
     canvas.setAttribute("aria-label", describe(strip, step));
   }
 
