@@ -22,6 +22,7 @@ PLAIN = str(GOLDEN / "stylegan2_ada_a.pkl")
 LINEAR = "test_cli:linear"
 SCORE = f"score {LINEAR} --out q --scorer brightness"
 LEARN = f"discover interfacegan {LINEAR} --out q --scorer brightness --samples 100"
+GANALYZE = f"discover ganalyze {LINEAR} --out q --scorer brightness"
 RESEFA = f"discover resefa {LINEAR} --out q --region left_side"
 OWN = """\
 import jax.numpy as jnp
@@ -95,6 +96,9 @@ def refused(words, capsys):
         (f"{LEARN} --truncation nan", "truncation: nan given; a finite number"),
         (f"{LEARN} --label 1", "label: given, but"),
         (f"{LEARN} --seed=-1", "seed: -1 given"),
+        (f"{GANALYZE} --move to", "move: to given, but a NeuralWalk knows no"),
+        (f"{GANALYZE} --held-out 0", "held_out: 0 given"),
+        (f"{GANALYZE} --alpha nan,1", "alpha: 'nan,1' given"),
         (f"{SCORE} --samples 1000000000", "samples: 1000000000 given; 10000000 at"),
         (f"{SCORE} --attribute 7", "columns: 7 given"),
         (f"{SCORE} --scorer nothing", "scorer: 'nothing' given"),
@@ -150,6 +154,7 @@ def test_refusals_come_before_the_work(words, expected, capsys, monkeypatch):
     monkeypatch.setattr(tables, "score_latents", work)
     monkeypatch.setattr("jaxlatent.cli.regional.mean_region_grams", work)
     monkeypatch.setattr(session, "draw_edits", work)
+    monkeypatch.setattr(session, "fit", work)
     assert expected in refused(words, capsys)
 
 

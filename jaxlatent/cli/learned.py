@@ -20,7 +20,7 @@ from jaxlatent.cli.options import (
     group,
     option,
 )
-from jaxlatent.cli.session import Session
+from jaxlatent.cli.session import Session, check_move
 from jaxlatent.evaluation.curves import held_out_curves
 from jaxlatent.gallery import Plot
 from jaxlatent.gallery.drawing import Heading
@@ -91,6 +91,8 @@ def discover_ganalyze(
         label=session.label,
         truncation=session.truncation,
     )
+    # what it learns from is of the kind that it will be
+    check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
     edit: Any = ganalyze.finished(method, fitted)
     if len(edit) == 1:

@@ -183,10 +183,7 @@ class Session:
         check_traversal(generator, list(edits.values()), first.latents, truncation)
         check_pictures(generator)
         for one in edits.values():
-            if page.move == "to" and not isinstance(one, Directions):
-                raise ValueError(
-                    f"move: to given, but a {type(one).__name__} knows no coordinate"
-                )
+            check_move(page, one)
         facts = [("Generator", f"{self.name} ({family_name(generator.config)})")]
         if job.start.label is not None:
             facts.append(("Class", job.start.label))
@@ -318,6 +315,14 @@ class Session:
             guesses=self.said,
             **told,
             **facts,
+        )
+
+
+def check_move(page: Page, edit: Any) -> None:
+    """Raise ValueError where codes are to move to coordinates that an edit lacks."""
+    if page.move == "to" and not isinstance(edit, Directions):
+        raise ValueError(
+            f"move: to given, but a {type(edit).__name__} knows no coordinate"
         )
 
 
