@@ -47,6 +47,7 @@ class Candidate:
         plan: how it converts; None if the tensors do not even tell its sizes.
         problem: why not, then.
         mismatch: what does not fit.
+        choice: why it was taken of several, in words.
     """
 
     entry: Entry
@@ -54,6 +55,7 @@ class Candidate:
     plan: Plan | None
     problem: str
     mismatch: Mismatch
+    choice: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -210,7 +212,7 @@ def choose(
 ) -> Candidate | None:
     """The candidate that a file is about; None if there is none.
 
-    What was decided is among its plan's guesses.
+    What was decided is its `choice`.
 
     Args:
         found: the candidates for one part.
@@ -237,8 +239,7 @@ def choose(
     )
     if warn and best.rank == rivals[0].rank:
         warnings.warn(guess, stacklevel=4)
-    plan = dataclasses.replace(best.plan, guesses=(*best.plan.guesses, guess))
-    return dataclasses.replace(best, plan=plan)
+    return dataclasses.replace(best, choice=(guess,))
 
 
 def _damaged(
@@ -263,9 +264,8 @@ def _damaged(
             extra=tuple(name for name in theirs if name not in own),
         )
         problem = (
-            f"entry {printable(entry.name, 60)} is averaged over training, but unlike "
-            f"{best.title} it does not fit: {difference}; the argument entry = "
-            f"{best.title} takes that"
+            f"averaged over training, but unlike {best.title} it does not fit: "
+            f"{difference}; the argument entry = {best.title} takes that"
         )
         return Candidate(entry, best.module, None, problem, Mismatch())
     return None

@@ -331,11 +331,11 @@ def find_plan(
     if config and described is None:
         plan = make_plan(chosen.entry, chosen.module, part, config)
     if plan is None:
-        raise CheckpointError(chosen.problem)
+        place = f"entry {chosen.title}: " if chosen.entry.name else ""
+        raise CheckpointError(f"{place}{chosen.problem}")
     given = set(config or ())
     assumed = {name: v for name, v in plan.assumed.items() if name not in given}
-    guesses = chosen.plan.guesses if chosen.plan else plan.guesses
-    return replace(plan, assumed=assumed, guesses=guesses)
+    return replace(plan, assumed=assumed, guesses=(*plan.guesses, *chosen.choice))
 
 
 def _missing_part(

@@ -74,10 +74,21 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
             tree, rename=lambda name: head.names[last] if name == "fc" else name
         ),
         ignored=head.ignored,
-        guesses=head.guesses,
+        guesses=head.guesses + _rater(entry, module, last),
     )
     assumed = {n: v for n, v in found.assumed.items() if n not in described}
     return replace(found, assumed=assumed)
+
+
+def _rater(entry: Entry, module: ResNet, last: str) -> tuple[str, ...]:
+    """A word of EmoNet where a network that differs from it in nothing is read."""
+    under = entry.name.rpartition(".")[2] == "model" and last == "last_linear"
+    if entry.asked or not (under and module.bottleneck and module.outputs == 1):
+        return ()
+    return (
+        "a ResNet with one output called model.last_linear is read as what it is; the "
+        "argument family = emonet takes it for GANalyze's EmoNet",
+    )
 
 
 def recognised(tensors: Tensors, prefix: str = "") -> bool:

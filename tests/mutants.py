@@ -89,7 +89,7 @@ def mutant(content, seed):
         state = draw.choice(list(_dicts(content)) or [content])
         name = draw.choice([n for n in state if isinstance(n, str)] or [""])
         tensor = state.get(name)
-        if not isinstance(tensor, np.ndarray):
+        if not isinstance(tensor, np.ndarray) or tensor.dtype == object:
             continue
         match draw.randrange(7):
             case 0:

@@ -164,6 +164,21 @@ def test_emonet_is_not_taken_for_a_resnet():
     assert (plan.family, type(plan.config)) == ("emonet", EmoNet)
 
 
+def test_a_network_like_emonet_is_not_taken_for_it():
+    state = converters.read(GOLDEN / "ganalyze_emonet_a.pth.tar").tensors["state_dict"]
+    bare = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    plan = find_plan(Checkpoint({"state_dict": bare}), part="network")
+    assert plan.family == "resnet"
+    assert "family = emonet takes it" in plan.guesses[0]
+    named = find_plan(Checkpoint(bare), part="network", family="emonet")
+    assert (type(named.config), named.guesses) == (EmoNet, ())
+    own = find_plan(Checkpoint(state), part="network")
+    assert own.family == "emonet"
+    assert "family = resnet reads it" in own.guesses[0]
+    other = find_plan(Checkpoint(state), part="network", family="resnet")
+    assert (other.family, other.config.outputs) == ("resnet", 1)
+
+
 @pytest.mark.usefixtures("workplace")
 def test_the_command_scores_with_all_of_them(tmp_path):
     files = [GOLDEN / "torchvision_squeezenet1_1_a.pth"]

@@ -526,7 +526,7 @@ def test_a_schedule_that_the_layers_do_not_have_is_refused(content):
     with pytest.raises(CheckpointError) as caught:
         find_plan(Checkpoint(changed(content, change)), part="generator")
     assert str(caught.value) == (
-        "layers that the config's schedule does not give: "
+        "entry G_ema: layers that the config's schedule does not give: "
         "synthesis.input.sampling_rate is 8.0, not 16; "
         "synthesis.L2_52_12.padding is [-5, -9, -6, -9], not "
         "[-6, -9, -6, -9]"
