@@ -23,6 +23,7 @@ LINEAR = "test_cli:linear"
 SCORE = f"score {LINEAR} --out q --scorer brightness"
 LEARN = f"discover interfacegan {LINEAR} --out q --scorer brightness --samples 100"
 GANALYZE = f"discover ganalyze {LINEAR} --out q --scorer brightness"
+PAIRED = f"discover ganalyze {LINEAR} --out q"
 RESEFA = f"discover resefa {LINEAR} --out q --region left_side"
 OWN = """\
 import jax.numpy as jnp
@@ -39,6 +40,9 @@ def leaves():
 
 def score(images):
     raise KeyError("nose")
+
+def pair(images):
+    return images.reshape(len(images), -1)[:, :2]
 """
 
 
@@ -97,6 +101,7 @@ def refused(words, capsys):
         (f"{LEARN} --label 1", "label: given, but"),
         (f"{LEARN} --seed=-1", "seed: -1 given"),
         (f"{GANALYZE} --move to", "move: to given, but a NeuralWalk knows no"),
+        (f"{PAIRED} --scorer own:pair", "attribute: missing; pair returns 2 scores"),
         (f"{GANALYZE} --held-out 0", "held_out: 0 given"),
         (f"{GANALYZE} --alpha nan,1", "alpha: 'nan,1' given"),
         (f"{SCORE} --samples 1000000000", "samples: 1000000000 given; 10000000 at"),

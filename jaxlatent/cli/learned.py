@@ -22,6 +22,7 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.session import Session, check_move
 from jaxlatent.evaluation.curves import held_out_curves
+from jaxlatent.evaluation.scoring import score_shapes
 from jaxlatent.gallery import Plot
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.methods import ganalyze
@@ -91,6 +92,12 @@ def discover_ganalyze(
         label=session.label,
         truncation=session.truncation,
     )
+    (shape,) = score_shapes(session.generator, {name: model}, session.label).values()
+    if len(shape) != 1:
+        raise ValueError(
+            f"attribute: missing; {name} returns {shape[-1]} scores of a picture, and "
+            "one of them is to be changed"
+        )
     # what it learns from is of the kind that it will be
     check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
