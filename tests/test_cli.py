@@ -32,7 +32,7 @@ LINEAR = "test_cli:linear"
 DRAW = "--label --truncation --cutoff"
 CODES = f"--seeds --numpy-seeds --codes --space {DRAW}"
 DEVICES = "--devices --coordinator --processes --process-id"
-READING = "--family --config --debug"
+READING = "--family --config --entry --debug"
 MOVES = "--strengths --move --truncate"
 SCORING = "--scorer --scorer-config --attribute --odds --samples --seed"
 REGIONS = "--region --rectangle --mask --labels --fit"
@@ -713,7 +713,8 @@ def test_discover_writes_edit_pictures_and_page(tmp_path, capsys):
     }
     assert record["command"] == "discover sefa"
     assert record["arguments"]["layers"] == "0-1"
-    assert record["arguments"]["job"]["reading"] == {"family": None, "config": []}
+    reading = {"family": None, "config": [], "entry": None}
+    assert record["arguments"]["job"]["reading"] == reading
     assert record["strengths"] == [-3, 0, 3]
     assert record["seeds"] == [0, 7]
     assert record["edited"] == "after truncation (psi 0.7)"

@@ -181,7 +181,8 @@ def score(
         session = Session.open(job, "score", words)
         scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
         run, table = session.run, scores.draw_table(session, scoring, scorers)
-        told = {}
+        session.say_origin()
+        told = {"guesses": session.said}
     table = scores.keep_attributes(table, scoring.attribute)
     file = run.file(scores.FILE)
     tables.save_table(file, table, with_codes=not seeds_only)

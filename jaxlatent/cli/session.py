@@ -116,6 +116,12 @@ class Session:
                 if is_main():
                     print(line)
 
+    def say_origin(self) -> None:
+        """Tell what was guessed of a checkpoint; of a folder it was told long ago."""
+        if not checkpoint.is_generator(self.job.generator):
+            guesses = self.generator.origin.guesses
+            self.say([f"{self.name}: {guess}" for guess in guesses])
+
     def check(
         self, page: Page, space: str | None = None, layers: Any = None
     ) -> tuple[int, ...] | None:
@@ -309,6 +315,7 @@ class Session:
         told = {} if first is None else {"seeds": first.seeds, "codes": first.names}
         start = self.job.start
         label = start.label if labels.is_file(start.label) else None
+        self.say_origin()
         self.run.finish(
             self.generator,
             inputs=(self.job.generator, start.codes, label, *read),
@@ -341,8 +348,6 @@ def open_generator(
         generator = load(
             text, family=reading.family, config=config, entry=reading.entry
         )
-    for guess in generator.origin.guesses if is_main() else ():
-        print(f"{Path(text).name}: {guess}")
     if truncation is None or not hasattr(generator.config, "truncation"):
         return generator
     bent = dataclasses.replace(generator.config, truncation=truncation)
