@@ -60,7 +60,6 @@ def test_sample_draws_the_codes_of_inverters(capsys, tmp_path, name, value, expe
     (line,) = (x for x in capsys.readouterr().out.splitlines() if "taken for" in x)
     number = f"{len(expected)} code{'s'[len(expected) == 1 :]} of w+"
     assert line.startswith(f"{name}: taken for {number}, ")
-    record = run_file(tmp_path / "out")
     assert guesses_of(tmp_path / "out") == [line]
     assert ("--space w for 8 codes of w" in line) == (name == "one.npy")
 
