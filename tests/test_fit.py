@@ -304,12 +304,13 @@ def test_interrupted_runs_end_with_the_same_bits(tmp_path):
         before = (checkpoints(tmp_path) or [0])[-1]
         source = Interrupting(ROWS, when)
         # an exception out of a signal's handler may meet a finalizer, and be lost
-        with pytest.raises(KeyboardInterrupt), interruptible() as check:
+        with interruptible() as check:
             run = dict(call, data=source, callback=lambda *_: check())
-            fit(centre(), 60, folder=tmp_path, **run)
-        # two blocks may have been asked for that were not over
+            with pytest.raises(KeyboardInterrupt):
+                fit(centre(), 60, folder=tmp_path, **run)
+        # the block goes to its end, and two more may have been asked for
         lost = before + when - (checkpoints(tmp_path) or [0])[-1]
-        assert 0 < lost <= 6 + 4
+        assert -2 < lost <= 6 + 4
     source = ArraySource(ROWS)
     assert same(
         fit(centre(), 60, data=source, folder=tmp_path, **call),
