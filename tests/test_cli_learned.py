@@ -27,6 +27,10 @@ def make():
     return Generator.from_functions(
         synthesize, z_dim=6, params={"gain": jnp.full((1, 4), 0.1)}
     )
+
+
+def corners(images):
+    return images.reshape(-1, 4)
 """
 WORDS = ["discover", "ganalyze", "plain:make", "--scorer", "brightness"]
 
@@ -63,6 +67,13 @@ def test_a_run_ends_in_an_edit_a_page_and_its_losses(plain):
     page = (plain / "a" / "index.html").read_text()
     assert page.count("<svg") == 2
     assert "over 16 unseen codes" in page.lower()
+
+
+def test_an_output_of_ones_own_function_is_learned(plain):
+    words = "discover ganalyze plain:make --scorer plain:corners --attribute 2 --out a"
+    ok(*words.split(), "--steps", "120", "--batch", "8", "--seeds", "0")
+    theta = np.asarray(load_edit(plain / "a" / "ganalyze.npz").forward["0"]["bias"][0])
+    assert theta[2] > 4 * np.abs(np.delete(theta, 2)).max()
 
 
 def test_a_finished_run_begins_anew_and_an_unfinished_one_does_not(plain, capsys):

@@ -23,7 +23,7 @@ from jaxlatent.files import memory_bytes
 from jaxlatent.loading import codes_beside, import_name, load, load_scores
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
-from jaxlatent.types import Model
+from jaxlatent.types import Model, as_model
 
 FILE = "scores.npz"
 _NUMBER_BYTES = 4
@@ -156,7 +156,8 @@ def open_assessor(asked: Assessor) -> tuple[str, Model]:
     scorers = open_scorers(asked.scorer, asked.scorer_config)
     if len(scorers) != 1:
         raise ValueError(f"scorer: {len(scorers)} given; one is accepted")
-    name, model = next(iter(scorers.items()))
+    name, scorer = next(iter(scorers.items()))
+    model = as_model(scorer)
     if asked.outputs != "plain":
         model = {"probabilities": Probabilities, "odds": LogOdds}[asked.outputs](model)
     if asked.attribute is None:
