@@ -5,15 +5,12 @@ from functools import partial
 from typing import Any
 
 from converters.entries import Entry
-from converters.heads import find_head
+from converters.heads import find_head, headed_plan
 from converters.network_layouts import (
     closest,
-    image_network_plan,
-    image_network_shapes,
     input_settings,
     numbers,
     out_features,
-    sources,
 )
 from converters.plans import Plan, override
 from converters.vgg import PLACES, TRUNK, hidden
@@ -59,17 +56,5 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     )
     module = override(module, config)
     image = (module.channels[-1], SIDE, SIDE)
-    tree = image_network_shapes(module)
-    return image_network_plan(
-        module,
-        tree,
-        family="alexnet",
-        tensors=head.tensors,
-        sources=sources(
-            tree,
-            rename=lambda name: head.names.get(name, name),
-            images={LAYERS[-len(head.layers) :][0]: image},
-        ),
-        ignored=head.ignored,
-        guesses=head.guesses,
-    )
+    first = LAYERS[-len(head.layers) :][0]
+    return headed_plan(module, head, family="alexnet", images={first: image})

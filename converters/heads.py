@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from converters.entries import Entry, Tensors, levels
-from converters.network_layouts import out_features
+from converters.network_layouts import (
+    image_network_plan,
+    image_network_shapes,
+    out_features,
+    sources,
+)
+from converters.plans import Plan
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError
 
@@ -82,6 +88,29 @@ def find_head(
         names = dict(zip(standard[-len(layers) :], layers, strict=True))
         return Head(tensors, layers, names)
     raise _unknown(layers)
+
+
+def headed_plan(
+    module: Any,
+    head: Head,
+    *,
+    images: Mapping[str, tuple[int, int, int]] | None = None,
+    **parts: Any,
+) -> Plan:
+    """A plan for a `PictureModule` with the head that its file has.
+
+    Args:
+        module: the architecture.
+        head: its head; the keys of `names` are the names of our layers.
+        images: as `network_layouts.sources` takes them.
+        parts: `family`, and what else of a `Plan` is not as usual.
+    """
+    tree = image_network_shapes(module)
+    found = sources(tree, rename=lambda name: head.names.get(name, name), images=images)
+    usual = {"ignored": head.ignored, "guesses": head.guesses}
+    return image_network_plan(
+        module, tree, tensors=head.tensors, sources=found, **usual | parts
+    )
 
 
 def _beside(entry: Entry, standard: tuple[str, ...], features: int, rank: int) -> Head:

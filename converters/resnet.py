@@ -6,16 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from converters.entries import Entry
-from converters.heads import find_head
+from converters.heads import find_head, headed_plan
 from converters.network_layouts import (
     Tensors,
     described_settings,
-    image_network_plan,
-    image_network_shapes,
     input_settings,
     length,
     numbers,
-    sources,
     width,
 )
 from converters.plans import Plan, override
@@ -64,18 +61,9 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         **input_settings(tensors, "conv1") | described,
     )
     module = override(module, config)
-    tree = image_network_shapes(module)
-    found = image_network_plan(
-        module,
-        tree,
-        family="resnet",
-        tensors=head.tensors,
-        sources=sources(
-            tree, rename=lambda name: head.names[last] if name == "fc" else name
-        ),
-        ignored=head.ignored,
-        guesses=head.guesses + _rater(entry, module, last),
-    )
+    head = replace(head, names={"fc": head.names.get(last, last)})
+    guesses = head.guesses + _rater(entry, module, last)
+    found = headed_plan(module, head, family="resnet", guesses=guesses)
     assumed = {n: v for n, v in found.assumed.items() if n not in described}
     return replace(found, assumed=assumed)
 

@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters.entries import Entry
-from converters.heads import find_head
+from converters.heads import find_head, headed_plan
 from converters.network_layouts import (
     closest,
-    image_network_plan,
-    image_network_shapes,
     input_settings,
     numbers,
     out_features,
-    sources,
 )
 from converters.plans import Plan, override
 from converters.vgg import TRUNK
@@ -60,13 +57,4 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         **input_settings(tensors, "features.0"),
     )
     module = override(module, config)
-    tree = image_network_shapes(module)
-    return image_network_plan(
-        module,
-        tree,
-        family="squeezenet",
-        tensors=head.tensors,
-        sources=sources(tree, rename=lambda name: head.names.get(name, name)),
-        ignored=head.ignored,
-        guesses=head.guesses,
-    )
+    return headed_plan(module, head, family="squeezenet")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from converters.entries import Entry
-from converters.heads import Head, find_head
+from converters.heads import Head, find_head, headed_plan
 from converters.network_layouts import (
     Tensors,
     closest,
@@ -92,20 +92,8 @@ def _torchvision(
     )
     module = override(module, config)
     image = (module.channels[-1], SIDE, SIDE)
-    tree = image_network_shapes(module)
-    return image_network_plan(
-        module,
-        tree,
-        family="vgg",
-        tensors=head.tensors,
-        sources=sources(
-            tree,
-            rename=lambda name: head.names.get(name, name),
-            images={LAYERS[-len(head.layers) :][0]: image},
-        ),
-        ignored=head.ignored,
-        guesses=head.guesses,
-    )
+    first = LAYERS[-len(head.layers) :][0]
+    return headed_plan(module, head, family="vgg", images={first: image})
 
 
 def hidden(head: Head, plain: tuple[int, ...]) -> tuple[int, ...]:
