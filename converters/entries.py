@@ -226,8 +226,6 @@ def _kind(value: Any) -> str:
             return "text"
         case Mapping() | list() | tuple():
             return f"a {type(value).__name__}"
-        case Unread():
-            return printable(value.what, 60)
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 

@@ -74,6 +74,9 @@ def load(
 ) -> Generator | Discriminator | Network:
     """A generator, a discriminator or a network that looks at pictures.
 
+    What a file left open, and was assumed or guessed, is in the `origin` of what is
+    returned.
+
     Args:
         source: a folder that `save_generator` wrote; a checkpoint file of PyTorch,
             NVIDIA or safetensors, of which no code is run; "faces", the generator that
@@ -85,9 +88,6 @@ def load(
         config: of a checkpoint file: values that replace inferred or assumed ones.
         entry: of a checkpoint file: which of several networks in it, as
             `converters.load` describes.
-
-    What a file left open, and was assumed or guessed, is in the `origin` of what is
-    returned.
 
     Raises:
         ValueError: if there is no such source, or it is something else than `part`.
