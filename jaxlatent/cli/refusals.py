@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlatent.cli import arguments
+from jaxlatent.cli.scores import ACCEPTED
 from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.files import check_place
 from jaxlatent.loading import is_function_name
@@ -99,11 +100,7 @@ def _scorers(texts: Sequence[str], name: str) -> None:
     for text in texts:
         known = text in FORMULAS or os.path.isfile(text) or is_function_name(text)
         if not known:
-            accepted = ", ".join(FORMULAS)
-            raise ValueError(
-                f"{name}: {text!r} given; a network's file, module:function or one of "
-                f"{accepted} is accepted"
-            )
+            raise ValueError(f"{name}: {text!r} given; {ACCEPTED}")
 
 
 RULES: dict[str, Callable[[Any, str], object]] = {

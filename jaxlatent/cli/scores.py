@@ -20,7 +20,13 @@ from jaxlatent.evaluation.formulas import FORMULAS
 from jaxlatent.evaluation.scoring import score_shapes
 from jaxlatent.evaluation.tables import ScoreTable
 from jaxlatent.files import memory_bytes
-from jaxlatent.loading import codes_beside, import_name, load, load_scores
+from jaxlatent.loading import (
+    codes_beside,
+    import_name,
+    is_function_name,
+    load,
+    load_scores,
+)
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
 from jaxlatent.types import Model, as_model
@@ -139,7 +145,7 @@ def _open(text: str, changes: Mapping[str, Any]) -> Model:
             if not str(error).startswith("config: "):
                 raise
             raise ValueError(f"scorer_{error}") from error
-    if ":" in text and not os.path.exists(text):
+    if is_function_name(text):
         scorer = import_name(text, "scorer")
         if callable(scorer):
             return scorer
