@@ -251,6 +251,11 @@ def prior(
     return Prior(generator, choices, truncation, space)
 
 
+def prior_truncation(generator: Generator, psi: float | None) -> Truncation | None:
+    """How papers truncate a prior of z; None for generators whose prior has none."""
+    return Truncation(psi) if generator.truncates_prior and psi is not None else None
+
+
 def class_choices(label: Any, count: int) -> jax.Array | None:
     """What `Prior.choices` holds of a `label` as `prior` takes it.
 

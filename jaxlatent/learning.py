@@ -44,8 +44,8 @@ Loss = Callable[..., Any]
 `(scalar, metrics, params)`; see `descend`."""
 
 
-class Method(Protocol):
-    """A paper that learns its edit by gradient descent.
+class Problem(Protocol):
+    """What `jaxlatent.training.fit` solves by gradient descent.
 
     Implementations are `flax.struct.dataclass(eq=False)`: fields that are models are
     pytrees, so that other weights of the same shapes do not compile anything again,
@@ -70,6 +70,10 @@ class Method(Protocol):
             scalar arrays that has "loss".
         """
         ...
+
+
+class Method(Problem, Protocol):
+    """A paper that learns its edit by gradient descent."""
 
     def edit(self, state: Any) -> Edit:
         """What was learned, as an edit; not compiled."""

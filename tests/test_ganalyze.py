@@ -355,15 +355,15 @@ def test_a_run_that_collapses_says_so():
         lambda images: 1e-3 * total(images), normalize="sample", learning_rate=5.0
     )
     fitted = fit(walk, 100, key=KEY, batch=8)
-    assert collapsed(fitted.history)
-    assert not collapsed(fitted.history, limit=1e6)
+    assert collapsed(fitted)
+    assert not collapsed(fitted, limit=1e6)
     latents = walk.prior(sample_keys(KEY, range(6)))
     edit = walk.edit(fitted.state)
     ends = np.asarray(edit.shift(latents.codes, 0, 0.5))
     units = ends / np.linalg.norm(ends, axis=1, keepdims=True)
     assert (units @ units.T).min() > 0.99
-    assert not collapsed(fit(method(), 3, key=KEY, batch=2).history)
-    assert not collapsed({})
+    assert not collapsed(fit(method(), 3, key=KEY, batch=2))
+    assert not collapsed(fit(method(), 0, key=KEY, batch=2))
 
 
 def test_wrong_arguments_are_named():

@@ -14,7 +14,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from jaxlatent.cli import commands, discovering, edits, learned, regional, sampling
+from jaxlatent.cli import commands, discovering, edits, ganalyze, regional, sampling
 from jaxlatent.cli.options import shown
 
 
@@ -73,7 +73,7 @@ METHODS = {
     "interfacegan": discovering.discover_interfacegan,
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
-    "ganalyze": learned.discover_ganalyze,
+    "ganalyze": ganalyze.discover_ganalyze,
 }
 
 

@@ -21,6 +21,7 @@ from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_traversal, where_edited
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.evaluation.curves import ScoreCurve
 from jaxlatent.gallery.drawing import (
     Heading,
     Traversal,
@@ -37,6 +38,9 @@ from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
 from jaxlatent.types import parse_layers
+
+HELD_OUT = np.uint32(2**32 - 3)
+"""What a run's key is folded with for codes that it does not see."""
 
 TRAINING = "training"
 """The folder of a run in which it keeps its checkpoints."""
@@ -300,6 +304,10 @@ class Session:
             )
         return fitted
 
+    def held_out_key(self, training: Training) -> jax.Array:
+        """The key of codes that a run does not see."""
+        return jax.random.fold_in(jax.random.key(training.seed), HELD_OUT)
+
     def keep_losses(self, fitted: Fitted) -> Sequence[Plot]:
         """Record `losses.csv`; the losses as a plot for the page."""
         if is_main():
@@ -323,6 +331,13 @@ class Session:
             **told,
             **facts,
         )
+
+
+def curve_plot(name: str, curve: ScoreCurve, xlabel: str = "alpha") -> Plot:
+    """The mean of a score and its deviation over the strengths of an edit."""
+    band = {name: (curve.mean - curve.std, curve.mean + curve.std)}
+    title = f"{name}, mean and deviation"
+    return Plot(title, curve.strengths, {name: curve.mean}, band, xlabel)
 
 
 def check_move(page: Page, edit: Any) -> None:

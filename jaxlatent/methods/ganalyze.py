@@ -43,13 +43,12 @@ deviations (truncation 1), every class alike; tests with alpha -0.3 to 0.3 in st
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxlatent.edits.base import Edit, as_facts
@@ -62,12 +61,13 @@ from jaxlatent.latents import (
     Truncation,
     last_space,
     prior,
+    prior_truncation,
     to_space,
 )
 from jaxlatent.learning import Metrics, State, accumulated, descend
 from jaxlatent.methods.ganalyze_edits import constant_steps, names_of, norm_of
-from jaxlatent.methods.ganalyze_settings import QUICK, Preset, Run, Settings
-from jaxlatent.training.fit import Fitted, fit
+from jaxlatent.methods.ganalyze_settings import QUICK, Preset, Settings
+from jaxlatent.training.fit import FitOptions, Fitted, fit
 from jaxlatent.types import Model, as_model
 
 
@@ -269,7 +269,7 @@ def discover(
     space: str = "z",
     label: int | Sequence[int] | jax.Array | str | None = None,
     truncation: Truncation | None = None,
-    **run: Unpack[Run],
+    **run: Unpack[FitOptions],
 ) -> Edit:
     """Learn an edit of a generator that changes an assessor's score by its strength.
 
@@ -311,9 +311,7 @@ def learner(
     truncation: Truncation | None = None,
 ) -> GANalyze:
     """The method that `discover` runs; see there for the arguments."""
-    if truncation is None and generator.truncates_prior:
-        psi = preset.truncation
-        truncation = None if psi is None else Truncation(psi)
+    truncation = truncation or prior_truncation(generator, preset.truncation)
     drawn = prior(generator, space=space, label=label, truncation=truncation)
     return GANalyze(drawn, as_model(assessor), preset.settings)
 
@@ -321,10 +319,10 @@ def learner(
 def finished(method: GANalyze, fitted: Fitted) -> Edit:
     """The edit of a run, with what `discover` tells about it."""
     found: Any = method.edit(fitted.state)
-    summary = {name: _late(values) for name, values in fitted.history.items()}
+    summary = fitted.late_means()
     facts = {
         **summary,
-        "collapsed": collapsed(fitted.history),
+        "collapsed": collapsed(fitted),
         "steps": fitted.steps,
         "failed": fitted.failed,
         "settings": dataclasses.asdict(method.settings),
@@ -340,16 +338,11 @@ def finished(method: GANalyze, fitted: Fitted) -> Edit:
     )
 
 
-def collapsed(history: Mapping[str, np.ndarray], limit: float = 1.0) -> bool:
+def collapsed(fitted: Fitted, limit: float = 1.0) -> bool:
     """Whether a run ended with steps so long that all codes become one.
 
     Args:
-        history: "displacement" [steps], as `fit` returns it.
-        limit: of its mean over the last tenth of the run.
+        fitted: the run.
+        limit: of the mean "displacement" over its last tenth.
     """
-    return _late(history.get("displacement", np.zeros(0))) > limit
-
-
-def _late(values: np.ndarray) -> float:
-    """The mean over the last tenth of a run; zero of none."""
-    return float(values[-max(1, len(values) // 10) :].mean()) if len(values) else 0.0
+    return fitted.late_means().get("displacement", 0.0) > limit

@@ -1,11 +1,6 @@
 """Settings of GANalyze, and those of the original and of a quick look."""
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypedDict
-
-from jax.sharding import Mesh
 
 TRANSFORMERS = ("direction", "class", "mlp", "class mlp")
 NORMALIZE = ("sample", "none", "batch")
@@ -88,13 +83,3 @@ PYTORCH = Preset(Settings(normalize="batch", start="random"))
 QUICK = Preset(Settings(learning_rate=2e-2), steps=600, batch=32)
 """A minute on a CPU with small networks and scores from 0 to 1."""
 PRESETS = {"paper": PAPER, "pytorch": PYTORCH, "quick": QUICK}
-
-
-class Run(TypedDict, total=False):
-    """What `discover` hands on to `jaxlatent.training.fit`, which explains it."""
-
-    block: int
-    mesh: Mesh | None
-    folder: Path | str | None
-    save_every: int
-    callback: Callable[[int, dict[str, float]], None] | None

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.collectives import is_key, is_main
 from jaxlatent.files import atomic_write
-from jaxlatent.learning import Method
+from jaxlatent.learning import Problem
 from jaxlatent.parallel import check_mesh, place
 from jaxlatent.training.blocks import finite, own, released, run_block
 from jaxlatent.training.checkpointer import Checkpointer
@@ -53,9 +53,24 @@ class Fitted(NamedTuple):
     steps: int
     failed: int | None
 
+    def late_means(self) -> dict[str, float]:
+        """The mean of every metric over the last tenth of the run; {} of no steps."""
+        last = max(1, self.steps // 10)
+        return {name: float(one[-last:].mean()) for name, one in self.history.items()}
+
+
+class FitOptions(TypedDict, total=False):
+    """What methods hand on to `fit`, which explains it."""
+
+    block: int
+    mesh: Mesh | None
+    folder: Path | str | None
+    save_every: int
+    callback: Callback | None
+
 
 def fit(
-    method: Method,
+    method: Problem,
     steps: int,
     *,
     key: jax.Array,

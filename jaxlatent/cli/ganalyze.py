@@ -1,4 +1,4 @@
-"""Learned methods as commands: edits trained, drawn and written."""
+"""GANalyze as a command."""
 
 import dataclasses
 import warnings
@@ -20,16 +20,12 @@ from jaxlatent.cli.options import (
     group,
     option,
 )
-from jaxlatent.cli.session import Session, check_move
+from jaxlatent.cli.session import Session, check_move, curve_plot
 from jaxlatent.evaluation.curves import held_out_curves
 from jaxlatent.evaluation.scoring import score_shapes
-from jaxlatent.gallery import Plot
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.methods import ganalyze
 from jaxlatent.methods.ganalyze_settings import PRESETS, Settings
-
-HELD_OUT = np.uint32(2**32 - 3)
-"""What a run's key is folded with for codes that it does not see."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +108,7 @@ def discover_ganalyze(
         edit,
         {name: model},
         alphas.tolist(),
-        key=jax.random.fold_in(jax.random.key(training.seed), HELD_OUT),
+        key=session.held_out_key(training),
         num=held_out,
         mesh=session.mesh,
     )[name]
@@ -121,10 +117,7 @@ def discover_ganalyze(
         f"mean changes by {curve.slope:.3g} per unit, and {curve.rises.mean():.0%} of "
         "the steps to the next strength raise it."
     )
-    band = {name: (curve.mean - curve.std, curve.mean + curve.std)}
-    title = f"{name}, mean and deviation"
-    shown = Plot(title, alphas, {name: curve.mean}, band, "alpha")
-    plots = [shown, *session.keep_losses(fitted)]
+    plots = [curve_plot(name, curve), *session.keep_losses(fitted)]
     indices = session.classes if len(edit) > 1 else (0,)
     heading = Heading(f"GANalyze of {session.name}: {name}", [text], plots=plots)
     session.draw(
