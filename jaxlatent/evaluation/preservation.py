@@ -43,6 +43,14 @@ class Edited:
     others: np.ndarray
     identity: np.ndarray
 
+    @property
+    def slope(self) -> float:
+        """Mean change of the attribute per unit of strength: the least-squares line
+        through zero.
+        """
+        square = float(np.sum(self.strengths**2))
+        return float(self.change.mean(axis=0) @ self.strengths) / (square or np.nan)
+
     def binned(self, edges: Sequence[float] = EDGES) -> "Preservation":
         """By the size of the change that was reached; see `preservation`."""
         return preservation(self.change, self.others, self.identity, edges=edges)

@@ -130,7 +130,7 @@ STYLEGAN_REPO = Preset(
     )
 )
 """The rules of the authors' code for faces of StyleGAN2, in w+."""
-QUICK = Preset(Settings(hidden=(64,), learning_rate=1e-2), steps=600, batch=32)
+QUICK = Preset(Settings(hidden=(64,), learning_rate=2e-2), steps=600, batch=32)
 """A minute on a CPU with small networks."""
 PRESETS = {
     "quick": QUICK,
