@@ -129,6 +129,7 @@ def discover_enjoy(
         page: How the edit is drawn; strengths are wanted changes of the attribute.
     """
     session = Session.open(job, "discover enjoy", locals())
+    arguments.at_least_one(held_out, "held_out")
     rows = session.check(page, learned_space or "z", layers)
     name, model = scores.open_regressor(regressor)
     columns = _columns(session, name, model, regressor.attribute)
@@ -199,7 +200,8 @@ def _columns(
     if len(shape) == 1:
         if attribute is not None:
             raise ValueError(
-                f"attribute: {attribute!r} given; {name} returns one score"
+                f"attribute: {attribute!r} given; none is accepted, for {name} returns "
+                "one score"
             )
         return None
     if attribute is None:
