@@ -1,6 +1,7 @@
 """The command that ranks directions."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
