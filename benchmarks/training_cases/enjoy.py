@@ -73,7 +73,7 @@ class EnjoyCase(StepCase):
         method, how = self.method(), PAPER.settings
         start = method.init(jax.random.key(1)).params["vectors"]
         rows, drawn, first = (
-            torch.from_numpy(np.array(x))
+            torch.tensor(np.array(x))
             for x in (
                 jax.jit(lambda keys: method.prior(keys).codes)(self.keys),
                 method.drawn(self.keys, 1),
