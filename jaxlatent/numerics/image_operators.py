@@ -3,9 +3,9 @@
 The operators of Jahanian, Chai and Isola, "On the steerability of generative
 adversarial networks" (2020): zoom, shift, rotation in the plane and about the vertical
 axis, colour, and the axes of CIE Lab. All take images [N, H, W, C] and an alpha for
-each of them, or one for all; all return images of the same shape and a mask [N, H, W, 1]
-of ones where the edit knows what the picture should be and zeros where it does not. They
-are pure, and differentiable in the images and in alpha.
+each of them, or one for all; all return images of the same shape and a mask
+[N, H, W, 1]: ones where the edit knows what the picture should be, and zeros where it
+does not. They are pure, and differentiable in the images and in alpha.
 
 `original=True` is what the original's code computes, pixel by pixel. It differs where
 it rounds (a zoom shows a whole number of pixels, an even one inwards), turns about
@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlatent.numerics.warping import sample_bilinear
@@ -25,13 +26,14 @@ _LEAST_COVERAGE = 1e-4
 _ORIGINAL_COVERAGE = 1 / 64
 _EYE = 1e-6
 
-# CIE XYZ of linear sRGB, and its white (D65, 2 degrees)
-_XYZ = (
-    (0.412453, 0.357580, 0.180423),
-    (0.212671, 0.715160, 0.072169),
-    (0.019334, 0.119193, 0.950227),
-)
-_WHITE = (0.95047, 1.0, 1.08883)
+# CIE XYZ of linear sRGB over that of white (D65, 2 degrees)
+_XYZ = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+) / np.array([[0.95047], [1.0], [1.08883]])
 LAB_UNITS = (50.0, 128.0, 128.0)
 """How far one unit of alpha moves L, a and b."""
 
@@ -211,10 +213,9 @@ def color_lab(images: jax.Array, alpha: ArrayLike) -> Edited:
         )
     alpha = jnp.asarray(alpha, images.dtype)
     if alpha.ndim < 2:
-        alpha = _per_image(images, alpha)[:, None] * jnp.asarray(
-            [1, 0, 0], images.dtype
-        )
-    moved = _per_colour(images, alpha, 3) * jnp.asarray(LAB_UNITS, images.dtype)
+        alpha = jnp.pad(_per_image(images, alpha)[:, None], ((0, 0), (0, 2)))
+    units = jnp.asarray([LAB_UNITS], images.dtype)
+    moved = _per_colour(images, alpha, 3) * units
     lab = rgb_to_lab((images + 1) / 2) + moved[:, None, None]
     return lab_to_rgb(lab) * 2 - 1, jnp.ones_like(images[..., :1])
 
@@ -224,8 +225,7 @@ def rgb_to_lab(rgb: jax.Array) -> jax.Array:
     high = rgb > 0.04045
     base = jnp.where(high, (rgb + 0.055) / 1.055, 1)
     linear = jnp.where(high, base**2.4, rgb / 12.92)
-    matrix = jnp.asarray(_XYZ, rgb.dtype) / jnp.asarray(_WHITE, rgb.dtype)[:, None]
-    xyz = jnp.einsum("...c,dc->...d", linear, matrix, precision="highest")
+    xyz = _transformed(linear, _XYZ)
     high = xyz > 0.008856
     root = jnp.cbrt(jnp.where(high, xyz, 1))
     x, y, z = jnp.moveaxis(jnp.where(high, root, 7.787 * xyz + 16 / 116), -1, 0)
@@ -239,12 +239,16 @@ def lab_to_rgb(lab: jax.Array) -> jax.Array:
     z = jnp.maximum(y - b / 200, 0)
     root = jnp.stack([a / 500 + y, y, z], axis=-1)
     xyz = jnp.where(root > 0.2068966, root**3, (root - 16 / 116) / 7.787)
-    back = jnp.linalg.inv(jnp.asarray(_XYZ, jnp.float32)).astype(lab.dtype)
-    white = jnp.asarray(_WHITE, lab.dtype)
-    linear = jnp.einsum("...c,dc->...d", xyz * white, back, precision="highest")
+    linear = _transformed(xyz, np.linalg.inv(_XYZ))
     high = linear > 0.0031308
     root = jnp.where(high, linear, 1) ** (1 / 2.4)
     return jnp.clip(jnp.where(high, 1.055 * root - 0.055, 12.92 * linear), 0, 1)
+
+
+def _transformed(colours: jax.Array, matrix: np.ndarray) -> jax.Array:
+    """Colours [..., 3] times a matrix [3, 3]."""
+    matrix = jnp.asarray(matrix, colours.dtype)
+    return jnp.einsum("...c,dc->...d", colours, matrix, precision="highest")
 
 
 def masked_l2(
