@@ -387,6 +387,27 @@ class FunctionEdit(ImageEdit):
         return self.reach(shape) / 5, 5
 
 
+@dataclass(frozen=True)
+class AlongSlider:
+    """An edit as a function of one strength for each picture.
+
+    Attributes:
+        image_edit: the edit.
+        slider: the one that is moved; None for all of them together, as a network does.
+    """
+
+    image_edit: ImageEdit
+    slider: int | None = 0
+
+    def __call__(self, images: jax.Array, strength: jax.Array) -> Edited:
+        """Edited pictures and masks for strengths [N]."""
+        shape = images.shape[1:]
+        if self.slider is None:
+            return self.image_edit(images, self.image_edit.spread(strength, shape))
+        chosen = jnp.arange(self.image_edit.sliders(shape)) == self.slider
+        return self.image_edit(images, strength[:, None] * chosen[None])
+
+
 def numpy_steps(edit: ImageEdit, state: np.random.RandomState, shape: Shape) -> int:
     """The next number of steps of a network walk that the original's code draws."""
     count = edit.steps(shape)[1]

@@ -247,8 +247,8 @@ def lab_to_rgb(lab: jax.Array) -> jax.Array:
 
 def _transformed(colours: jax.Array, matrix: np.ndarray) -> jax.Array:
     """Colours [..., 3] times a matrix [3, 3]."""
-    matrix = jnp.asarray(matrix, colours.dtype)
-    return jnp.einsum("...c,dc->...d", colours, matrix, precision="highest")
+    weights = jnp.asarray(matrix, colours.dtype)
+    return jnp.einsum("...c,dc->...d", colours, weights, precision="highest")
 
 
 def masked_l2(
