@@ -14,7 +14,15 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from jaxlatent.cli import commands, discovering, edits, ganalyze, regional, sampling
+from jaxlatent.cli import (
+    commands,
+    discovering,
+    edits,
+    ganalyze,
+    rank,
+    regional,
+    sampling,
+)
 from jaxlatent.cli.options import shown
 
 
@@ -99,6 +107,7 @@ LOOKING = {
 }
 EDITING = {
     "edit": commands.edit,
+    "rank": rank.rank,
     "presets": commands.list_presets,
     "condition": edits.condition,
     "combine": edits.combine,
