@@ -22,6 +22,7 @@ from jaxlatent.cli import (
     rank,
     regional,
     sampling,
+    steerability,
 )
 from jaxlatent.cli.options import shown
 
@@ -82,6 +83,7 @@ METHODS = {
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
     "ganalyze": ganalyze.discover_ganalyze,
+    "steerability": steerability.discover_steerability,
 }
 
 
