@@ -14,6 +14,7 @@ from converters.artefacts.ganspace_named import (
     read_named_direction,
 )
 from converters.artefacts.safetensors_layout import decode_directions, is_directions
+from converters.artefacts.steerability import is_walk, read_walk
 from converters.checkpoints import CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.directions import Directions, directions
@@ -60,8 +61,8 @@ def import_edit(
 
     Returns:
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
-        what the file says, or "imported"; of GANalyze's files a walk that keeps the
-        length of z.
+        "steerability", what the file says, or "imported"; of GANalyze's files, and of
+        steerability's networks, a walk that keeps the length of z.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -121,6 +122,8 @@ def guess_edit(
         )
     elif is_ganalyze(checkpoint):
         edit = ganalyze_walk(checkpoint)
+    elif is_walk(checkpoint):
+        edit, guesses = read_walk(checkpoint, asked)
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:

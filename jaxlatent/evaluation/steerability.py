@@ -8,7 +8,7 @@ it was taught by. How much it can change is held against how much the data vary.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -223,8 +223,8 @@ def variability_correlation(spread: ArrayLike, change: ArrayLike) -> Correlation
             f"spread, change: shapes {spread.shape}, {change.shape} given; [K] of one "
             "K >= 3 is accepted"
         )
-    r, p = pearsonr(spread, change)
-    return Correlation(float(r), float(p))
+    found: Any = pearsonr(spread, change)
+    return Correlation(float(found.statistic), float(found.pvalue))
 
 
 def class_spreads(scores: ArrayLike, labels: ArrayLike) -> dict[int, float]:
