@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,9 @@ from jaxlatent.generators.base import Generator
 from jaxlatent.latents import prior, sample_keys
 from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
+from jaxlatent.methods.steerability import Steerability
+from jaxlatent.methods.steerability_edits import Color
+from jaxlatent.methods.steerability_settings import Settings as SteerabilitySettings
 from jaxlatent.training.fit import fit
 from jaxlatent.types import as_model
 
@@ -63,7 +67,16 @@ def ganalyze(scale: float = 1.0, **settings: Any) -> GANalyze:
     return GANalyze(prior(generator(scale)), as_model(light), how)
 
 
-METHODS = {"ganalyze": Entry(ganalyze)}
+def steerability(scale: float = 1.0, **settings: Any) -> Steerability:
+    how = SteerabilitySettings(learning_rate=0.02, **settings)
+    return Steerability(prior(generator(scale)), Color(), settings=how)
+
+
+METHODS = {
+    "ganalyze": Entry(ganalyze),
+    "steerability": Entry(steerability),
+    "steerability network": Entry(partial(steerability, walk="network")),
+}
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 
 

@@ -158,7 +158,6 @@ def discover_steerability(
         label=session.label,
         truncation=session.truncation,
     )
-    method.image_edit.names(method.shape)
     # what it learns from is of the kind that it will be
     check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)

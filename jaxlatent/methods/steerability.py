@@ -100,7 +100,8 @@ class Steerability:
         "backward", two dense layers each, with normal weights [D, D] and biases of 0.
 
         Raises:
-            ValueError: where the loss and the distance do not go together.
+            ValueError: where the loss and the distance do not go together, or for an
+                edit that does not take the generator's pictures.
         """
         if (self.distance is None) != (self.settings.loss == "l2"):
             given = "none" if self.distance is None else "one"
@@ -108,6 +109,10 @@ class Steerability:
                 f"distance: {given} given for the loss {self.settings.loss!r}; 'lpips' "
                 "takes one, 'l2' none"
             )
+        sliders = self.image_edit.sliders(self.shape)
+        jax.eval_shape(
+            self.image_edit, jnp.zeros((1, *self.shape)), jnp.zeros((1, sliders))
+        )
         codes = jax.eval_shape(lambda: self.prior(jax.random.key(0)[None])).codes
         scale, width = self.settings.scale, codes.shape[-1]
 
@@ -116,7 +121,6 @@ class Steerability:
             return scale * jax.random.normal(own, shape, codes.dtype)
 
         if self.settings.walk == "linear":
-            sliders = self.image_edit.sliders(self.shape)
             params: Any = {"walk": normal(0, sliders, *codes.shape[1:])}
         else:
             params = {
