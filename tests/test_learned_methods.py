@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,9 @@ from jaxlatent.methods.enjoy_your_editing import EnjoyYourEditing, judges
 from jaxlatent.methods.enjoy_your_editing_settings import Settings as EnjoySettings
 from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
+from jaxlatent.methods.steerability import Steerability
+from jaxlatent.methods.steerability_edits import Color
+from jaxlatent.methods.steerability_settings import Settings as SteerabilitySettings
 from jaxlatent.networks.distances import squared_distance
 from jaxlatent.training.fit import fit
 from jaxlatent.types import as_model
@@ -85,10 +89,17 @@ def enjoy_local(scale: float = 1.0, **settings: Any) -> EnjoyYourEditing:
     return enjoy(scale, **local, **settings)
 
 
+def steerability(scale: float = 1.0, **settings: Any) -> Steerability:
+    how = SteerabilitySettings(learning_rate=0.02, **settings)
+    return Steerability(prior(generator(scale)), Color(), settings=how)
+
+
 METHODS = {
     "ganalyze": Entry(ganalyze),
     "enjoy": Entry(enjoy),
     "enjoy_local": Entry(enjoy_local),
+    "steerability": Entry(steerability),
+    "steerability network": Entry(partial(steerability, walk="network")),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 

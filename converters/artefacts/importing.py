@@ -15,6 +15,7 @@ from converters.artefacts.ganspace_named import (
 )
 from converters.artefacts.latent2im import is_module, latent2im_walk
 from converters.artefacts.safetensors_layout import decode_directions, is_directions
+from converters.artefacts.steerability import is_walk, read_walk
 from converters.checkpoints import CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.directions import Directions, directions
@@ -61,8 +62,9 @@ def import_edit(
 
     Returns:
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
-        what the file says, or "imported"; of GANalyze's files a walk that keeps the
-        length of z; of Latent2im's, "enjoy", directions of rows or a walk.
+        "steerability", what the file says, or "imported"; of GANalyze's files, and of
+        steerability's networks, a walk that keeps the length of z; of Latent2im's,
+        "enjoy", directions of rows or a walk.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -124,6 +126,8 @@ def guess_edit(
         )
     elif is_ganalyze(checkpoint):
         edit = ganalyze_walk(checkpoint)
+    elif is_walk(checkpoint):
+        edit, guesses = read_walk(checkpoint, asked)
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:

@@ -23,6 +23,7 @@ from jaxlatent.cli import (
     rank,
     regional,
     sampling,
+    steerability,
 )
 from jaxlatent.cli.options import shown
 
@@ -84,6 +85,7 @@ METHODS = {
     "resefa": regional.discover_resefa,
     "ganalyze": ganalyze.discover_ganalyze,
     "enjoy": enjoy.discover_enjoy,
+    "steerability": steerability.discover_steerability,
 }
 
 

@@ -120,7 +120,9 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     "strengths": lambda value, _: arguments.parse_strengths(value),
     "config": lambda value, _: arguments.parse_config(value),
     **dict.fromkeys(("alpha", "score_range"), arguments.parse_ends),
-    **dict.fromkeys(("codes", "scored_codes", "activations"), _file),
+    **dict.fromkeys(
+        ("codes", "scored_codes", "activations", "lpips", "lpips_trunk"), _file
+    ),
     "scores_file": lambda value, _: _file(value, "scores"),
     "grams": _folder,
     "tau": lambda value, name: _margin(math.ceil(value), name),
