@@ -1,22 +1,21 @@
-"""Steps per second of a learned method, beside PyTorch, at the paper's size.
+"""Steps per second of learned methods, beside PyTorch, at their papers' sizes.
 
-    python -m benchmarks.training [--assessors brightness resnet50] [--batch 4]
+    python -m benchmarks.training [--cases ganalyze-brightness ...] [--batch 4]
         [--rounds 5] [--allocator default|keep] [--no-compile] [--no-memory] --json
 
-One step is one update of GANalyze for BigGAN-128: codes, classes and alpha are drawn,
-pictures are made and scored before and after the edit, the gradient flows back through
-assessor and generator to theta, and Adam moves it. Random weights, float32, all cores.
-The assessor is "brightness" (mean luma) or "resnet50", a ResNet-50 of one output that
-sees the 128 x 128 picture as it is (EmoNet's network, without its ten crops).
+One step is one update of a method: codes are drawn, pictures are made before and after
+the edit, the gradient flows back through losses and generator to what is learned, and
+the optimiser moves it. Random weights, float32, all cores. The modules of
+`benchmarks.training_cases` say what each case does.
 
 "ours" is the compiled update by itself, with prepared weights; "block" the same as
-`training.fit` runs it, BLOCK steps to a call; "eager" the same step in PyTorch with
+`training.fit` runs it, several steps to a call; "eager" the same step in PyTorch with
 `benchmarks.torch_baseline` and the same weights, "compiled" that through
 `torch.compile`. PyTorch's side is given its draws. Every side runs once in every round,
 in turns and in one process. "steps_per_s" is the median over the rounds,
 "eager_over_ours" and its like medians of the ratios within a round: above 1 means that
-ours is faster. "difference" is that of the gradient with respect to theta from
-PyTorch's, over its norm, and of the loss.
+ours is faster. "difference" is that of the first gradient with respect to what is
+learned from PyTorch's, over its norm, and of the loss.
 
 Memory is measured in a process of its own for each side, MiB: "loaded_mib" resident
 with libraries and weights, "peak_mib" at most in the whole life, compilation included,
@@ -25,7 +24,7 @@ the heap afterwards, some 600 MiB under the default allocator, and counts in bot
 
 Both sides get the same setting of glibc's allocator. "load" is the number of programs
 that wanted a core at the start; see `benchmarks.synthesis`. The last line is one JSON
-object: assessor -> figures.
+object: case -> figures.
 """
 
 import argparse
@@ -36,15 +35,15 @@ from importlib import metadata
 from typing import Any
 
 from benchmarks.synthesis import ALLOCATORS, run
+from benchmarks.training_cases import CASES
 
 SIDES = "benchmarks.training_sides"
-ASSESSORS = ("brightness", "resnet50")
 
 
-def measure(assessor: str, options: argparse.Namespace) -> dict[str, Any]:
-    """All figures with one assessor."""
+def measure(case: str, options: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one case."""
     sides = ["ours", "block", "eager", *["compiled"] * options.compile]
-    job = {"assessor": assessor, "batch": options.batch}
+    job = {"case": case, "batch": options.batch}
     with tempfile.TemporaryDirectory() as caches:
 
         def start(more: dict[str, Any]) -> dict[str, Any]:
@@ -67,10 +66,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--assessors", nargs="+", choices=ASSESSORS, default=list(ASSESSORS)
-    )
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--batch", type=int, help="the paper's if left out")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every side")
     parser.add_argument(
         "--allocator", choices=ALLOCATORS, default="keep", help="of glibc"
@@ -87,20 +84,19 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="nothing but the result")
     options = parser.parse_args()
     for name in ("batch", "rounds"):
-        if getattr(options, name) < 1:
+        value = getattr(options, name)
+        if value is not None and value < 1:
             parser.error(f"--{name}: 1 or more is accepted")
     result: dict[str, Any] = {
-        "case": "biggan-128",
-        "batch": options.batch,
         "allocator": options.allocator,
         "threads": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         **{name: metadata.version(name) for name in ("jax", "torch")},
     }
-    for assessor in options.assessors:
+    for case in options.cases:
         if not options.json:
-            print(f"{assessor} ...", flush=True)
-        result[assessor] = measure(assessor, options)
+            print(f"{case} ...", flush=True)
+        result[case] = measure(case, options)
     print(json.dumps(result))
 
 

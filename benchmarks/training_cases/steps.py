@@ -1,0 +1,110 @@
+"""One step of a learned method in both frameworks, timed by itself and within `fit`."""
+
+import functools
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from benchmarks.synthesis_sides import Side
+from jaxlatent.latents import sample_keys
+from jaxlatent.learning import Problem
+from jaxlatent.training.blocks import finite, run_block
+
+BLOCK = 2
+"""Steps of one call of the side "block"."""
+
+
+class StepCase(ABC):
+    """A problem of ours and the same step in PyTorch.
+
+    Attributes:
+        batch: samples of a step.
+        momentum: Adam's first decay; its moments tell the first gradient.
+    """
+
+    momentum = 0.9
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    @property
+    def keys(self) -> jax.Array:
+        """Of the samples of the first step."""
+        return sample_keys(jax.random.key(0), np.arange(self.batch))
+
+    @abstractmethod
+    def problem(self) -> Problem:
+        """Ours, its weights on the device and prepared where they are not learned."""
+
+    @abstractmethod
+    def torch_step(self, *, compiled: bool) -> Callable[[], Any]:
+        """PyTorch's step, given the draws of ours: -> (loss, gradients).
+
+        The gradients are tensors in the order of our leaves, each [...] as ours.
+        """
+
+    def makers(self) -> dict[str, Callable[[], Callable[[], Side]]]:
+        """Sides by name; see `Case`."""
+        return {
+            "ours": functools.partial(self._ours, block=False),
+            "block": functools.partial(self._ours, block=True),
+            "eager": functools.partial(self._torch, compiled=False),
+            "compiled": functools.partial(self._torch, compiled=True),
+        }
+
+    def steps(self, name: str) -> int:
+        """How many steps one call of a side takes."""
+        return BLOCK if name == "block" else 1
+
+    def outcome(self, name: str, returned: Any) -> tuple[float, np.ndarray] | None:
+        """The loss and the gradient [D] of the first step; none of a block."""
+        if name == "block":
+            return None
+        if name != "ours":
+            loss, gradients = returned
+            flat = [leaf.numpy(force=True).ravel() for leaf in gradients]
+            return float(loss), np.concatenate(flat)
+        state, metrics = returned
+        moments = jax.tree.leaves(optax.tree.get(state.optimizer, "mu"))
+        flat = np.concatenate([np.asarray(leaf).ravel() for leaf in moments])
+        return float(metrics["loss"]), flat / (1 - self.momentum)
+
+    def _ours(self, *, block: bool) -> Callable[[], Side]:
+        problem, keys, batch = self.problem(), self.keys, self.batch
+        state = jax.block_until_ready(problem.init(jax.random.key(1)))
+
+        def step() -> Side:
+            start = time.perf_counter()
+            update = jax.jit(lambda problem, state, keys: problem.update(state, keys))
+            program = update.lower(problem, state, keys).compile()
+            seconds = time.perf_counter() - start
+            return Side(
+                lambda: jax.block_until_ready(program(problem, state, keys)), seconds
+            )
+
+        def steps() -> Side:
+            start = time.perf_counter()
+            strict = np.array([bool(finite(leaf)) for leaf in jax.tree.leaves(state)])
+
+            def call() -> Any:
+                key, first, count = jax.random.key(0), np.uint32(0), np.int32(BLOCK)
+                sizes = {"batch": batch, "block": BLOCK, "mesh": None}
+                return jax.block_until_ready(
+                    run_block(
+                        problem, key, state, first, count, None, strict=strict, **sizes
+                    )
+                )
+
+            call()
+            return Side(call, time.perf_counter() - start)
+
+        return steps if block else step
+
+    def _torch(self, *, compiled: bool) -> Callable[[], Side]:
+        call = self.torch_step(compiled=compiled)
+        return lambda: Side(call)

@@ -1,0 +1,158 @@
+"""Every learned method through the same properties."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import compilations
+from learners import contents
+
+from jaxlatent import parallel
+from jaxlatent.checkpoint import load_edit, save_edit
+from jaxlatent.edits.base import EDIT_KINDS, Edit, bare
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import prior, sample_keys
+from jaxlatent.methods.ganalyze import GANalyze
+from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
+from jaxlatent.training.fit import fit
+from jaxlatent.types import as_model
+
+KEY = jax.random.key(11)
+Z, SIDE = 6, 8
+
+
+def blobs(params: Any, z: jax.Array) -> jax.Array:
+    """Grey pictures of one blob each, whose place, width and light are linear in z."""
+    x, y, width, light = (z @ params["maps"]).T
+    line = jnp.linspace(-0.5, 0.5, SIDE, dtype=z.dtype)
+    across = jnp.exp(-(((line[None] - 0.1 * x[:, None]) / 0.3) ** 2))
+    down = (line[None] - 0.1 * y[:, None]) / (0.3 * jnp.exp(0.1 * width[:, None]))
+    blob = jnp.exp(-(down**2))[:, :, None] * across[:, None, :]
+    return (2 * jnp.tanh(1 + 0.1 * light)[:, None, None] * blob - 1)[..., None]
+
+
+def generator(scale: float = 1.0) -> Generator:
+    """Of blobs; another scale has other weights."""
+    maps = np.random.default_rng(0).normal(size=(Z, 4)).astype(np.float32)
+    params = {"maps": jnp.asarray(scale * maps)}
+    return Generator.from_functions(blobs, z_dim=Z, params=params)
+
+
+def light(images: jax.Array) -> jax.Array:
+    """A score in [0, 1]."""
+    return (jnp.mean(images, axis=(1, 2, 3)) + 1) / 2
+
+
+class Entry(NamedTuple):
+    """A method to be held against the properties.
+
+    `make(scale, **settings)` builds it for `generator(scale)`. A method that averages
+    gradients has a setting "accumulate".
+    """
+
+    make: Callable[..., Any]
+    accumulates: bool = True
+
+
+def ganalyze(scale: float = 1.0, **settings: Any) -> GANalyze:
+    how = GANalyzeSettings(learning_rate=0.05, **settings)
+    return GANalyze(prior(generator(scale)), as_model(light), how)
+
+
+METHODS = {"ganalyze": Entry(ganalyze)}
+each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
+
+
+def apart(one: Any, two: Any) -> float:
+    """How far two states' params are from each other, relative to their size."""
+    flat = [
+        jax.flatten_util.ravel_pytree(fitted.state.params)[0] for fitted in (one, two)
+    ]
+    return float(jnp.linalg.norm(flat[0] - flat[1]) / jnp.linalg.norm(flat[0]))
+
+
+@each
+def test_it_is_a_pytree_of_floats_with_static_settings(entry):
+    method = entry.make()
+    leaves, structure = jax.tree.flatten(method)
+    assert all(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves)
+    hash(structure)
+    assert structure == jax.tree.structure(entry.make(scale=2.0))
+    assert "data" in inspect.signature(method.update).parameters
+
+
+@each
+def test_a_step_keeps_the_shape_of_the_state_and_moves_what_is_learned(entry):
+    method = entry.make()
+    before = method.init(KEY)
+    after, metrics = method.update(before, sample_keys(KEY, range(4)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(before.params)} == {np.dtype("f4")}
+    for one, two in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        assert (one.shape, one.dtype) == (two.shape, two.dtype)
+    assert contents(before.params) != contents(after.params)
+    assert all(np.ndim(value) == 0 for value in metrics.values())
+    assert np.isfinite(metrics["loss"])
+
+
+@each
+def test_learning_lowers_the_loss(entry):
+    history = fit(entry.make(), 120, key=KEY, batch=8).history["loss"]
+    assert history[-30:].mean() < 0.9 * history[:10].mean()
+
+
+@each
+def test_steps_of_half_the_batch_add_up(entry):
+    if not entry.accumulates:
+        pytest.skip("its batch is no mean over samples")
+    whole = fit(entry.make(), 4, key=KEY, batch=8)
+    halves = fit(entry.make(accumulate=2), 8, key=KEY, batch=4)
+    assert apart(whole, halves) < 1e-5
+
+
+@each
+def test_one_device_equals_four(entry):
+    one = fit(entry.make(), 4, key=KEY, batch=8)
+    four = fit(entry.make(), 4, key=KEY, batch=8, mesh=parallel.mesh(4))
+    assert apart(one, four) < 1e-4
+
+
+@each
+def test_a_run_that_goes_on_ends_with_the_same_bits(entry, tmp_path):
+    whole = fit(entry.make(), 6, key=KEY, batch=4, block=2)
+    fit(entry.make(), 4, key=KEY, batch=4, block=2, folder=tmp_path / "run")
+    rest = fit(entry.make(), 6, key=KEY, batch=4, block=2, folder=tmp_path / "run")
+    assert contents(whole.state) == contents(rest.state)
+    assert contents(whole.history) == contents(rest.history)
+
+
+@each
+def test_new_weights_compile_nothing(entry):
+    fit(entry.make(), 2, key=KEY, batch=2, block=2)
+    other = entry.make(scale=2.0)
+    with compilations() as count:
+        fit(other, 2, key=jax.random.key(5), batch=2, block=2)
+        assert count() == 0
+
+
+@each
+def test_it_ends_in_an_edit_that_is_kept(entry, tmp_path):
+    method = entry.make()
+    state = fit(method, 5, key=KEY, batch=4).state
+    edit = method.edit(state)
+    assert isinstance(edit, Edit)
+    assert edit.method
+    assert type(edit) in EDIT_KINDS.values()
+    codes = generator().sample(KEY, 3)
+    shift = jax.jit(lambda edit, codes: edit.shift(codes, 0, 0.1))
+    moved = shift(bare(edit), codes)
+    assert np.isfinite(moved).all()
+    assert np.abs(moved - codes).max() > 0
+    save_edit(tmp_path / "edit.npz", edit)
+    again = load_edit(tmp_path / "edit.npz")
+    np.testing.assert_array_equal(shift(bare(again), codes), moved)
+    assert again.names == edit.names
+    assert contents(again.report) == contents(edit.report)
