@@ -215,9 +215,9 @@ def keras_adam(
     """
     moments = optax.scale_by_adam(eps=0.0)
 
-    def update(gradient: Any, state: Any, params: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
         del params
-        _, state = moments.update(gradient, state)
+        _, state = moments.update(updates, state)
         count = state.count.astype(jnp.float32)
         rate = learning_rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
         moves = jax.tree.map(

@@ -56,7 +56,7 @@ def test_they_are_the_originals():
     )
     starts = case["z_0"].reshape(*order, 6)[:, 0, 0].reshape(-1, 6)
     drawn = prior(generator)(jax.random.split(KEY, len(starts)))
-    latents = drawn.replace(codes=jnp.asarray(starts))
+    latents = dataclasses.replace(drawn, codes=jnp.asarray(starts))
     parts = list(_in_turn((generator, RIGHT), latents, search, batch))
     found = parts[0].joined(parts[1])
 
@@ -236,14 +236,14 @@ def test_poor_ends_are_dropped_by_the_papers_rule_and_by_the_codes():
     np.testing.assert_array_equal(chosen.ends, found.ends[both])
     with pytest.raises(ValueError, match=r"threshold: -1.0 given, which drops all"):
         kept(found, threshold=-1.0)
-    with pytest.raises(ValueError, match=r"dropped: 1 given; 0 to 1"):
+    with pytest.raises(ValueError, match=r"dropped: 1 given; from 0 to below 1"):
         kept(found, dropped=1)
 
 
 def test_what_does_not_fit_is_named():
     drawn = prior(blobs([1, 0]))
     with pytest.raises(ValueError, match=r"num: 0 given; 1 or more"):
-        estimate(drawn, RIGHT, key=KEY, num=0)
+        estimate(drawn, RIGHT, Search(), key=KEY, num=0)
     carried = Search(reset=False)
     with pytest.raises(ValueError, match=r"reset: False given; one device"):
         estimate(drawn, RIGHT, carried, key=KEY, num=3, chunk=2)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import error, golden
 
 from jaxlatent.numerics.frequency_loss import frequency_loss
-from helpers import error, golden
 
 KERNELS = ("unit", "reference")
 RNG = np.random.default_rng(0)

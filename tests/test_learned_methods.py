@@ -16,6 +16,9 @@ from jaxlatent.checkpoint import load_edit, save_edit
 from jaxlatent.edits.base import EDIT_KINDS, Edit, bare
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import prior, sample_keys
+from jaxlatent.methods.factors_of_variation import FactorsOfVariation
+from jaxlatent.methods.factors_of_variation_settings import Settings as FactorsSettings
+from jaxlatent.methods.factors_of_variation_trajectories import Records
 from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
 from jaxlatent.training.fit import fit
@@ -63,7 +66,20 @@ def ganalyze(scale: float = 1.0, **settings: Any) -> GANalyze:
     return GANalyze(prior(generator(scale)), as_model(light), how)
 
 
-METHODS = {"ganalyze": Entry(ganalyze)}
+def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
+    """Of steps between codes that the light of `generator(scale)` tells apart."""
+    rng = np.random.default_rng(1)
+    starts, steps = rng.normal(size=(2, 24, Z)).astype(np.float32)
+    steps[:, 0] *= 3
+    maps = np.asarray(generator(scale).params["maps"])
+    records = Records(*map(jnp.asarray, (starts, starts + steps, steps @ maps[:, 3])))
+    return FactorsOfVariation(records, FactorsSettings(ridge=0.3, **settings))
+
+
+METHODS = {
+    "ganalyze": Entry(ganalyze),
+    "factors": Entry(factors, accumulates=False),
+}
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 
 

@@ -14,7 +14,15 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from jaxlatent.cli import commands, discovering, edits, ganalyze, regional, sampling
+from jaxlatent.cli import (
+    commands,
+    discovering,
+    edits,
+    factors,
+    ganalyze,
+    regional,
+    sampling,
+)
 from jaxlatent.cli.options import shown
 
 
@@ -74,6 +82,7 @@ METHODS = {
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
     "ganalyze": ganalyze.discover_ganalyze,
+    "factors": factors.discover_factors,
 }
 
 

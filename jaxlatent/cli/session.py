@@ -37,6 +37,7 @@ from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
+from jaxlatent.training.sources import Source
 from jaxlatent.types import parse_layers
 
 HELD_OUT = np.uint32(2**32 - 3)
@@ -240,7 +241,15 @@ class Session:
         numbers = label.argmax(axis=1) if label.ndim > 1 else label
         return tuple(np.unique(numbers).tolist())
 
-    def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
+    def fit(
+        self,
+        method: Any,
+        training: Training,
+        *,
+        steps: int,
+        batch: int,
+        data: Source | None = None,
+    ) -> Fitted:
         """Run a learned method: a bar with its losses, checkpoints, the way on.
 
         Args:
@@ -248,6 +257,7 @@ class Session:
             training: how long, and whether to go on.
             steps: where the options do not tell; so is `batch`.
             batch: samples of a step.
+            data: rows that the steps see, or None.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
@@ -286,6 +296,7 @@ class Session:
                         steps,
                         key=key,
                         batch=batch,
+                        data=data,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,

@@ -60,9 +60,13 @@ class Settings:
     """Places at which g is told."""
     reach: float = 4.0
     """How far they go, in standard deviations of the codes along u."""
-    ridge: float = 1e-3
+    ridge: float = 10.0
     """Penalty of the linear regression that u begins with, relative to the mean square
-    of the steps' coordinates."""
+    of the steps' coordinates. Steps from code to code hold much else beside the factor,
+    so that u is best close to their mean, weighed by amounts, which is its limit."""
+    anchor: float = 1.0
+    """Penalty of one minus the cosine of u to the one it begins with, relative to the
+    variance of the amounts: few trajectories fit by many a u."""
     smoothness: float = 1e-3
     """Penalty of the mean square difference of neighbouring slopes."""
     learning_rate: float = 5e-3
@@ -88,6 +92,8 @@ class Preset:
     settings: Settings = Settings()
     trajectories: int = 50
     """Codes that trajectories begin at."""
+    together: int | None = None
+    """How many of them are searched at a time; None for as many as is convenient."""
     threshold: float | None = None
     """Of a trajectory's error, above which it is dropped (the paper); None for any."""
     dropped: float = 0.1
@@ -97,15 +103,30 @@ class Preset:
     batch: int | None = None
     """Ends of trajectories that a step sees; None for all."""
 
+    def __post_init__(self) -> None:
+        for name in ("trajectories", "together", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: {value} given; 1 or more is accepted")
+        if not 0 <= self.dropped < 1:
+            raise ValueError(
+                f"dropped: {self.dropped} given; from 0 to below 1 is accepted"
+            )
+
 
 PAPER = Preset()
 """Of the paper and its example script, with the loss that does not leak."""
 ORIGINAL = Preset(
     Search(kernel="reference", tangent=False, reset=False),
     Settings(objective="original", learning_rate=1e-3),
+    together=10,
     batch=32,
 )
-"""Of the original's code in every step, its batches of 10 codes aside."""
-QUICK = Preset(Search(steps=20, learning_rate=0.05), trajectories=64, steps=600)
-"""A minute on a CPU with small networks."""
+"""Of the original's code, step by step."""
+QUICK = Preset(
+    Search((0.1, 0.2), steps=30, learning_rate=0.05, sigma=2.0),
+    trajectories=256,
+    steps=400,
+)
+"""A minute on a CPU with small networks: short ways, from many codes."""
 PRESETS = {"paper": PAPER, "original": ORIGINAL, "quick": QUICK}

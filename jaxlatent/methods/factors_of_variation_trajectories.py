@@ -72,7 +72,7 @@ class Records:
 def estimate(
     prior: Prior,
     transformation: Model,
-    search: Search = Search(),
+    search: Search,
     *,
     key: jax.Array,
     num: int,
@@ -120,10 +120,10 @@ def estimate(
     whole = (prior.generator, transformation)
     if search.reset:
         call = partial(_both_ways, search=search, mesh=mesh)
-        size = (latents,), num - first, chunk
-        parts = in_chunks(call, *size, whole=whole, mesh=mesh)
+        parts = in_chunks(call, (latents,), num - first, chunk, whole=whole, mesh=mesh)
     else:
         parts = _in_turn(whole, latents, search, chunk)
+    part: Trajectories
     for part in parts:
         done = part if done is None else done.joined(part)
         if callback is not None:
@@ -232,13 +232,14 @@ def _follow(
     last = last_space(generator)
 
     def pictures(codes: jax.Array) -> jax.Array:
-        ready = to_space(generator, starts.replace(codes=codes), last)
+        here = Latents(codes, starts.space, starts.label)
+        ready = to_space(generator, here, last)
         return generator.synthesize(ready.codes, starts.label)
 
     def project(codes: jax.Array) -> jax.Array:
         return _within(codes, starts.space, search)
 
-    begun = begun.replace(codes=project(begun.codes))
+    begun = _Way(project(begun.codes), begun.moments)
     originals = pictures(begun.codes)
 
     def reach(way: _Way, amount: jax.Array) -> Any:
@@ -265,7 +266,7 @@ def _follow(
             return (_Way(project(moved), moments), errors), None  # pyright: ignore
 
         if search.reset:
-            way = way.replace(moments=optimizer.init(way.codes))
+            way = _Way(way.codes, optimizer.init(way.codes))
         (way, errors), _ = lax.scan(
             step, (way, jnp.zeros_like(amount)), length=search.steps
         )
@@ -324,7 +325,7 @@ def kept(
         ValueError: for a share that is none, or if nothing is left.
     """
     if not 0 <= dropped < 1:
-        raise ValueError(f"dropped: {dropped} given; 0 to 1 is accepted")
+        raise ValueError(f"dropped: {dropped} given; from 0 to below 1 is accepted")
     errors = np.asarray(found.errors)
     good = np.isfinite(errors)
     if dropped:
