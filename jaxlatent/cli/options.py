@@ -123,6 +123,24 @@ class Job:
 
 
 @dataclass(frozen=True)
+class ChosenEdit:
+    """An edit from a file."""
+
+    edit: Annotated[Path, tyro.conf.Positional, option("EDIT")]
+    """An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt."""
+    index: Annotated[str | None, option("NUMBERS")] = None
+    """Which of its directions, such as 0-3,7, or all; the command's choice if left
+    out."""
+    layers: Rows = None
+    """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
+    edit_space: Space = None
+    """The space of another tool's directions, instead of what is told or guessed; w
+    takes an array [L, D] for L directions."""
+    per_layer: bool = False
+    """Take another tool's array [L, D] for one direction with a row for each of w+."""
+
+
+@dataclass(frozen=True)
 class Page:
     """How directions are drawn, as a page of pictures."""
 

@@ -20,6 +20,7 @@ from jaxlatent.cli import (
     edits,
     factors,
     ganalyze,
+    rank,
     regional,
     sampling,
 )
@@ -108,6 +109,7 @@ LOOKING = {
 }
 EDITING = {
     "edit": commands.edit,
+    "rank": rank.rank,
     "presets": commands.list_presets,
     "condition": edits.condition,
     "combine": edits.combine,

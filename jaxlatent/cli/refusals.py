@@ -105,7 +105,8 @@ def _scorers(texts: Sequence[str], name: str) -> None:
 
 RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(
-        ("chunk", "samples", "batch", "steps", "save_every", "held_out", "k"), _count
+        ("chunk", "samples", "batch", "steps", "save_every", "held_out", "k", "top"),
+        _count,
     ),
     **dict.fromkeys(("devices", "processes"), _devices),
     "num_layers": _count,

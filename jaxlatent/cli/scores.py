@@ -187,10 +187,7 @@ def draw_table(
             f"samples: {scoring.samples} given, whose codes take {needed} bytes; half "
             f"of {memory_bytes()} bytes of memory is accepted"
         )
-    shapes = score_shapes(session.generator, scorers, session.label)
-    alike = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    columns = tables.columns(alike, odds=scoring.odds)
-    keep_attributes(ScoreTable(*columns), scoring.attribute)
+    check_attributes(session, scoring, scorers)
     with session.progress("scoring", scoring.samples) as progress:
         return tables.score_generator(
             session.generator,
@@ -204,6 +201,16 @@ def draw_table(
             mesh=session.mesh,
             progress=progress,
         )
+
+
+def check_attributes(
+    session: Session, scoring: Scoring, scorers: Mapping[str, Model]
+) -> None:
+    """Refuse scores that the scorers do not return, before any picture is drawn."""
+    shapes = score_shapes(session.generator, scorers, session.label)
+    alike = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    columns = tables.columns(alike, odds=scoring.odds)
+    keep_attributes(ScoreTable(*columns), scoring.attribute)
 
 
 def read_table(file: Path, folder: Path | None) -> ScoreTable:

@@ -60,7 +60,7 @@ CELLS, WIDTH = 101, 0.1
 
 @flax.struct.dataclass(eq=False)
 class Placed(State):
-    """What is learned, the first u, and the mean and deviation of the codes along it."""
+    """What is learned, the first u, and the codes' mean and deviation along it."""
 
     first: jax.Array
     mean: jax.Array
