@@ -15,6 +15,7 @@ CASES = {
     "ganalyze-brightness": "ganalyze",
     "ganalyze-resnet50": "ganalyze",
     "enjoy-stylegan2-64": "enjoy",
+    "factors-sngan": "factors",
 }
 """The module of each case."""
 

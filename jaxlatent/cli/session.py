@@ -20,8 +20,8 @@ from jaxlatent.cli.options import ChosenEdit, Devices, Job, Page, Reading, Train
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_edit, check_traversal, where_edited
-from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.base import Edit, knows_coordinates
+from jaxlatent.edits.directions import directions
 from jaxlatent.evaluation.curves import ScoreCurve
 from jaxlatent.gallery.drawing import (
     Heading,
@@ -38,6 +38,7 @@ from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
+from jaxlatent.training.sources import Source
 from jaxlatent.types import parse_layers
 
 HELD_OUT = np.uint32(2**32 - 3)
@@ -266,7 +267,15 @@ class Session:
         numbers = label.argmax(axis=1) if label.ndim > 1 else label
         return tuple(np.unique(numbers).tolist())
 
-    def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
+    def fit(
+        self,
+        method: Any,
+        training: Training,
+        *,
+        steps: int,
+        batch: int,
+        data: Source | None = None,
+    ) -> Fitted:
         """Run a learned method: a bar with its losses, checkpoints, the way on.
 
         Args:
@@ -274,6 +283,7 @@ class Session:
             training: how long, and whether to go on.
             steps: where the options do not tell; so is `batch`.
             batch: samples of a step.
+            data: rows that the steps see, or None.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
@@ -312,6 +322,7 @@ class Session:
                         steps,
                         key=key,
                         batch=batch,
+                        data=data,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,
@@ -368,7 +379,7 @@ def curve_plot(name: str, curve: ScoreCurve, xlabel: str = "alpha") -> Plot:
 
 def check_move(page: Page, edit: Any) -> None:
     """Raise ValueError where codes are to move to coordinates that an edit lacks."""
-    if page.move == "to" and not isinstance(edit, Directions):
+    if page.move == "to" and not knows_coordinates(edit):
         raise ValueError(
             f"move: to given, but a {type(edit).__name__} knows no coordinate"
         )
