@@ -15,6 +15,7 @@ CASES = {
     "ganalyze-brightness": "ganalyze",
     "ganalyze-resnet50": "ganalyze",
     "steerability": "steerability",
+    "enjoy-stylegan2-64": "enjoy",
 }
 """The module of each case."""
 

@@ -44,8 +44,8 @@ ACCEPTED = (
     "one array of directions [D], [K, D], [L, D] or [K, L, D], or an 'eigvec' matrix "
     "(.npy, .npz, .pt, .pkl, .safetensors); a 'boundary' with its 'bias', or with its "
     "layers in 'meta_data'; GANSpace's component cache (.npz), its named direction "
-    "(.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); a walk of "
-    "steerability (.index, .pkl); what export_edit wrote"
+    "(.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); Latent2im's walk "
+    "modules (.ckpt); a walk of steerability (.index, .pkl); what export_edit wrote"
 )
 
 

@@ -18,6 +18,7 @@ from jaxlatent.cli import (
     commands,
     discovering,
     edits,
+    enjoy,
     ganalyze,
     rank,
     regional,
@@ -83,6 +84,7 @@ METHODS = {
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
     "ganalyze": ganalyze.discover_ganalyze,
+    "enjoy": enjoy.discover_enjoy,
     "steerability": steerability.discover_steerability,
 }
 
