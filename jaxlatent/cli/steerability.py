@@ -1,11 +1,13 @@
 """Steerability as a command."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxlatent.cli import scores
 from jaxlatent.cli.options import (
@@ -35,6 +37,7 @@ from jaxlatent.methods.steerability_edits import (
     ImageEdit,
 )
 from jaxlatent.methods.steerability_settings import PRESETS, Settings
+from jaxlatent.types import Model
 
 ATTRIBUTES = {
     "zoom": ("extent", "brightness"),
@@ -162,42 +165,14 @@ def discover_steerability(
     check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
     edit = steerability.finished(method, fitted)
-    key, reach = session.held_out_key(training), image_edit.reach(method.shape)
-    texts, plots = [f"Strengths are {image_edit.unit(method.shape)}."], []
-    latents = method.prior(sample_keys(key, np.arange(held_out)))
-    for index, name in enumerate(edit.names):
-        curves = score_curves(
-            session.generator,
-            edit,
-            scorers,
-            latents,
-            index,
-            np.linspace(-2 * reach, 2 * reach, 17).tolist(),
-            mesh=session.mesh,
-        )
-        for score, curve in curves.items():
-            low, high = limits(curve)
-            change = delta_m(curve, (low, high))
-            texts.append(
-                f"Along {name}, {score} follows from {low:.2f} to {high:.2f} and "
-                f"changes by {change:.3g}, over {held_out} unseen codes; "
-                f"{reach:.2f} either way was taught."
-            )
-            plots.append(curve_plot(f"{score} along {name}", curve, "strength"))
-        slider = None if settings.walk == "network" else index
-        errors = walk_errors(
-            method.prior,
-            edit,
-            AlongSlider(image_edit, slider),
-            np.linspace(-reach, reach, 9),
-            key=key,
-            index=index,
-            num=held_out,
-            mesh=session.mesh,
-        )
-        lines = {"walk": errors.to_edit.mean, "no walk": errors.unmoved.mean}
-        title = f"Mean square difference from the edit, {name}"
-        plots.append(Plot(title, errors.to_edit.strengths, lines, x_name="strength"))
+    texts, plots = _measured(
+        method,
+        edit,
+        scorers,
+        key=session.held_out_key(training),
+        num=held_out,
+        mesh=session.mesh,
+    )
     heading = Heading(
         f"Steerability of {session.name}: {asked.edit}",
         texts,
@@ -206,6 +181,59 @@ def discover_steerability(
     read = [file for file in (lpips, lpips_trunk, *scorer) if file is not None]
     indices = range(len(edit.names))
     session.draw({"steerability.npz": edit}, page, heading, indices, read=read)
+
+
+def _measured(
+    method: steerability.Steerability,
+    edit: Any,
+    scorers: Mapping[str, Model],
+    *,
+    key: jax.Array,
+    num: int,
+    mesh: Mesh | None,
+) -> tuple[list[str], list[Plot]]:
+    """What every direction does to unseen codes, in words and curves."""
+    image_edit, prior = method.image_edit, method.prior
+    reach = image_edit.reach(method.shape)
+    texts = [
+        f"Strengths are {image_edit.unit(method.shape)}; {reach:.2f} either way was "
+        "taught."
+    ]
+    plots = []
+    latents = prior(sample_keys(key, np.arange(num)))
+    for index, name in enumerate(edit.names):
+        curves = score_curves(
+            prior.generator,
+            edit,
+            scorers,
+            latents,
+            index,
+            np.linspace(-2 * reach, 2 * reach, 17).tolist(),
+            mesh=mesh,
+        )
+        for score, curve in curves.items():
+            low, high = limits(curve)
+            change = delta_m(curve, (low, high))
+            texts.append(
+                f"Along {name}, {score} follows from {low:.2f} to {high:.2f} and "
+                f"changes by {change:.3g}, over {num} unseen codes."
+            )
+            plots.append(curve_plot(f"{score} along {name}", curve, "strength"))
+        slider = None if method.settings.walk == "network" else index
+        errors = walk_errors(
+            prior,
+            edit,
+            AlongSlider(image_edit, slider),
+            np.linspace(-reach, reach, 9),
+            key=key,
+            index=index,
+            num=num,
+            mesh=mesh,
+        )
+        lines = {"walk": errors.to_edit.mean, "no walk": errors.unmoved.mean}
+        title = f"Mean square difference from the edit, {name}"
+        plots.append(Plot(title, errors.to_edit.strengths, lines, x_name="strength"))
+    return texts, plots
 
 
 def _distance(settings: Settings, lpips: Path | None, trunk: Path | None) -> Any:
