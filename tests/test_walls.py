@@ -85,6 +85,7 @@ ROOMS = {
         "jaxlatent.generators",
         "jaxlatent.latents",
         "jaxlatent.editing",
+        "jaxlatent.batching",
         "jaxlatent.jacobians",
         "jaxlatent.evaluation",
         "jaxlatent.learning",

@@ -274,7 +274,10 @@ def edit(
         index = "all"
     chosen = inputs.restrict(loaded, applied.layers, session.generator)
     lines = []
-    if getattr(chosen, "generator", "") not in ("", session.owner):
+    found_in = getattr(chosen, "generator", "")
+    if found_in in session.generator.origin.ancestors:
+        session.say([f"{file}: found in {found_in}, which GENERATOR was tuned from"])
+    elif found_in not in ("", session.owner):
         lines.append(
             f"These directions were found in another generator ({chosen.generator}, "
             f"not {session.owner})."

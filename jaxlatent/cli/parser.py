@@ -14,7 +14,15 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from jaxlatent.cli import commands, discovering, edits, ganalyze, regional, sampling
+from jaxlatent.cli import (
+    commands,
+    discovering,
+    edits,
+    ganalyze,
+    invert,
+    regional,
+    sampling,
+)
 from jaxlatent.cli.options import shown
 
 
@@ -98,6 +106,7 @@ LOOKING = {
     "jacobian": regional.jacobian,
 }
 EDITING = {
+    "invert": invert.invert,
     "edit": commands.edit,
     "presets": commands.list_presets,
     "condition": edits.condition,

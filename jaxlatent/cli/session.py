@@ -32,11 +32,13 @@ from jaxlatent.gallery.drawing import (
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
+from jaxlatent.learning import Problem
 from jaxlatent.loading import load, short_name
 from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
+from jaxlatent.training.sources import Source
 from jaxlatent.types import parse_layers
 
 HELD_OUT = np.uint32(2**32 - 3)
@@ -240,14 +242,25 @@ class Session:
         numbers = label.argmax(axis=1) if label.ndim > 1 else label
         return tuple(np.unique(numbers).tolist())
 
-    def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
-        """Run a learned method: a bar with its losses, checkpoints, the way on.
+    def fit(
+        self,
+        problem: Problem,
+        training: Training,
+        *,
+        steps: int,
+        batch: int,
+        data: Source | None = None,
+        part: str = "",
+    ) -> Fitted:
+        """Solve a problem: a bar with its losses, checkpoints, the way on.
 
         Args:
-            method: see `jaxlatent.learning.Method`.
+            problem: see `jaxlatent.learning.Problem`.
             training: how long, and whether to go on.
             steps: where the options do not tell; so is `batch`.
             batch: samples of a step.
+            data: the rows that the steps see.
+            part: which of several fits of the run this is, "" for the only one.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
@@ -260,7 +273,7 @@ class Session:
         for option, value in asked.items():
             arguments.at_least_one(value, option)
         key = jax.random.key(arguments.check_seed(training.seed))
-        folder = self.job.out / TRAINING
+        folder = self.job.out / TRAINING / part
         if folder.exists() and not training.resume:
             if not (self.job.out / RUN_FILE).exists():
                 raise ValueError(
@@ -270,7 +283,7 @@ class Session:
             if is_main():
                 shutil.rmtree(folder)
         done = 0
-        with self.progress("learning", steps, "step") as progress:
+        with self.progress(part or "learning", steps, "step") as progress:
             try:
                 with interruptible() as check:
 
@@ -282,10 +295,11 @@ class Session:
                         check()
 
                     fitted = fit(
-                        method,
+                        problem,
                         steps,
                         key=key,
                         batch=batch,
+                        data=data,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,
@@ -308,11 +322,12 @@ class Session:
         """The key of codes that a run does not see."""
         return jax.random.fold_in(jax.random.key(training.seed), HELD_OUT)
 
-    def keep_losses(self, fitted: Fitted) -> Sequence[Plot]:
+    def keep_losses(self, fitted: Fitted, part: str = "") -> Sequence[Plot]:
         """Record `losses.csv`; the losses as a plot for the page."""
         if is_main():
-            text = (self.job.out / TRAINING / CURVES_FILE).read_text()
-            self.run.file(CURVES_FILE).write_text(text)
+            text = (self.job.out / TRAINING / part / CURVES_FILE).read_text()
+            name = f"{part}_{CURVES_FILE}" if part else CURVES_FILE
+            self.run.file(name).write_text(text)
         loss = fitted.history["loss"]
         return (Plot("Loss", range(len(loss)), {"loss": loss}),)
 
