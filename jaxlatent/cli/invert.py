@@ -215,7 +215,7 @@ def invert(
             once,
             steps=asked.steps,
             batch=asked.batch,
-            data=pivotal_tuning.source(tuned),
+            data=pivotal_tuning.source(tuned, asked.batch),
             part="tuning",
         )
         after = pivotal_tuning.finished(tuned, fitted)

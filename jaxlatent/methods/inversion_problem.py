@@ -102,15 +102,18 @@ class Inversion:
     @property
     def optimizer(self) -> optax.GradientTransformation:
         """Adam of every row, at the scheduled rate."""
-        how, steps = self.settings, self.steps
+        return by_row(optax.adam(self.rate))
 
-        def rate(count: Any) -> jax.Array:
-            share = count / steps
-            down = jnp.minimum(1, (1 - share) / max(how.ramp_down, 1e-9))
-            up = jnp.minimum(1, share / max(how.ramp_up, 1e-9)) if how.ramp_up else 1
-            return how.learning_rate * (0.5 - 0.5 * jnp.cos(jnp.pi * down)) * up
-
-        return by_row(optax.adam(rate))
+    def rate(self, step: Any) -> jax.Array:
+        """The learning rate at a row's step, counted from 0."""
+        how, share = self.settings, jnp.asarray(step) / self.steps
+        rate = jnp.full_like(share, how.learning_rate)
+        if how.ramp_up:
+            rate = rate * jnp.minimum(1, share / how.ramp_up)
+        if how.ramp_down:
+            down = jnp.minimum(1, (1 - share) / how.ramp_down)
+            rate = rate * (0.5 - 0.5 * jnp.cos(jnp.pi * down))
+        return rate
 
     @property
     def source(self) -> ArraySource:

@@ -24,6 +24,7 @@ from typing import Any, Unpack
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxlatent.generators.base import Generator, fingerprint
@@ -124,7 +125,7 @@ class PivotalTuning:
     def update(
         self, state: State, keys: jax.Array, data: jax.Array | None = None
     ) -> tuple[State, Metrics]:
-        """One step, with the pivots whose numbers `data` [batch] holds."""
+        """One step, with the pivots that `data` [batch] numbers; None for all alike."""
         count = len(self.pivots)
         pivots = jnp.arange(len(keys)) % count if data is None else data
         mask = trained(self.prior.generator)
@@ -209,9 +210,8 @@ def tune(
     """
     problem = learner(generator, latents, pictures, preset, lpips=lpips, mask=mask)
     batch = preset.batch
-    fitted = fit(
-        problem, preset.steps, key=key, batch=batch, data=source(problem), **run
-    )
+    data = source(problem, batch)
+    fitted = fit(problem, preset.steps, key=key, batch=batch, data=data, **run)
     return finished(problem, fitted)
 
 
@@ -247,9 +247,10 @@ def learner(
     return PivotalTuning(drawn, pivots, pictures, mask, alike, preset.settings)
 
 
-def source(problem: PivotalTuning) -> ArraySource:
-    """The data of the run: the pivots' numbers."""
-    return ArraySource(jnp.arange(len(problem.pivots)))
+def source(problem: PivotalTuning, batch: int) -> ArraySource | None:
+    """The data of the run: the pivots' numbers; None if each step sees all alike."""
+    count = len(problem.pivots)
+    return None if batch % count == 0 else ArraySource(np.arange(count))
 
 
 def finished(problem: PivotalTuning, fitted: Fitted) -> Generator:
