@@ -22,6 +22,9 @@ with libraries and weights, "peak_mib" at most in the whole life, compilation in
 "warm_peak_mib" at most while a compiled step runs. What compiling ours took stays in
 the heap afterwards, some 600 MiB under the default allocator, and counts in both.
 
+Where JAX finds a GPU, PyTorch is sent there too, and "device_peak_mib" is what a side
+had in use there at most; products are those of `--precision`.
+
 Both sides get the same setting of glibc's allocator. "load" is the number of programs
 that wanted a core at the start; see `benchmarks.synthesis`. The last line is one JSON
 object: case -> figures.
@@ -43,7 +46,7 @@ SIDES = "benchmarks.training_sides"
 def measure(case: str, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one case."""
     sides = ["ours", "block", "eager", *["compiled"] * options.compile]
-    job = {"case": case, "batch": options.batch}
+    job = {"case": case, "batch": options.batch, "precision": options.precision}
     with tempfile.TemporaryDirectory() as caches:
 
         def start(more: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def measure(case: str, options: argparse.Namespace) -> dict[str, Any]:
                 options.allocator,
                 module=SIDES,
                 TORCHINDUCTOR_CACHE_DIR=caches,
+                XLA_PYTHON_CLIENT_PREALLOCATE="false",
             )
 
         alone = sides if options.memory else []
@@ -73,6 +77,9 @@ def main() -> None:
         "--allocator", choices=ALLOCATORS, default="keep", help="of glibc"
     )
     parser.add_argument(
+        "--precision", choices=("float32", "tf32"), default="float32", help="on GPUs"
+    )
+    parser.add_argument(
         "--no-compile",
         dest="compile",
         action="store_false",
@@ -91,6 +98,7 @@ def main() -> None:
         "allocator": options.allocator,
         "threads": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
+        "precision": options.precision,
         **{name: metadata.version(name) for name in ("jax", "torch")},
     }
     for case in options.cases:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.training_sides JOB
 
-JOB is JSON: "case", "batch", and either "memory", the one side whose memory is wanted,
-or "sides" and "rounds". The last line is JSON.
+JOB is JSON: "case", "batch", "precision", and either "memory", the one side whose
+memory is wanted, or "sides" and "rounds". The last line is JSON.
 """
 
 import json
@@ -11,6 +11,7 @@ import os
 import sys
 from typing import Any
 
+import jax
 import numpy as np
 
 from benchmarks.synthesis_sides import Side, attempt, forget, resident, take_turns
@@ -81,17 +82,42 @@ def memory(job: dict[str, Any]) -> dict[str, Any]:
         "peak_mib": resident("VmHWM"),
         "compile_s": side.compile_s,
     }
+    result |= device_memory()
     forgotten = forget()
     side.call()
     return result | {"warm_peak_mib": resident("VmHWM") if forgotten else None}
 
 
+def device_memory() -> dict[str, float]:
+    """MiB at most in use on a GPU, by the framework that runs here; {} on CPUs."""
+    if jax.default_backend() == "cpu":
+        return {}
+    stats = jax.devices()[0].memory_stats() or {}
+    used = stats.get("peak_bytes_in_use", 0)
+    if "torch" in sys.modules:
+        used = max(used, sys.modules["torch"].cuda.max_memory_allocated())
+    return {"device_peak_mib": used / 2**20}
+
+
+def set_up(job: dict[str, Any]) -> None:
+    """Both frameworks on the same device, with the same precision of products."""
+    tf32 = job["precision"] == "tf32"
+    jax.config.update(
+        "jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest"
+    )
+    if job.get("memory") in ("ours", "block"):
+        return
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    if jax.default_backend() == "gpu":
+        torch.set_default_device("cuda")
+
+
 def main() -> None:
     job = json.loads(sys.argv[1])
-    if job.get("memory") not in ("ours", "block"):
-        import torch
-
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+    set_up(job)
     print(json.dumps((memory if "memory" in job else timing)(job)))
 
 

@@ -258,14 +258,6 @@ def test_random_starts_are_those_of_pytorch():
 # what the driver asks of a method
 
 
-def test_steps_of_half_the_batch_add_up():
-    whole = fit(method(learning_rate=0.01), 6, key=KEY, batch=8)
-    halves = fit(method(learning_rate=0.01, accumulate=2), 12, key=KEY, batch=4)
-    np.testing.assert_allclose(
-        *(one.state.params["layers"]["0"]["bias"] for one in (whole, halves)), rtol=1e-5
-    )
-
-
 def test_one_device_equals_four():
     walk = method(squares, normalize="batch", learning_rate=0.01)
     one = fit(walk, 6, key=KEY, batch=8)
@@ -290,8 +282,15 @@ def test_new_weights_and_another_column_compile_nothing():
     assert first.history["slope"][2] != second.history["slope"][2]
 
 
-@pytest.mark.parametrize("normalize", NORMALIZE)
-@pytest.mark.parametrize("transformer", TRANSFORMERS)
+@pytest.mark.parametrize(
+    ("transformer", "normalize"),
+    [
+        ("direction", "sample"),
+        ("class", "none"),
+        ("mlp", "batch"),
+        ("class mlp", "sample"),
+    ],
+)
 def test_gradients_are_those_of_finite_differences(transformer, normalize):
     with jax.enable_x64(True):
         generator = toy.make(label_dim=CLASSES)

@@ -29,7 +29,7 @@ def to_torch(params: Any) -> Any:
             array = array.transpose(axes)
         elif name == "const":
             array = array.transpose(2, 0, 1)[None]
-        return torch.from_numpy(np.array(array, order="C"))
+        return torch.tensor(np.array(array, order="C"))
 
     return jax.tree_util.tree_map_with_path(convert, params)
 
@@ -61,7 +61,7 @@ def compose(images: Mapping[int, torch.Tensor], config: Growing) -> torch.Tensor
 def as_kernels(taps: tuple[float, ...], gain: float = 1.0) -> torch.Tensor:
     """A 1-D filter of sum 1 as a mirrored image [n, n] of sum `gain`."""
     line = np.asarray(taps, np.float64)[::-1] / np.sum(taps)
-    return torch.from_numpy(np.outer(line, line) * gain)
+    return torch.tensor(np.outer(line, line) * gain)
 
 
 def depthwise(

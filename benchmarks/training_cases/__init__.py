@@ -14,6 +14,7 @@ from benchmarks.synthesis_sides import Side
 CASES = {
     "ganalyze-brightness": "ganalyze",
     "ganalyze-resnet50": "ganalyze",
+    "enjoy-stylegan2-64": "enjoy",
     "inversion": "inversion",
 }
 """The module of each case."""

@@ -64,7 +64,7 @@ class GANalyzeCase(StepCase):
             drawn.label,
             method.alphas(self.keys, jnp.zeros(len(drawn))),
         )
-        z, label, alpha = (torch.from_numpy(np.array(x)) for x in draws)
+        z, label, alpha = (torch.tensor(np.array(x)) for x in draws)
         weights = biggan.load(self.params, CONFIG)
         luma = torch.tensor(LUMA)[None, :, None, None]
         state = None if self.network is None else torch_state(self.network)
@@ -138,5 +138,5 @@ def torch_state(network: Network) -> dict[str, Any]:
         value = value if axes is None else value.transpose(axes)
         layer = ".".join(layers).replace("_", ".")
         kind = {"kernel": "weight", "scale": "weight"}.get(kind, kind)
-        found[f"{layer}.{kind}"] = torch.from_numpy(np.array(value, order="C"))
+        found[f"{layer}.{kind}"] = torch.tensor(np.array(value, order="C"))
     return found

@@ -45,7 +45,8 @@ class StepCase(ABC):
     def torch_step(self, *, compiled: bool) -> Callable[[], Any]:
         """PyTorch's step, given the draws of ours: -> (loss, gradients).
 
-        The gradients are tensors in the order of our leaves, each [...] as ours.
+        The gradients are tensors in the order of our leaves, each [...] as ours. All
+        tensors are made by `torch.tensor`, so that they lie on the default device.
         """
 
     def makers(self) -> dict[str, Callable[[], Callable[[], Side]]]:
@@ -106,5 +107,19 @@ class StepCase(ABC):
         return steps if block else step
 
     def _torch(self, *, compiled: bool) -> Callable[[], Side]:
-        call = self.torch_step(compiled=compiled)
+        step = self.torch_step(compiled=compiled)
+
+        def call() -> Any:
+            returned = step()
+            finish_torch()
+            return returned
+
         return lambda: Side(call)
+
+
+def finish_torch() -> None:
+    """Wait until PyTorch's device has done what it was told."""
+    import torch
+
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from jaxlatent.cli.discovering import discover_sefa
 from jaxlatent.cli.options import (
     AS_THEY_ARE,
     EVERY_SCORE,
+    ChosenEdit,
     Codes,
     Job,
     JobGroup,
@@ -23,16 +23,13 @@ from jaxlatent.cli.options import (
     PicturesGroup,
     Reading,
     Repeated,
-    Rows,
     ScoringGroup,
-    Space,
     group,
     option,
 )
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.data.image_folder import open_folder
-from jaxlatent.editing import check_edit
 from jaxlatent.evaluation import tables
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.loading import codes_beside, codes_of_file, is_checkpoint
@@ -224,23 +221,12 @@ def list_presets(
 
 
 @dataclasses.dataclass(frozen=True)
-class Applied:
+class Applied(ChosenEdit):
     """The edit that is applied."""
 
-    edit: Annotated[Path, tyro.conf.Positional, option("EDIT")]
-    """An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt."""
-    index: Annotated[str | None, option("NUMBERS")] = None
-    """Which of its directions, such as 0-3,7, or all; the first if left out."""
     preset: Annotated[Repeated, option("NAME")] = ()
     """A named edit of GANSpace's authors instead, with the components in EDIT; a name,
     or MODEL/DATA/NAME. Strength 1 is the whole of it."""
-    layers: Rows = None
-    """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
-    edit_space: Space = None
-    """The space of another tool's directions, instead of what is told or guessed; w
-    takes an array [L, D] for L directions."""
-    per_layer: bool = False
-    """Take another tool's array [L, D] for one direction with a row for each of w+."""
 
 
 def edit(
@@ -253,16 +239,8 @@ def edit(
         applied: What to apply.
         page: How the directions are drawn.
     """
-    session, file = Session.open(job, "edit", locals()), applied.edit
-    loaded, said = inputs.open_edit(
-        file,
-        session.generator,
-        space=applied.edit_space,
-        per_layer=applied.per_layer,
-        layers=applied.layers,
-    )
-    session.say(said)
-    check_edit(session.generator, loaded)
+    session = Session.open(job, "edit", locals())
+    loaded, lines = session.open_edit(applied)
     index = "0" if applied.index is None else applied.index
     if applied.preset:
         if applied.index is not None:
@@ -273,22 +251,12 @@ def edit(
         page = dataclasses.replace(page, move="to" if target else page.move)
         index = "all"
     chosen = inputs.restrict(loaded, applied.layers, session.generator)
-    lines = []
-    found_in = getattr(chosen, "generator", "")
-    if found_in in session.generator.origin.ancestors:
-        session.say([f"{file}: found in {found_in}, which GENERATOR was tuned from"])
-    elif found_in not in ("", session.owner):
-        lines.append(
-            f"These directions were found in another generator ({chosen.generator}, "
-            f"not {session.owner})."
-        )
-        warnings.warn(lines[0], stacklevel=1)
     session.draw(
         {"edit.npz": chosen},
         page,
-        Heading(f"{file.stem} on {session.name}", lines),
+        Heading(f"{applied.edit.stem} on {session.name}", lines),
         inputs.choose_directions(index, chosen, option="index"),
-        read=(file,),
+        read=(applied.edit,),
     )
 
 

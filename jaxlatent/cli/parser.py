@@ -18,10 +18,13 @@ from jaxlatent.cli import (
     commands,
     discovering,
     edits,
+    enjoy,
     ganalyze,
     invert,
+    rank,
     regional,
     sampling,
+    steerability,
 )
 from jaxlatent.cli.options import shown
 
@@ -82,6 +85,8 @@ METHODS = {
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
     "ganalyze": ganalyze.discover_ganalyze,
+    "enjoy": enjoy.discover_enjoy,
+    "steerability": steerability.discover_steerability,
 }
 
 
@@ -108,6 +113,7 @@ LOOKING = {
 EDITING = {
     "invert": invert.invert,
     "edit": commands.edit,
+    "rank": rank.rank,
     "presets": commands.list_presets,
     "condition": edits.condition,
     "combine": edits.combine,

@@ -107,7 +107,7 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(
         (
             *("chunk", "samples", "batch", "steps", "tuning_steps", "save_every"),
-            *("held_out", "k", "starts"),
+            *("held_out", "k", "starts", "top"),
         ),
         _count,
     ),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent.cli import arguments
-from jaxlatent.cli.options import Assessor, Scoring
+from jaxlatent.cli.options import Assessor, Regressor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
@@ -28,7 +28,7 @@ from jaxlatent.loading import (
     load_scores,
 )
 from jaxlatent.networks.base import Network
-from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
+from jaxlatent.networks.outputs import Column, LogOdds, Probabilities, Sigmoid
 from jaxlatent.types import Model, as_model
 
 FILE = "scores.npz"
@@ -174,6 +174,26 @@ def open_assessor(asked: Assessor) -> tuple[str, Model]:
     return str(numbers[0]), Column(model, numbers[0])
 
 
+def open_regressor(asked: Regressor) -> tuple[str, Model]:
+    """What tells all attributes of pictures, [N] or [N, A], and what it is called.
+
+    Raises:
+        ValueError: for several scorers, or a temperature that does nothing.
+    """
+    scorers = open_scorers(asked.scorer, asked.scorer_config)
+    if len(scorers) != 1:
+        raise ValueError(f"scorer: {len(scorers)} given; one is accepted")
+    name, scorer = next(iter(scorers.items()))
+    model = as_model(scorer)
+    if not asked.temperature > 0:
+        raise ValueError(f"temperature: {asked.temperature} given; above 0 is accepted")
+    if asked.outputs == "plain":
+        arguments.refuse(asked, ", but outputs are plain", "temperature")
+        return name, model
+    logits = LogOdds(model) if asked.outputs == "probabilities" else model
+    return name, Sigmoid(logits, asked.temperature)
+
+
 def draw_table(
     session: Session, scoring: Scoring, scorers: Mapping[str, Model]
 ) -> ScoreTable:
@@ -187,10 +207,7 @@ def draw_table(
             f"samples: {scoring.samples} given, whose codes take {needed} bytes; half "
             f"of {memory_bytes()} bytes of memory is accepted"
         )
-    shapes = score_shapes(session.generator, scorers, session.label)
-    alike = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    columns = tables.columns(alike, odds=scoring.odds)
-    keep_attributes(ScoreTable(*columns), scoring.attribute)
+    check_attributes(session, scoring, scorers)
     with session.progress("scoring", scoring.samples) as progress:
         return tables.score_generator(
             session.generator,
@@ -204,6 +221,16 @@ def draw_table(
             mesh=session.mesh,
             progress=progress,
         )
+
+
+def check_attributes(
+    session: Session, scoring: Scoring, scorers: Mapping[str, Model]
+) -> None:
+    """Refuse scores that the scorers do not return, before any picture is drawn."""
+    shapes = score_shapes(session.generator, scorers, session.label)
+    alike = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    columns = tables.columns(alike, odds=scoring.odds)
+    keep_attributes(ScoreTable(*columns), scoring.attribute)
 
 
 def read_table(file: Path, folder: Path | None) -> ScoreTable:

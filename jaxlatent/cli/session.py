@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,10 @@ from jaxlatent import checkpoint
 from jaxlatent.cli import arguments, inputs, labels
 from jaxlatent.cli.devices import open_mesh
 from jaxlatent.cli.inputs import Samples
-from jaxlatent.cli.options import Devices, Job, Page, Reading, Training
+from jaxlatent.cli.options import ChosenEdit, Devices, Job, Page, Reading, Training
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
-from jaxlatent.editing import check_traversal, where_edited
+from jaxlatent.editing import check_edit, check_traversal, where_edited
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.evaluation.curves import ScoreCurve
@@ -113,6 +114,36 @@ class Session:
         samples = inputs.draw_samples(start, self.generator, num, default)
         self.say(samples.guesses)
         return samples
+
+    def open_edit(self, chosen: ChosenEdit) -> tuple[Any, list[str]]:
+        """The edit that the options name, before `layers` restricts it.
+
+        Returns:
+            The edit, and what is to be said of it on a page.
+        """
+        loaded, said = inputs.open_edit(
+            chosen.edit,
+            self.generator,
+            space=chosen.edit_space,
+            per_layer=chosen.per_layer,
+            layers=chosen.layers,
+        )
+        self.say(said)
+        check_edit(self.generator, loaded)
+        owner = getattr(loaded, "generator", "")
+        if owner in ("", self.owner):
+            return loaded, []
+        if owner in self.generator.origin.ancestors:
+            self.say(
+                [f"{chosen.edit}: found in {owner}, which GENERATOR was tuned from"]
+            )
+            return loaded, []
+        line = (
+            f"These directions were found in another generator ({owner}, not "
+            f"{self.owner})."
+        )
+        warnings.warn(line, stacklevel=1)
+        return loaded, [line]
 
     def say(self, lines: Sequence[str]) -> None:
         """Tell how a file was read, once, and keep it for the record."""

@@ -7,6 +7,7 @@ written last, tells a sound one from one that is damaged or that a kill cut shor
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,13 +44,8 @@ class Checkpointer:
     """
 
     def __init__(self, folder: Path) -> None:
-        from orbax.checkpoint import v1 as ocp
-
         self.folder = folder.resolve()
-        latest: Any = ocp.training.preservation_policies.LatestN(_KEPT)
-        self._orbax = ocp.training.Checkpointer(
-            str(self.folder), preservation_policy=latest, cleanup_tmp_directories=True
-        )
+        self._orbax = _opened(self.folder)
 
     def save(self, steps: int, state: Any, history: Mapping[str, np.ndarray]) -> None:
         """Write a state and the metrics so far; a kill leaves all of it or nothing.
@@ -69,10 +65,14 @@ class Checkpointer:
     def _write(self, steps: int, state: Any, history: Mapping[str, np.ndarray]) -> None:
         arrays = by_path(state)
         arrays |= {f"{_HISTORY}{name}": values for name, values in history.items()}
-        for other in list(self._orbax.checkpoints):
-            # `load` went past it, so it is damaged; it would count as the latest
-            if other.step >= steps:
-                self._orbax.delete(other.step, missing_ok=True)
+        # `load` went past them, so they are damaged; they would count as the latest
+        damaged = [one.step for one in self._orbax.checkpoints if one.step >= steps]
+        if damaged:
+            # not every orbax that is accepted can delete
+            self._orbax.close()
+            for step in damaged if is_main() else ():
+                shutil.rmtree(self.folder / str(step), ignore_errors=True)
+            self._orbax = _opened(self.folder)
         # orbax refuses empty arrays, and shapes alone restore them
         kept = {name: array for name, array in arrays.items() if array.size}
         self._orbax.save(steps, kept, force=True)
@@ -138,6 +138,15 @@ class Checkpointer:
         return Found(
             steps, jax.tree.unflatten(jax.tree.structure(like), leaves), history
         )
+
+
+def _opened(folder: Path) -> Any:
+    from orbax.checkpoint import v1 as ocp
+
+    latest: Any = ocp.training.preservation_policies.LatestN(_KEPT)
+    return ocp.training.Checkpointer(
+        str(folder), preservation_policy=latest, cleanup_tmp_directories=True
+    )
 
 
 def _hashes(folder: Path) -> dict[str, str]:
