@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from families import CONFIGS, fresh
+from helpers import compilations
 from learners import contents
 from test_learned_methods import blobs
 
@@ -140,6 +141,20 @@ def test_one_device_equals_four_and_a_run_goes_on_to_the_same_bits(tmp_path):
     halves = Preset(halves, steps=12, batch=2)
     parts = tune(linear(), pivots, pictures, halves, **words)
     np.testing.assert_allclose(whole.params["maps"], parts.params["maps"], atol=1e-5)
+
+
+def test_new_weights_compile_nothing():
+    def problem(scale):
+        params = {"maps": scale * linear().params["maps"]}
+        generator = dataclasses.replace(linear(), params=params)
+        pivots = Latents(jnp.eye(4)[:2], "z")
+        return learner(generator, pivots, jnp.ones((2, 3, 2, 1)), preset())
+
+    other = problem(2.0)
+    fit(problem(1.0), 2, key=KEY, batch=2)
+    with compilations() as count:
+        fit(other, 2, key=jax.random.key(6), batch=2)
+        assert count() == 0
 
 
 # a picture with a mark
