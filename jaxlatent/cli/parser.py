@@ -21,6 +21,7 @@ from jaxlatent.cli import (
     enjoy,
     factors,
     ganalyze,
+    invert,
     rank,
     regional,
     sampling,
@@ -112,6 +113,7 @@ LOOKING = {
     "jacobian": regional.jacobian,
 }
 EDITING = {
+    "invert": invert.invert,
     "edit": commands.edit,
     "rank": rank.rank,
     "presets": commands.list_presets,
