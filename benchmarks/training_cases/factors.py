@@ -86,7 +86,7 @@ class FactorsCase:
         from benchmarks.torch_baseline import sngan
 
         weights = sngan.load(self.params, CONFIG)
-        codes = torch.from_numpy(self.codes)
+        codes = torch.tensor(self.codes)
         sigma = SEARCH.sigma
         taps = torch.linspace(-9, 9, 18)
         square = taps[:, None] ** 2 + taps[None] ** 2

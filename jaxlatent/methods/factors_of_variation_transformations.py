@@ -9,13 +9,14 @@ these, or a pytree that can be called.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxlatent.numerics.warping import resized, sample_bilinear
 from jaxlatent.types import Model, as_model
 
 Transformed = tuple[jax.Array, jax.Array, jax.Array]
@@ -132,10 +133,7 @@ def _whole(pixels: jax.Array) -> jax.Array:
 
 def _moved(images: jax.Array, down: jax.Array, right: jax.Array) -> Any:
     """Moved by whole pixels, with the mask."""
-    height, width = images.shape[1:3]
-    return _looked_up(
-        images, _places(height, height, -down), _places(width, width, -right)
-    )
+    return _seen(images, images.shape[1:3], (-down, -right))
 
 
 def _scaled(
@@ -148,38 +146,33 @@ def _scaled(
     """
     sizes = images.shape[1:3]
     kept = [_whole(size / factor) for size in sizes]
-    maps = []
-    for size, part in zip(sizes, kept, strict=True):
-        beside = size - part
-        offset = jnp.sign(beside) * (jnp.abs(beside) // 2)
-        maps.append(_places(size, part, offset))
+    beside = [size - part for size, part in zip(sizes, kept, strict=True)]
+    offsets = [jnp.sign(one) * (jnp.abs(one) // 2) for one in beside]
     gained = math.prod(sizes) / (kept[0] * kept[1])
-    return *_looked_up(images, *maps), jnp.sqrt(gained)
+    return *_seen(images, kept, offsets), jnp.sqrt(gained)
 
 
-def _places(size: int, kept: ArrayLike, offset: ArrayLike) -> jax.Array:
-    """[size, size], what every new pixel along an axis takes of every old one.
-
-    From the `kept` pixels behind an offset; none where those lie outside. Places are
-    counted in whole parts of a pixel, which floats would round.
-    """
-    numbers, parts = jnp.arange(size), 2 * size
-    places = (2 * numbers + 1) * kept - size
-    places = jnp.clip(places, 0, parts * (jnp.asarray(kept) - 1))
-    first = (places // parts + offset)[:, None]
-    share = ((places % parts) / parts)[:, None]
-    numbers = numbers[None]
-    near = jnp.where(numbers == first, 1 - share, 0)
-    return near + jnp.where(numbers == first + 1, share, 0)
-
-
-def _looked_up(
-    images: jax.Array, rows: jax.Array, columns: jax.Array
+def _seen(
+    images: jax.Array, kept: Sequence[ArrayLike], offsets: Sequence[ArrayLike]
 ) -> tuple[jax.Array, jax.Array]:
-    """The pictures through maps of rows and of columns, and where those look within."""
+    """Some rows and columns brought to a picture's size, and where there were any.
 
-    def look(images: jax.Array) -> jax.Array:
-        maps = (map.astype(images.dtype) for map in (rows, columns))
-        return jnp.einsum("ih,jw,nhwc->nijc", *maps, images, precision="highest")
+    Args:
+        images: [N, H, W, C].
+        kept: how many rows and columns.
+        offsets: the first row and column, outside the picture perhaps.
+    """
+    sizes = images.shape[1:3]
+    places, pixels = [], []
+    for grid, size, part, offset in zip(
+        jnp.indices(sizes), sizes, kept, offsets, strict=True
+    ):
+        rest, first = resized(grid, size, part)
+        places.append(rest.astype(images.dtype))
+        pixels.append(first + offset)
 
-    return look(images), look(jnp.ones((1, *images.shape[1:3], 1), images.dtype))
+    def look(image: jax.Array) -> jax.Array:
+        return sample_bilinear(image, *places[::-1], origin=tuple(pixels[::-1]))
+
+    ones = jnp.ones((1, *sizes, 1), images.dtype)
+    return jax.vmap(look)(images), jax.vmap(look)(ones)
