@@ -41,7 +41,13 @@ class Side(NamedTuple):
 
 
 def draw(config: Any, seed: int = 0) -> Any:
-    """NumPy parameters of a network, normal at the fan-in's scale.
+    """NumPy parameters of a generator; see `draw_like`."""
+    init = family_module(family_name(config)).init
+    return draw_like(lambda: init(jax.random.key(0), config), seed)
+
+
+def draw_like(build: Callable[[], Any], seed: int = 0) -> Any:
+    """NumPy parameters like those of `build`, normal at the fan-in's scale.
 
     Variances and magnitudes are their absolute values and one more, filters positive.
     """
@@ -55,9 +61,7 @@ def draw(config: Any, seed: int = 0) -> Any:
             return np.abs(values) / np.abs(values).sum()
         return 1 + np.abs(values) if "_var" in name or "_ema" in name else values
 
-    init = family_module(family_name(config)).init
-    shapes = jax.eval_shape(lambda: init(jax.random.key(0), config))
-    return jax.tree_util.tree_map_with_path(leaf, shapes)
+    return jax.tree_util.tree_map_with_path(leaf, jax.eval_shape(build))
 
 
 class Inputs:

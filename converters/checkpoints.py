@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from converters.containers import tensor_bundle
+from converters.containers.limits import Budget
 from converters.containers.reading import HEAD_BYTES, container_of, decode
 from jaxlatent.types import CheckpointError
 
@@ -42,7 +44,7 @@ class Checkpoint:
             object is an `Unread` (see `converters.containers.limits`).
         container: "torch-zip" (`torch.save` since 1.6), "torch-legacy" (before),
             "nvidia" (a pickle of network objects), "pickle" (any other plain pickle),
-            "safetensors", "npy" or "npz".
+            "safetensors", "npy", "npz" or "tensor-bundle".
         sha256: of the bytes that `tensors` were read from, in hex.
         description: the JSON object in `config.json` beside the file, None if there is
             none.
@@ -78,7 +80,9 @@ def read(
 
     Args:
         path: the file; or a folder that holds `model.safetensors` or
-            `pytorch_model.bin`, and as a rule `config.json`.
+            `pytorch_model.bin`, and as a rule `config.json`; or, with `numpy_files`,
+            the index of a checkpoint of TensorFlow's, its one file of data, or what
+            both names begin with.
         max_bytes: a cap on the bytes of all arrays and texts together.
         numpy_files: whether `.npy` and `.npz` files are read too; objects in them as
             those in any pickle are.
@@ -90,6 +94,8 @@ def read(
         FileNotFoundError: there is no such file.
     """
     file = _tensor_file(path)
+    if numpy_files and (prefix := _bundle(file)) is not None:
+        return _read_bundle(prefix, max_bytes)
     with _naming(file):
         data = _bytes(file)
         found = decode(data, max_bytes=max_bytes, numpy_files=numpy_files)
@@ -101,6 +107,30 @@ def read(
         metadata=found.metadata,
         path=file,
     )
+
+
+def _bundle(file: Path) -> str | None:
+    """What the names of a bundle's two files begin with; None if it is none."""
+    text = str(file)
+    for ending in (tensor_bundle.INDEX, tensor_bundle.DATA):
+        if text.endswith(ending) and file.is_file():
+            prefix = text.removesuffix(ending)
+            return prefix if Path(prefix + tensor_bundle.INDEX).is_file() else None
+    alone = not file.exists() and Path(text + tensor_bundle.INDEX).is_file()
+    return text if alone else None
+
+
+def _read_bundle(prefix: str, max_bytes: int | None) -> Checkpoint:
+    """Tensors by name, of a bundle's index and its data."""
+    index, data = Path(prefix + tensor_bundle.INDEX), Path(prefix + tensor_bundle.DATA)
+    if not data.is_file():
+        raise CheckpointError(f"{index}: {data.name} is not beside it")
+    with _naming(index):
+        parts = index.read_bytes(), data.read_bytes()
+        budget = Budget(sum(map(len, parts)), max_bytes)
+        tensors = tensor_bundle.read(*parts, budget)
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()
+    return Checkpoint(tensors, "tensor-bundle", digest, path=index)
 
 
 def opened(file: CheckpointFile, *, numpy_files: bool = False) -> Checkpoint:

@@ -56,8 +56,6 @@ SQUARE = np.linalg.qr(normal(5, D, D))[0]
         ("named.pt", {"direction": SEVERAL}, SEVERAL),
         ("named.npz", {"direction": SQUARE}, SQUARE),
         ("tensors.safetensors", {"direction": SEVERAL}, SEVERAL),
-        # steerability's walk in z
-        ("zoom.pkl", {"w_zoom": BOUNDARY[..., None].astype(np.float32)}, BOUNDARY),
     ],
 )
 def test_one_array(tmp_path, name, value, expected):

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,11 +17,17 @@ from jaxlatent.checkpoint import load_edit, save_edit
 from jaxlatent.edits.base import EDIT_KINDS, Edit, bare
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import prior, sample_keys
+from jaxlatent.methods.enjoy_your_editing import EnjoyYourEditing, judges
+from jaxlatent.methods.enjoy_your_editing_settings import Settings as EnjoySettings
 from jaxlatent.methods.factors_of_variation import FactorsOfVariation
 from jaxlatent.methods.factors_of_variation_settings import Settings as FactorsSettings
 from jaxlatent.methods.factors_of_variation_trajectories import Records
 from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
+from jaxlatent.methods.steerability import Steerability
+from jaxlatent.methods.steerability_edits import Color
+from jaxlatent.methods.steerability_settings import Settings as SteerabilitySettings
+from jaxlatent.networks.distances import squared_distance
 from jaxlatent.training.fit import fit
 from jaxlatent.types import as_model
 
@@ -66,6 +73,30 @@ def ganalyze(scale: float = 1.0, **settings: Any) -> GANalyze:
     return GANalyze(prior(generator(scale)), as_model(light), how)
 
 
+def place(images: jax.Array) -> jax.Array:
+    """Whether the left and the upper half are light, two attributes in [0, 1]."""
+    left, upper = images[:, :, : SIDE // 2], images[:, : SIDE // 2]
+    return jax.nn.sigmoid(
+        jnp.stack([20 * light(left) - 6, 20 * light(upper) - 6], axis=1)
+    )
+
+
+def enjoy(scale: float = 1.0, **settings: Any) -> EnjoyYourEditing:
+    models = judges(place, light, squared_distance)
+    how = EnjoySettings(learning_rate=0.05, **settings)
+    return EnjoyYourEditing(prior(generator(scale)), models, how)
+
+
+def enjoy_local(scale: float = 1.0, **settings: Any) -> EnjoyYourEditing:
+    local = {"walk": "local", "hidden": (5,), "joint": False}
+    return enjoy(scale, **local, **settings)
+
+
+def steerability(scale: float = 1.0, **settings: Any) -> Steerability:
+    how = SteerabilitySettings(learning_rate=0.02, **settings)
+    return Steerability(prior(generator(scale)), Color(), settings=how)
+
+
 def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
     """Of steps between codes that the light of `generator(scale)` tells apart."""
     rng = np.random.default_rng(1)
@@ -78,6 +109,10 @@ def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
 
 METHODS = {
     "ganalyze": Entry(ganalyze),
+    "enjoy": Entry(enjoy),
+    "enjoy_local": Entry(enjoy_local),
+    "steerability": Entry(steerability),
+    "steerability network": Entry(partial(steerability, walk="network")),
     "factors": Entry(factors, accumulates=False),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
@@ -105,7 +140,8 @@ def test_it_is_a_pytree_of_floats_with_static_settings(entry):
 def test_a_step_keeps_the_shape_of_the_state_and_moves_what_is_learned(entry):
     method = entry.make()
     before = method.init(KEY)
-    after, metrics = method.update(before, sample_keys(KEY, range(4)))
+    keys = sample_keys(KEY, range(4))
+    after, metrics = jax.jit(lambda *given: method.update(*given))(before, keys)
     assert {leaf.dtype for leaf in jax.tree.leaves(before.params)} == {np.dtype("f4")}
     for one, two in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         assert (one.shape, one.dtype) == (two.shape, two.dtype)

@@ -86,6 +86,7 @@ ROOMS = {
         "jaxlatent.latents",
         "jaxlatent.batching",
         "jaxlatent.editing",
+        "jaxlatent.batching",
         "jaxlatent.jacobians",
         "jaxlatent.evaluation",
         "jaxlatent.learning",

@@ -1,7 +1,7 @@
 """Directions as one bare array: most projects' layout.
 
 InterFaceGAN's boundaries, the directions of LowRankGAN and ReSeFa, rows that GANSpace's
-notebook saves, steerability's walks; the "eigvec" matrix of the closed-form
+notebook saves; the "eigvec" matrix of the closed-form
 factorisation in rosinality's repository, whose columns are the directions; and the
 dicts of HiGAN and idinvert, `{"boundary", "meta_data": {"manipulate_layers"}}`.
 """
@@ -44,8 +44,8 @@ ACCEPTED = (
     "one array of directions [D], [K, D], [L, D] or [K, L, D], or an 'eigvec' matrix "
     "(.npy, .npz, .pt, .pkl, .safetensors); a 'boundary' with its 'bias', or with its "
     "layers in 'meta_data'; GANSpace's component cache (.npz), its named direction "
-    "(.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); what export_edit "
-    "wrote"
+    "(.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); Latent2im's walk "
+    "modules (.ckpt); a walk of steerability (.index, .pkl); what export_edit wrote"
 )
 
 

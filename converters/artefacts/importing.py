@@ -13,7 +13,9 @@ from converters.artefacts.ganspace_named import (
     is_named_direction,
     read_named_direction,
 )
+from converters.artefacts.latent2im import is_module, latent2im_walk
 from converters.artefacts.safetensors_layout import decode_directions, is_directions
+from converters.artefacts.steerability import is_walk, read_walk
 from converters.checkpoints import CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.directions import Directions, directions
@@ -60,8 +62,9 @@ def import_edit(
 
     Returns:
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
-        what the file says, or "imported"; of GANalyze's files a walk that keeps the
-        length of z.
+        "steerability", what the file says, or "imported"; of GANalyze's files, and of
+        steerability's networks, a walk that keeps the length of z; of Latent2im's,
+        "enjoy", directions of rows or a walk.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -110,6 +113,8 @@ def guess_edit(
         )
     if is_directions(checkpoint):
         edit = decode_directions(checkpoint)
+    elif is_module(checkpoint):
+        edit = latent2im_walk(checkpoint)
     elif is_named_direction(holds):
         edit = read_named_direction(checkpoint, part=part, layer=layer, num_layers=rows)
     elif is_cache(holds):
@@ -121,6 +126,8 @@ def guess_edit(
         )
     elif is_ganalyze(checkpoint):
         edit = ganalyze_walk(checkpoint)
+    elif is_walk(checkpoint):
+        edit, guesses = read_walk(checkpoint, asked)
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:

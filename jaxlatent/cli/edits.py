@@ -7,7 +7,7 @@ import tyro
 
 from jaxlatent import checkpoint
 from jaxlatent.cli import inputs
-from jaxlatent.cli.options import Rows, Space, option
+from jaxlatent.cli.options import Repeated, Rows, Space, option
 from jaxlatent.edits import combining
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
@@ -84,6 +84,7 @@ def import_file(
     layer: Annotated[str | None, option("NAME")] = None,
     num_layers: int | None = None,
     per_layer: bool = False,
+    join: Annotated[Repeated, option("FILE")] = (),
 ) -> None:
     """Turn another tool's directions into an edit.
 
@@ -98,13 +99,19 @@ def import_file(
         num_layers: Rows of w+ of the generator, where the file's range has no end, or
             an array is flattened or has a row for each of them.
         per_layer: Take an array [L, D] for one direction with a row for each of w+.
+        join: More such files, whose directions follow, numbered on.
     """
     from converters import Asked, guess_edit
 
-    if not file.is_file():
-        raise ValueError(f"FILE: {file} is not a file")
     asked = Asked(space, layers, part, layer, num_layers, per_layer or None)
-    edit, guesses = guess_edit(file, asked)
+    parts, guesses = [], []
+    for argument, path in [("FILE", file), *(("join", Path(one)) for one in join)]:
+        if not path.is_file():
+            raise ValueError(f"{argument}: {path} is not a file")
+        part_edit, part_guesses = guess_edit(path, asked)
+        parts.append(part_edit)
+        guesses += part_guesses
+    edit = _joined(parts) if join else parts[0]
     _save(out, edit)
     for guess in guesses:
         print(guess.text({}))
@@ -202,6 +209,15 @@ def _weighted(text: str) -> tuple[Directions, int, float]:
         ) from None
     inputs.choose_directions(str(index), edit, option="PART")
     return edit, index, weight
+
+
+def _joined(parts: list[Any]) -> Directions:
+    """Directions of several files; of such as bear no names of their own, numbered."""
+    edit = combining.concatenate([linear(part, "join") for part in parts])
+    if len(set(edit.names)) == len(edit):
+        return edit
+    word = edit.names[0].rpartition(" ")[0] or edit.names[0]
+    return edit.rename({number: f"{word} {number}" for number in range(len(edit))})
 
 
 def _save(out: Path, edit: Edit) -> None:

@@ -217,6 +217,24 @@ class Assessor:
 
 
 @dataclass(frozen=True)
+class Regressor:
+    """The attributes that are to be changed, numbers from 0 to 1."""
+
+    scorer: Annotated[Repeated, option("SCORER")] = ()
+    """A network's checkpoint file, module:function, or a formula such as brightness."""
+    scorer_config: Annotated[Repeated, option("KEY=VALUE")] = ()
+    """Replace what a network does to pictures first, such as mean=[0.5,0.5,0.5],
+    std=[0.5,0.5,0.5] or resize=224 (NAME:KEY=VALUE for one of several); or @FILE."""
+    attribute: Annotated[str | None, option("COLUMNS")] = None
+    """Which of a network's outputs, by number, such as 3,8; all if left out."""
+    outputs: Literal["plain", "sigmoid", "probabilities"] = "plain"
+    """What a network's outputs are turned into: nothing; each by itself the sigmoid of
+    a logit; or a classifier's probabilities."""
+    temperature: float = 1.0
+    """Divides logits, or log-odds of probabilities; above 1 they jump less."""
+
+
+@dataclass(frozen=True)
 class Training:
     """How long a method learns, and how a run goes on."""
 
@@ -237,6 +255,7 @@ PageGroup = Annotated[Page, group("page")]
 RegionsGroup = Annotated[Regions, group("region")]
 ScoringGroup = Annotated[Scoring, group("score")]
 AssessorGroup = Annotated[Assessor, group("assessor")]
+RegressorGroup = Annotated[Regressor, group("regressor")]
 TrainingGroup = Annotated[Training, group("training")]
 PicturesGroup = Annotated[Pictures, group("picture")]
 NO_REGION = Regions()

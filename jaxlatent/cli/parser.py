@@ -18,11 +18,14 @@ from jaxlatent.cli import (
     commands,
     discovering,
     edits,
+    enjoy,
     factors,
     ganalyze,
+    invert,
     rank,
     regional,
     sampling,
+    steerability,
 )
 from jaxlatent.cli.options import shown
 
@@ -83,6 +86,8 @@ METHODS = {
     "lowrankgan": regional.discover_lowrankgan,
     "resefa": regional.discover_resefa,
     "ganalyze": ganalyze.discover_ganalyze,
+    "enjoy": enjoy.discover_enjoy,
+    "steerability": steerability.discover_steerability,
     "factors": factors.discover_factors,
 }
 
@@ -108,6 +113,7 @@ LOOKING = {
     "jacobian": regional.jacobian,
 }
 EDITING = {
+    "invert": invert.invert,
     "edit": commands.edit,
     "rank": rank.rank,
     "presets": commands.list_presets,

@@ -105,7 +105,10 @@ def _scorers(texts: Sequence[str], name: str) -> None:
 
 RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(
-        ("chunk", "samples", "batch", "steps", "save_every", "held_out", "k", "top"),
+        (
+            *("chunk", "samples", "batch", "steps", "tuning_steps", "save_every"),
+            *("held_out", "k", "starts", "top"),
+        ),
         _count,
     ),
     **dict.fromkeys(("devices", "processes"), _devices),
@@ -120,7 +123,9 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     "strengths": lambda value, _: arguments.parse_strengths(value),
     "config": lambda value, _: arguments.parse_config(value),
     **dict.fromkeys(("alpha", "score_range"), arguments.parse_ends),
-    **dict.fromkeys(("codes", "scored_codes", "activations"), _file),
+    **dict.fromkeys(
+        ("codes", "scored_codes", "activations", "lpips", "lpips_trunk"), _file
+    ),
     "scores_file": lambda value, _: _file(value, "scores"),
     "grams": _folder,
     "tau": lambda value, name: _margin(math.ceil(value), name),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent.cli import arguments
-from jaxlatent.cli.options import Assessor, Scoring
+from jaxlatent.cli.options import Assessor, Regressor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
@@ -28,7 +28,7 @@ from jaxlatent.loading import (
     load_scores,
 )
 from jaxlatent.networks.base import Network
-from jaxlatent.networks.outputs import Column, LogOdds, Probabilities
+from jaxlatent.networks.outputs import Column, LogOdds, Probabilities, Sigmoid
 from jaxlatent.types import Model, as_model
 
 FILE = "scores.npz"
@@ -172,6 +172,26 @@ def open_assessor(asked: Assessor) -> tuple[str, Model]:
     if len(numbers) != 1:
         raise ValueError(f"attribute: {asked.attribute!r} given; one is accepted")
     return str(numbers[0]), Column(model, numbers[0])
+
+
+def open_regressor(asked: Regressor) -> tuple[str, Model]:
+    """What tells all attributes of pictures, [N] or [N, A], and what it is called.
+
+    Raises:
+        ValueError: for several scorers, or a temperature that does nothing.
+    """
+    scorers = open_scorers(asked.scorer, asked.scorer_config)
+    if len(scorers) != 1:
+        raise ValueError(f"scorer: {len(scorers)} given; one is accepted")
+    name, scorer = next(iter(scorers.items()))
+    model = as_model(scorer)
+    if not asked.temperature > 0:
+        raise ValueError(f"temperature: {asked.temperature} given; above 0 is accepted")
+    if asked.outputs == "plain":
+        arguments.refuse(asked, ", but outputs are plain", "temperature")
+        return name, model
+    logits = LogOdds(model) if asked.outputs == "probabilities" else model
+    return name, Sigmoid(logits, asked.temperature)
 
 
 def draw_table(

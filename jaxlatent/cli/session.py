@@ -33,6 +33,7 @@ from jaxlatent.gallery.drawing import (
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
+from jaxlatent.learning import Problem
 from jaxlatent.loading import load, short_name
 from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
@@ -131,6 +132,11 @@ class Session:
         check_edit(self.generator, loaded)
         owner = getattr(loaded, "generator", "")
         if owner in ("", self.owner):
+            return loaded, []
+        if owner in self.generator.origin.ancestors:
+            self.say(
+                [f"{chosen.edit}: found in {owner}, which GENERATOR was tuned from"]
+            )
             return loaded, []
         line = (
             f"These directions were found in another generator ({owner}, not "
@@ -269,21 +275,23 @@ class Session:
 
     def fit(
         self,
-        method: Any,
+        problem: Problem,
         training: Training,
         *,
         steps: int,
         batch: int,
         data: Source | None = None,
+        part: str = "",
     ) -> Fitted:
-        """Run a learned method: a bar with its losses, checkpoints, the way on.
+        """Solve a problem: a bar with its losses, checkpoints, the way on.
 
         Args:
-            method: see `jaxlatent.learning.Method`.
+            problem: see `jaxlatent.learning.Problem`.
             training: how long, and whether to go on.
             steps: where the options do not tell; so is `batch`.
             batch: samples of a step.
-            data: rows that the steps see, or None.
+            data: the rows that the steps see.
+            part: which of several fits of the run this is, "" for the only one.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
@@ -296,7 +304,7 @@ class Session:
         for option, value in asked.items():
             arguments.at_least_one(value, option)
         key = jax.random.key(arguments.check_seed(training.seed))
-        folder = self.job.out / TRAINING
+        folder = self.job.out / TRAINING / part
         if folder.exists() and not training.resume:
             if not (self.job.out / RUN_FILE).exists():
                 raise ValueError(
@@ -306,7 +314,7 @@ class Session:
             if is_main():
                 shutil.rmtree(folder)
         done = 0
-        with self.progress("learning", steps, "step") as progress:
+        with self.progress(part or "learning", steps, "step") as progress:
             try:
                 with interruptible() as check:
 
@@ -318,7 +326,7 @@ class Session:
                         check()
 
                     fitted = fit(
-                        method,
+                        problem,
                         steps,
                         key=key,
                         batch=batch,
@@ -345,11 +353,12 @@ class Session:
         """The key of codes that a run does not see."""
         return jax.random.fold_in(jax.random.key(training.seed), HELD_OUT)
 
-    def keep_losses(self, fitted: Fitted) -> Sequence[Plot]:
+    def keep_losses(self, fitted: Fitted, part: str = "") -> Sequence[Plot]:
         """Record `losses.csv`; the losses as a plot for the page."""
         if is_main():
-            text = (self.job.out / TRAINING / CURVES_FILE).read_text()
-            self.run.file(CURVES_FILE).write_text(text)
+            text = (self.job.out / TRAINING / part / CURVES_FILE).read_text()
+            name = f"{part}_{CURVES_FILE}" if part else CURVES_FILE
+            self.run.file(name).write_text(text)
         loss = fitted.history["loss"]
         return (Plot("Loss", range(len(loss)), {"loss": loss}),)
 

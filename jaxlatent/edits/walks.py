@@ -1,8 +1,9 @@
 """Walks that a neural network makes: z' = z + s f_k(z), or many such steps.
 
 The walks of GANalyze (Goetschalckx et al., 2019: one constant direction, the length of
-z kept), and of Jahanian, Chai and Isola, "On the steerability of generative adversarial
-networks" (2020): steps of one network forwards and of another backwards.
+z kept), of Jahanian, Chai and Isola, "On the steerability of generative adversarial
+networks" (2020): steps of one network forwards and of another backwards; and of Zhuang,
+Koyejo and Schwing, "Enjoy your editing" (2021): leaky rectifiers, steps of one length.
 """
 
 import dataclasses
@@ -46,6 +47,9 @@ class NeuralWalk(Followed, Described):
         steps: evaluations each way.
         norm: "sample" brings every point to the length that the code had, "none" does
             not.
+        slope: of the rectifiers below zero.
+        length: of every f_k(z) and b_k(z), which then tell a way alone; None for their
+            own.
     """
 
     forward: Layers
@@ -53,6 +57,8 @@ class NeuralWalk(Followed, Described):
     step: float = flax.struct.field(pytree_node=False, default=1.0)
     steps: int = flax.struct.field(pytree_node=False, default=1)
     norm: str = flax.struct.field(pytree_node=False, default="none")
+    slope: float = flax.struct.field(pytree_node=False, default=0.0)
+    length: float | None = flax.struct.field(pytree_node=False, default=None)
 
     @property
     def _last(self) -> dict[str, jax.Array]:
@@ -73,6 +79,13 @@ class NeuralWalk(Followed, Described):
             raise ValueError(
                 f"norm: {shown(self.norm)} given; one of {NORMS} is accepted"
             )
+        for name, least in (("slope", 0.0), ("length", None)):
+            value = getattr(self, name)
+            if value != least and not _is_positive(value):
+                raise ValueError(
+                    f"{name}: {shown(value)} given; {least} or a number above 0 is "
+                    "accepted"
+                )
         for label, layers in (("forward", self.forward), ("backward", self.backward)):
             _check_layers(label, layers)
         last: Any = self.forward.get(str(len(self.forward) - 1), {}).get("bias")
@@ -93,10 +106,13 @@ class NeuralWalk(Followed, Described):
             lambda leaf: take(leaf, index, code.dtype), (self.forward, self.backward)
         )
 
+        def network(layers: Any, point: jax.Array) -> jax.Array:
+            return dense_step(layers, point, slope=self.slope, length=self.length)
+
         def velocity(point: jax.Array, sign: jax.Array) -> jax.Array:
             if not backward:
-                return sign * dense_network(forward, point)
-            ahead, back = (dense_network(one, point) for one in (forward, backward))
+                return sign * network(forward, point)
+            ahead, back = (network(one, point) for one in (forward, backward))
             return jnp.where(sign < 0, back, ahead)
 
         length = length_of(code)
@@ -114,17 +130,35 @@ class NeuralWalk(Followed, Described):
         )
 
 
-def dense_network(layers: Mapping[str, Mapping[str, Any]], x: jax.Array) -> jax.Array:
+def dense_step(
+    layers: Mapping[str, Mapping[str, Any]],
+    x: jax.Array,
+    *,
+    slope: float = 0.0,
+    length: float | None = None,
+) -> jax.Array:
+    """`dense_network`, brought to a length where one is given."""
+    step = dense_network(layers, x, slope)
+    if length is None:
+        return step
+    return with_length(step, jnp.asarray(length, step.dtype))
+
+
+def dense_network(
+    layers: Mapping[str, Mapping[str, Any]], x: jax.Array, slope: float = 0.0
+) -> jax.Array:
     """[in] -> [out] by dense layers "0", "1", ... with rectifiers between them.
 
     Args:
         layers: "weight" [in, out] and "bias" [out]; one without a weight returns its
             bias.
         x: [in].
+        slope: of the rectifiers below zero.
     """
     for number in range(len(layers)):
         layer = layers[str(number)]
-        x = jax.nn.relu(x) if number else x
+        if number:
+            x = jax.nn.leaky_relu(x, slope) if slope else jax.nn.relu(x)
         product = 0
         if "weight" in layer:
             product = jnp.matmul(x, layer["weight"], precision="highest")
@@ -151,6 +185,8 @@ def neural_walk(
     step: float = 1.0,
     steps: int = 1,
     norm: str = "none",
+    slope: float = 0.0,
+    length: float | None = None,
     **told: Unpack[Description],
 ) -> NeuralWalk:
     """Build a `NeuralWalk` and check that the layers fit each other.
@@ -162,6 +198,8 @@ def neural_walk(
         step: strength of one evaluation.
         steps: evaluations each way.
         norm: "none" or "sample".
+        slope: of the rectifiers below zero.
+        length: of a step of one; None for what the networks return.
         **told: as for `directions`.
 
     Raises:
@@ -176,7 +214,13 @@ def neural_walk(
     }
     count = len(np.atleast_1d(forward[-1].get("bias", ()))) if forward else 0
     told_fields = describe(count, told)
-    return checked(NeuralWalk(**made, step=step, steps=steps, norm=norm, **told_fields))
+    how: Any = dict(step=step, steps=steps, norm=norm, slope=slope, length=length)
+    return checked(NeuralWalk(**made, **how, **told_fields))
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 < value < np.inf
 
 
 def _check_layers(label: str, layers: Any) -> None:

@@ -73,6 +73,26 @@ def symmetry(images: jax.Array) -> jax.Array:
     return 1 - jnp.mean(jnp.abs(y - y[:, :, ::-1]), axis=(1, 2))
 
 
+def centre_x(images: jax.Array) -> jax.Array:
+    """Centre of mass of luma, in pixels to the right of the middle."""
+    return _centre(luma(images), 2)
+
+
+def centre_y(images: jax.Array) -> jax.Array:
+    """Centre of mass of luma, in pixels below the middle."""
+    return _centre(luma(images), 1)
+
+
+def extent(images: jax.Array) -> jax.Array:
+    """Root mean square distance of luma from its centre of mass, in pixels."""
+    y = luma(images)
+    across, down = (
+        _places(y, axis) - _centre(y, axis)[:, None, None] for axis in (2, 1)
+    )
+    square = jnp.sum(y * (across**2 + down**2), (1, 2)) / _mass(y)
+    return _root(jnp.maximum(square, 0))
+
+
 FORMULAS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "brightness": brightness,
     "contrast": contrast,
@@ -81,6 +101,9 @@ FORMULAS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "saturation": saturation,
     "edge-density": edge_density,
     "symmetry": symmetry,
+    "centre-x": centre_x,
+    "centre-y": centre_y,
+    "extent": extent,
 }
 """The formulas by the names under which commands know them."""
 
@@ -91,6 +114,23 @@ def luma(images: jax.Array) -> jax.Array:
     if colours.shape[3] == 1:
         return colours[..., 0]
     return colours @ jnp.asarray(LUMA, images.dtype)
+
+
+def _mass(y: jax.Array) -> jax.Array:
+    """The sum of luma [N, H, W], away from zero."""
+    mass = jnp.sum(y, axis=(1, 2))
+    return jnp.where(jnp.abs(mass) < _TINY, _TINY, mass)
+
+
+def _places(y: jax.Array, axis: int) -> jax.Array:
+    """How far pixels [1, H, 1] or [1, 1, W] are from the middle of an axis."""
+    size = y.shape[axis]
+    places = jnp.arange(size, dtype=y.dtype) - (size - 1) / 2
+    return jnp.expand_dims(places, (0, 3 - axis))
+
+
+def _centre(y: jax.Array, axis: int) -> jax.Array:
+    return jnp.sum(y * _places(y, axis), (1, 2)) / _mass(y)
 
 
 def _colours(images: jax.Array) -> jax.Array:

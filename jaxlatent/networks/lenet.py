@@ -4,9 +4,14 @@ LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
 recognition", 1998. The layers bear the names of csinva/gan-vae-pretrained-pytorch.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from jaxlatent.networks.preprocess import collected
 
 RESOLUTION = 32
 
@@ -24,22 +29,36 @@ class LeNet(nn.Module):
     fit: str = "pad"
 
     @nn.compact
-    def __call__(self, images: jax.Array) -> jax.Array:
+    def __call__(
+        self, images: jax.Array, *, names: tuple[str, ...] | None = None
+    ) -> Any:
         """Classify.
+
+        Args:
+            images: [N, H, W, C] in [-1, 1].
+            names: activations to return instead, as a dict: behind the rectifiers of
+                "c1", "c3", "c5" and "f6", or "f7", the log-probabilities.
 
         Raises:
             ValueError: for images that no even margin brings to 32 x 32 pixels, where
-                `fit` is "pad"; or for another `fit`.
+                `fit` is "pad"; or for another `fit`, or an unknown name.
         """
+        return collected(self._steps(images), names)
+
+    @nn.nowrap
+    def _steps(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         x = (images.mean(axis=-1, keepdims=True) + 1) / 2
         x = fitted(x, self.fit)
         for name, features in (("c1", 6), ("c3", 16)):
             x = nn.relu(nn.Conv(features, (5, 5), padding="VALID", name=name)(x))
+            yield name, x
             x = nn.max_pool(x, (2, 2), strides=(2, 2))
         x = nn.relu(nn.Conv(120, (5, 5), padding="VALID", name="c5")(x))
         x = x.reshape(-1, 120)  # [N, 1, 1, 120] -> [N, 120]
+        yield "c5", x
         x = nn.relu(nn.Dense(84, name="f6")(x))
-        return nn.log_softmax(nn.Dense(10, name="f7")(x))
+        yield "f6", x
+        yield "f7", nn.log_softmax(nn.Dense(10, name="f7")(x))
 
 
 def fitted(x: jax.Array, fit: str) -> jax.Array:
