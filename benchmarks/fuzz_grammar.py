@@ -101,6 +101,10 @@ TAME: dict[str, Sequence[str]] = {
     "discover ganalyze": [
         *("--steps", "2", "--batch", "2", "--held-out", "4", "--scorer", "brightness"),
     ],
+    "discover factors": [
+        *("--steps", "2", "--held-out", "4", "--trajectories", "2"),
+        *("--search-steps", "2", "--strengths", "0,0.1"),
+    ],
     "discover lowrankgan": ["--num", "1", "--region", "top_side", "--strengths", "0"],
     "discover resefa": ["--num", "1", "--region", "top_side", "--strengths", "0"],
     "discover sefa": ["--k", "1", "--strengths", "0,1"],

@@ -1,6 +1,7 @@
 """Settings of Factors of Variation, and those of the original and of a quick look."""
 
 import dataclasses
+import itertools
 
 CONSTRAINTS = ("ball", "sphere", "none")
 LINKS = ("piecewise", "linear", "gaussian")
@@ -39,7 +40,7 @@ class Search:
     through amounts, signs and batches, so that these are done in turn."""
 
     def __post_init__(self) -> None:
-        rising = all(a < b for a, b in zip((0, *self.amounts), self.amounts))  # noqa: B905
+        rising = all(a < b for a, b in itertools.pairwise((0.0, *self.amounts)))
         if not self.amounts or not rising:
             raise ValueError(
                 f"amounts: {self.amounts} given; rising numbers above 0 are accepted"

@@ -5,6 +5,7 @@ G(z_0) transformed by t_k is searched from the one of t_{k-1}, for codes of natu
 pictures lie on a curved manifold (Plumerault et al., 2020, algorithm 1).
 """
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -184,7 +185,7 @@ def _in_turn(whole: Any, latents: Latents, search: Search, batch: int) -> Any:
     optimizer = keras_adam(search.learning_rate)
     moments = optimizer.init(latents.codes[:batch])
     for start in range(0, len(latents), batch):
-        rows = jax.tree.map(lambda leaf: leaf[start : start + batch], latents)  # noqa: B023
+        rows = jax.tree.map(operator.itemgetter(slice(start, start + batch)), latents)
         signs = []
         for sign in (-1.0, 1.0):
             moments, found = _one_way(*whole, rows, moments, sign, search=search)
