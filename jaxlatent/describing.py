@@ -75,8 +75,8 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         "fingerprint": header["fingerprint"],
         "origin": {
             name: origin[name]
-            for name in ("file", "sha256", "container", "entry")
-            if origin[name]
+            for name in ("file", "sha256", "container", "entry", "ancestors")
+            if origin.get(name)
         },
         "written_with": header["versions"],
         "parts": {

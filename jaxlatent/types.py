@@ -43,6 +43,8 @@ class Origin:
         overridden: config values that the caller gave.
         guesses: what else was decided, in words.
         licence: what is known of the weights' licence.
+        ancestors: fingerprints of the generators that the weights were tuned from, the
+            first one first. Edits of these are edits of this one too.
     """
 
     file: str = ""
@@ -54,6 +56,7 @@ class Origin:
     overridden: tuple[str, ...] = ()
     guesses: tuple[str, ...] = ()
     licence: str = ""
+    ancestors: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)

@@ -65,7 +65,12 @@ def run(params, config, latent, label=None, *, noise=Noise.FIXED):
             image + jax.vmap(lambda key: jax.random.uniform(key, ()))(noise)[:, None]
         )
     if label is not None:  # families whose synthesis sees the label as well
-        image = image + 1000 * label[:, None]
+        weights = as_label(label, config.label_dim, image.dtype)
+        image = (
+            image
+            + 1000
+            * (weights @ jnp.arange(config.label_dim, dtype=image.dtype))[:, None]
+        )
     yield "image", image[:, None, :, None]
 
 

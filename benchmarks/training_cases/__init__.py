@@ -16,6 +16,8 @@ CASES = {
     "ganalyze-resnet50": "ganalyze",
     "steerability": "steerability",
     "enjoy-stylegan2-64": "enjoy",
+    "factors-sngan": "factors",
+    "inversion": "inversion",
 }
 """The module of each case."""
 

@@ -47,7 +47,7 @@ class SteerabilityCase(StepCase):
         start = method.init(jax.random.key(1)).params["walk"]
         assert drawn.label is not None
         z, label, alpha, first = (
-            torch.from_numpy(np.array(x))
+            torch.tensor(np.array(x))
             for x in (drawn.codes, drawn.label, strength, start)
         )
         weights = biggan.load(self.params, CONFIG)

@@ -19,7 +19,9 @@ from jaxlatent.cli import (
     discovering,
     edits,
     enjoy,
+    factors,
     ganalyze,
+    invert,
     rank,
     regional,
     sampling,
@@ -86,6 +88,7 @@ METHODS = {
     "ganalyze": ganalyze.discover_ganalyze,
     "enjoy": enjoy.discover_enjoy,
     "steerability": steerability.discover_steerability,
+    "factors": factors.discover_factors,
 }
 
 
@@ -110,6 +113,7 @@ LOOKING = {
     "jacobian": regional.jacobian,
 }
 EDITING = {
+    "invert": invert.invert,
     "edit": commands.edit,
     "rank": rank.rank,
     "presets": commands.list_presets,

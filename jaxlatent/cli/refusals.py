@@ -105,7 +105,10 @@ def _scorers(texts: Sequence[str], name: str) -> None:
 
 RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(
-        ("chunk", "samples", "batch", "steps", "save_every", "held_out", "k", "top"),
+        (
+            *("chunk", "samples", "batch", "steps", "tuning_steps", "save_every"),
+            *("held_out", "k", "starts", "top"),
+        ),
         _count,
     ),
     **dict.fromkeys(("devices", "processes"), _devices),

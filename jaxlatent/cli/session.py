@@ -20,8 +20,8 @@ from jaxlatent.cli.options import ChosenEdit, Devices, Job, Page, Reading, Train
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_edit, check_traversal, where_edited
-from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.base import Edit, knows_coordinates
+from jaxlatent.edits.directions import directions
 from jaxlatent.evaluation.curves import ScoreCurve
 from jaxlatent.gallery.drawing import (
     Heading,
@@ -33,11 +33,13 @@ from jaxlatent.gallery.drawing import (
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
+from jaxlatent.learning import Problem
 from jaxlatent.loading import load, short_name
 from jaxlatent.runs import RUN_FILE, Run, plain
 from jaxlatent.training.curves import CURVES_FILE
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.interrupts import interruptible
+from jaxlatent.training.sources import Source
 from jaxlatent.types import parse_layers
 
 HELD_OUT = np.uint32(2**32 - 3)
@@ -130,6 +132,11 @@ class Session:
         check_edit(self.generator, loaded)
         owner = getattr(loaded, "generator", "")
         if owner in ("", self.owner):
+            return loaded, []
+        if owner in self.generator.origin.ancestors:
+            self.say(
+                [f"{chosen.edit}: found in {owner}, which GENERATOR was tuned from"]
+            )
             return loaded, []
         line = (
             f"These directions were found in another generator ({owner}, not "
@@ -266,14 +273,25 @@ class Session:
         numbers = label.argmax(axis=1) if label.ndim > 1 else label
         return tuple(np.unique(numbers).tolist())
 
-    def fit(self, method: Any, training: Training, *, steps: int, batch: int) -> Fitted:
-        """Run a learned method: a bar with its losses, checkpoints, the way on.
+    def fit(
+        self,
+        problem: Problem,
+        training: Training,
+        *,
+        steps: int,
+        batch: int,
+        data: Source | None = None,
+        part: str = "",
+    ) -> Fitted:
+        """Solve a problem: a bar with its losses, checkpoints, the way on.
 
         Args:
-            method: see `jaxlatent.learning.Method`.
+            problem: see `jaxlatent.learning.Problem`.
             training: how long, and whether to go on.
             steps: where the options do not tell; so is `batch`.
             batch: samples of a step.
+            data: the rows that the steps see.
+            part: which of several fits of the run this is, "" for the only one.
 
         Raises:
             ValueError: for an unfinished run in the folder, unless it is to go on; or a
@@ -286,7 +304,7 @@ class Session:
         for option, value in asked.items():
             arguments.at_least_one(value, option)
         key = jax.random.key(arguments.check_seed(training.seed))
-        folder = self.job.out / TRAINING
+        folder = self.job.out / TRAINING / part
         if folder.exists() and not training.resume:
             if not (self.job.out / RUN_FILE).exists():
                 raise ValueError(
@@ -296,7 +314,7 @@ class Session:
             if is_main():
                 shutil.rmtree(folder)
         done = 0
-        with self.progress("learning", steps, "step") as progress:
+        with self.progress(part or "learning", steps, "step") as progress:
             try:
                 with interruptible() as check:
 
@@ -308,10 +326,11 @@ class Session:
                         check()
 
                     fitted = fit(
-                        method,
+                        problem,
                         steps,
                         key=key,
                         batch=batch,
+                        data=data,
                         mesh=self.mesh,
                         folder=folder,
                         save_every=training.save_every,
@@ -334,11 +353,12 @@ class Session:
         """The key of codes that a run does not see."""
         return jax.random.fold_in(jax.random.key(training.seed), HELD_OUT)
 
-    def keep_losses(self, fitted: Fitted) -> Sequence[Plot]:
+    def keep_losses(self, fitted: Fitted, part: str = "") -> Sequence[Plot]:
         """Record `losses.csv`; the losses as a plot for the page."""
         if is_main():
-            text = (self.job.out / TRAINING / CURVES_FILE).read_text()
-            self.run.file(CURVES_FILE).write_text(text)
+            text = (self.job.out / TRAINING / part / CURVES_FILE).read_text()
+            name = f"{part}_{CURVES_FILE}" if part else CURVES_FILE
+            self.run.file(name).write_text(text)
         loss = fitted.history["loss"]
         return (Plot("Loss", range(len(loss)), {"loss": loss}),)
 
@@ -368,7 +388,7 @@ def curve_plot(name: str, curve: ScoreCurve, xlabel: str = "alpha") -> Plot:
 
 def check_move(page: Page, edit: Any) -> None:
     """Raise ValueError where codes are to move to coordinates that an edit lacks."""
-    if page.move == "to" and not isinstance(edit, Directions):
+    if page.move == "to" and not knows_coordinates(edit):
         raise ValueError(
             f"move: to given, but a {type(edit).__name__} knows no coordinate"
         )

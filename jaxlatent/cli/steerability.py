@@ -2,18 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxlatent.cli import scores
+from jaxlatent.cli import arguments, scores
 from jaxlatent.cli.options import (
     JobGroup,
     Page,
     PageGroup,
+    Perceptual,
+    PerceptualGroup,
     Repeated,
     Space,
     Training,
@@ -117,8 +118,7 @@ def discover_steerability(
     asked: Annotated[Asked, group("edit")],
     preset: Literal[tuple(PRESETS)] = "quick",  # pyright: ignore
     learned_space: Space = None,
-    lpips: Path | None = None,
-    lpips_trunk: Path | None = None,
+    perceptual: PerceptualGroup = Perceptual(),
     scorer: Repeated = (),
     held_out: int = 64,
     changes: Annotated[Changes, group("setting")] = Changes(),
@@ -132,8 +132,7 @@ def discover_steerability(
         asked: The edit of pictures.
         preset: The paper's settings, or minutes on a CPU.
         learned_space: Where codes move; the preset's if left out.
-        lpips: The heads of LPIPS, or a whole module, for the loss lpips.
-        lpips_trunk: torchvision's network below the heads.
+        perceptual: What the loss lpips compares with.
         scorer: Attributes that are measured along the walk; of zoom, shifts and colours
             formulas if left out.
         held_out: Unseen codes that are measured.
@@ -146,7 +145,7 @@ def discover_steerability(
     chosen = dataclasses.replace(
         chosen, settings=settings, space=learned_space or chosen.space
     )
-    distance = _distance(settings, lpips, lpips_trunk)
+    distance = _distance(settings, perceptual)
     session = Session.open(job, "discover steerability", locals())
     session.check(page, chosen.space)
     scorers = scores.open_scorers(scorer or ATTRIBUTES.get(asked.edit, ("brightness",)))
@@ -178,7 +177,7 @@ def discover_steerability(
         texts,
         plots=[*plots, *session.keep_losses(fitted)],
     )
-    read = [file for file in (lpips, lpips_trunk, *scorer) if file is not None]
+    read = [file for file in (*vars(perceptual).values(), *scorer) if file is not None]
     indices = range(len(edit.names))
     session.draw({"steerability.npz": edit}, page, heading, indices, read=read)
 
@@ -236,18 +235,13 @@ def _measured(
     return texts, plots
 
 
-def _distance(settings: Settings, lpips: Path | None, trunk: Path | None) -> Any:
+def _distance(settings: Settings, asked: Perceptual) -> Model | None:
     """The distance that a loss needs, None if it needs none."""
     if settings.loss == "l2":
-        for name, file in (("lpips", lpips), ("lpips_trunk", trunk)):
-            if file is not None:
-                raise ValueError(f"{name}: given, but the loss is l2")
-        return None
-    if lpips is None:
+        arguments.refuse(asked, ", but the loss is l2")
+    elif asked.lpips is None:
         raise ValueError(
             "lpips: missing; a file of its heads or of a whole module is needed, or "
             "--loss l2"
         )
-    from converters import load_lpips
-
-    return load_lpips(lpips, trunk)
+    return scores.open_lpips(asked)

@@ -113,7 +113,7 @@ def open_folder(
             f"order: {order!r} given; {' or '.join(get_args(Order))} is accepted"
         )
     recorded = _recorded(folder) if order is None else None
-    files = recorded or _found(folder, order or "natural")
+    files = recorded or find_pictures(folder, order or "natural")
     if not files:
         raise ValueError(
             f"folder: {folder} holds no pictures ({', '.join(ENDINGS)}); those of "
@@ -143,7 +143,8 @@ def natural(name: str) -> tuple[Any, ...]:
     return (tuple(numbers), ending.casefold(), name)
 
 
-def _found(folder: Path, order: str) -> list[Path]:
+def find_pictures(folder: Path, order: Order = "natural") -> list[Path]:
+    """The pictures of a folder by their names; hidden files are passed over."""
     # a sheet is no picture of its own where a run drew it
     apart = {SHEET} if (folder / RECORD).is_file() else set()
     files = [

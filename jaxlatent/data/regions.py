@@ -200,35 +200,54 @@ def picture_mask(
 
 def _fitted(values: np.ndarray, sides: tuple[int, int], fit: Fit) -> np.ndarray:
     """A mask on a picture of these sides."""
+    own = (values.shape[0], values.shape[1])
+    rows, columns = (
+        (length - span) // 2 + (2 * np.arange(side) + 1) * span // (2 * side)
+        for side, span, length in zip(
+            sides, fitted_spans(own, sides, fit), own, strict=True
+        )
+    )
+    return values[np.ix_(rows, columns)]
+
+
+def fitted_spans(
+    own: tuple[int, int], sides: tuple[int, int], fit: Fit, what: str = "mask"
+) -> tuple[int, int]:
+    """How much of something of its own size, around its centre, is laid on a picture.
+
+    Args:
+        own: height and width.
+        sides: those of the picture.
+        fit: how; see `Fit`.
+        what: it is called in messages.
+
+    Raises:
+        ValueError: for a size that `fit` does not allow.
+    """
     if fit not in get_args(Fit):
         raise ValueError(
             f"fit: {fit!r} given; one of {', '.join(get_args(Fit))} is accepted"
         )
-    own = (values.shape[0], values.shape[1])
     if own == sides:
-        return values
+        return own
     if fit == "same":
         raise ValueError(
-            f"mask: {own} given for pictures of {sides}; the same size is accepted, "
+            f"{what}: {own} given for pictures of {sides}; the same size is accepted, "
             "others as fit tells: scale, crop or stretch"
         )
     if fit == "scale" and not _alike(own, sides):
         raise ValueError(
-            f"mask: {own} given for pictures of {sides}, whose sides have other "
+            f"{what}: {own} given for pictures of {sides}, whose sides have other "
             "proportions; fit crop cuts it to theirs, fit stretch squeezes it"
         )
-    spans = own
-    if fit == "crop":
-        shrink = max(side / length for side, length in zip(sides, own, strict=True))
-        spans = tuple(
-            min(max(round(side / shrink), 1), length)
-            for side, length in zip(sides, own, strict=True)
-        )
-    rows, columns = (
-        (length - span) // 2 + (2 * np.arange(side) + 1) * span // (2 * side)
-        for side, span, length in zip(sides, spans, own, strict=True)
+    if fit != "crop":
+        return own
+    shrink = max(side / length for side, length in zip(sides, own, strict=True))
+    height, width = (
+        min(max(round(side / shrink), 1), length)
+        for side, length in zip(sides, own, strict=True)
     )
-    return values[np.ix_(rows, columns)]
+    return height, width
 
 
 def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -1,11 +1,11 @@
 """`Generator`: parameters and a frozen config, seen through the functions of a family.
 
 A family is a module whose `Config` class and functions `init`, `prepare`, `sample`,
-`map`, `broadcast`, `truncate`, `run`, `feature_names`, `affines` and `embed` share
-their names with every other family. `run` yields the activations, of which the image is
-the last; synthesis and features are written once, over it. The module is found from the
-class of the config, so a generator carries nothing but arrays and static data and is
-itself a pytree.
+`map`, `broadcast`, `truncate`, `run`, `feature_names`, `noise_maps`, `affines` and
+`embed` share their names with every other family. `run` yields the activations, of
+which the image is the last; synthesis and features are written once, over it. The
+module is found from the class of the config, so a generator carries nothing but arrays
+and static data and is itself a pytree.
 """
 
 import dataclasses
@@ -269,6 +269,11 @@ class Generator:
         label = of((1, config.label_dim), jnp.float32) if config.label_dim else None
         latent = of((1, dim), jnp.float32)
         return jax.eval_shape(Generator.synthesize, self, latent, label).shape[1:]
+
+    @property
+    def noise_maps(self) -> dict[str, jax.Array]:
+        """The maps [h, w] of `Noise.FIXED` by layer name; {} without noise inputs."""
+        return self.family.noise_maps(self.params, self.config)
 
     def affines(self) -> tuple[Affine, ...]:
         """Every place where a latent enters linearly, in the network's order."""

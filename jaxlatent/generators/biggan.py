@@ -31,6 +31,7 @@ from jaxlatent.generators.convolutions import repeat_pixels
 from jaxlatent.generators.inputs import without_noise
 from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import broadcast as broadcast
+from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Steps
 from jaxlatent.types import Affine, Noise, Params

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxlatent.generators.inputs import normal_codes, without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
+from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.plain import without_truncation

@@ -54,6 +54,11 @@ def truncate(
     raise ValueError("psi: given, but this generator has no mean latent to truncate to")
 
 
+def noise_maps(params: Params, config: GeneratorConfig) -> dict[str, jax.Array]:
+    """None: these generators have no noise inputs."""
+    return {}
+
+
 def embed(params: Params, config: GeneratorConfig, label: jax.Array) -> jax.Array:
     """Not available: these generators are unconditional."""
     raise ValueError("label: this generator is unconditional")

@@ -23,6 +23,7 @@ from jaxlatent.generators.kernels import (
     trainable_leaves,
 )
 from jaxlatent.generators.plain import broadcast as broadcast
+from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.progressive import feature_names as feature_names

@@ -32,6 +32,7 @@ from jaxlatent.generators.inputs import without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
+from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate

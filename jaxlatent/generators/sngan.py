@@ -27,6 +27,7 @@ from jaxlatent.generators.kernels import at_layer, convolution, precompute
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
+from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import sample as sample
 from jaxlatent.generators.plain import truncate as truncate
 from jaxlatent.generators.steps import Steps

@@ -291,6 +291,14 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
+def noise_maps(params: Params, config: Config) -> dict[str, jax.Array]:
+    """The maps [h, w] of `Noise.FIXED` by layer name, in the network's order."""
+    return {
+        layer.name: params["synthesis"][layer.name]["apply_noise"]["noise"]
+        for layer in layers(config)
+    }
+
+
 def run(
     params: Params,
     config: Config,
@@ -314,11 +322,7 @@ def run(
     synthesis = params["synthesis"]
     taps = make_filter(config.filter)
     shown = progressive.image_levels(config)
-    stored = {
-        layer.name: synthesis[layer.name]["apply_noise"]["noise"]
-        for layer in layers(config)
-    }
-    noise_maps = fill_noise(noise, stored, count)
+    filled = fill_noise(noise, noise_maps(params, config), count)
     images = {}
     const = synthesis["layer0"]["const"]
     x = jnp.broadcast_to(const[None], (count, *const.shape))
@@ -328,9 +332,9 @@ def run(
             x = apply_kernel(x, entry, upsample=layer.up, run_time=_run_time(layer))
         if layer.up:
             x = smooth(x, taps)
-        if layer.name in noise_maps:
+        if layer.name in filled:
             strength = entry["apply_noise"]["weight"][None, None, None]
-            x = x + noise_maps[layer.name][..., None] * strength
+            x = x + filled[layer.name][..., None] * strength
         x = progressive.rectify(x, entry["bias"])
         x = progressive.normalize_instance(x, config.norm_epsilon)
         scale, shift = jnp.split(style[layer.name][:, None, None], 2, axis=-1)

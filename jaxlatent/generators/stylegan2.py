@@ -306,6 +306,16 @@ def affines(params: Params, config: Config) -> tuple[Affine, ...]:
     )
 
 
+def noise_maps(params: Params, config: Config) -> dict[str, jax.Array]:
+    """The maps [h, w] of `Noise.FIXED` by layer name, in the network's order."""
+    synthesis = params["synthesis"]
+    return {
+        layer.name: synthesis[layer.block][layer.kind]["noise_const"]
+        for layer in layers(config)
+        if config.use_noise and not layer.rgb
+    }
+
+
 def feature_names(config: Config) -> tuple[str, ...]:
     """Layers ("b8.conv0"), blocks ("b8": what it hands on), images so far ("b8.image").
 
@@ -344,12 +354,7 @@ def run(
     count = next(iter(style.values())).shape[0]
     synthesis = params["synthesis"]
     taps = make_filter(config.filter)
-    stored = {
-        layer.name: synthesis[layer.block][layer.kind]["noise_const"]
-        for layer in layers(config)
-        if config.use_noise and not layer.rgb
-    }
-    noise_maps = fill_noise(noise, stored, count)
+    filled = fill_noise(noise, noise_maps(params, config), count)
     residual = config.architecture == "resnet"
 
     const = synthesis["b4"]["const"]
@@ -378,9 +383,9 @@ def run(
             padding=SAME,
             up_taps=taps if layer.up else None,
         )
-        if layer.name in noise_maps:
+        if layer.name in filled:
             strength = entry["noise_strength"]
-            x = x + (noise_maps[layer.name] * strength)[..., None]
+            x = x + (filled[layer.name] * strength)[..., None]
         merges = shortcut is not None and layer.kind == "conv1"
         scale = math.sqrt(0.5) if merges else 1.0
         x = ops.activate(

@@ -30,6 +30,7 @@ from jaxlatent.generators.kernels import (
     trainable_leaves,
     unknown_fingerprint,
 )
+from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.steps import Steps
 from jaxlatent.generators.style_mapping import (
     Draw,

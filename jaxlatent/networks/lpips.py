@@ -4,7 +4,7 @@ Zhang, Isola, Efros, Shechtman and Wang, "The unreasonable effectiveness of deep
 features as a perceptual metric", 2018.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flax.struct
@@ -75,8 +75,7 @@ class Lpips:
         Raises:
             ValueError: for an unknown version, or pictures of different shapes.
         """
-        terms = (term.mean(axis=(1, 2)) for term in self.differences(x, y))
-        return sum(terms, jnp.zeros((), x.dtype))
+        return self.between(*self._paired(x, y))
 
     def map(self, x: jax.Array, y: jax.Array) -> jax.Array:
         """The distance of pairs of pictures at every pixel, [N, H, W]; see a call."""
@@ -84,32 +83,54 @@ class Lpips:
         return sum(
             (
                 jax.image.resize(term, shape, "bilinear")
-                for term in self.differences(x, y)
+                for term in self._differences(*self._paired(x, y))
             ),
             jnp.zeros((), x.dtype),
         )
 
-    def differences(self, x: jax.Array, y: jax.Array) -> Iterator[jax.Array]:
-        """What each tap adds to the distance, before its mean over the map, [N, h, w].
+    def features(self, x: jax.Array) -> tuple[jax.Array, ...]:
+        """What pictures [N, H, W, 3] are compared by: unit vectors [N, h, w, C].
 
-        Arguments and errors are those of a call.
+        Those of pictures that are compared many times can be kept.
+
+        Raises:
+            ValueError: for an unknown version.
         """
         if self.version not in VERSIONS:
             raise ValueError(
                 f"version: {self.version!r} given; one of {VERSIONS} is accepted"
             )
+        trunk = self.params["trunk"]
+        net = trunk_of(trunk)
+        module = TRUNKS[net] if self.version == "0.1" else TRUNKS[net].clone(mean=None)
+        taps: Any = module.apply({"params": trunk}, x, names=TAPS[net])
+        return tuple(unit(taps[name]) for name in TAPS[net])
+
+    def between(
+        self, first: Sequence[jax.Array], second: Sequence[jax.Array]
+    ) -> jax.Array:
+        """The distance [N] of pictures by their `features`."""
+        terms = (term.mean(axis=(1, 2)) for term in self._differences(first, second))
+        return sum(terms, jnp.zeros((), first[0].dtype))
+
+    def _paired(
+        self, x: jax.Array, y: jax.Array
+    ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        """The features of both, by one call of the network."""
         if x.shape != y.shape:
             raise ValueError(
                 f"y: shape {y.shape} given; that of x, {x.shape}, is accepted"
             )
-        trunk, heads = self.params["trunk"], self.params.get("heads")
-        net = trunk_of(trunk)
-        module = TRUNKS[net] if self.version == "0.1" else TRUNKS[net].clone(mean=None)
-        both = jnp.concatenate([x, y])
-        taps: Any = module.apply({"params": trunk}, both, names=TAPS[net])
-        for index, name in enumerate(TAPS[net]):
-            first, second = jnp.split(unit(taps[name]), 2)
-            squares = (first - second) ** 2
+        both = [jnp.split(one, 2) for one in self.features(jnp.concatenate([x, y]))]
+        return tuple(one for one, _ in both), tuple(two for _, two in both)
+
+    def _differences(
+        self, first: Sequence[jax.Array], second: Sequence[jax.Array]
+    ) -> Iterator[jax.Array]:
+        """What each tap adds to the distance, before its mean over the map."""
+        heads = self.params.get("heads")
+        for index, (one, two) in enumerate(zip(first, second, strict=True)):
+            squares = (one - two) ** 2
             if heads is not None:
                 squares = squares * heads[f"lin{index}"][None, None, None]
             yield squares.sum(axis=-1)

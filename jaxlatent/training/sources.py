@@ -77,8 +77,7 @@ def epochs(key: jax.Array, count: int) -> Callable[[int, int], np.ndarray]:
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:
-        drawn = jax.random.permutation(jax.random.fold_in(key, epoch), count)
-        return np.asarray(drawn)
+        return np.asarray(_order(key, np.uint32(epoch), count))
 
     def rows(start: int, stop: int) -> np.ndarray:
         met = range(start // count, -(-stop // count))
@@ -88,6 +87,11 @@ def epochs(key: jax.Array, count: int) -> Callable[[int, int], np.ndarray]:
         ]
 
     return rows
+
+
+@functools.partial(jax.jit, static_argnames="count")
+def _order(key: jax.Array, epoch: jax.Array, count: int) -> jax.Array:
+    return jax.random.permutation(jax.random.fold_in(key, epoch), count)
 
 
 def load_rows(source: Source, numbers: np.ndarray, block: int) -> Any:
