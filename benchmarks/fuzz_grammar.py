@@ -107,6 +107,9 @@ TAME: dict[str, Sequence[str]] = {
     ],
     "discover lowrankgan": ["--num", "1", "--region", "top_side", "--strengths", "0"],
     "discover resefa": ["--num", "1", "--region", "top_side", "--strengths", "0"],
+    "discover steerability": [
+        *("--steps", "2", "--batch", "2", "--held-out", "4", "--edit", "shiftx"),
+    ],
     "discover sefa": ["--k", "1", "--strengths", "0,1"],
     "edit": ["--strengths", "0,1"],
     "sample": ["--num", "2"],

@@ -235,13 +235,15 @@ def _measured(
     return texts, plots
 
 
-def _distance(settings: Settings, asked: Perceptual) -> Model | None:
+def _distance(settings: Settings, perceptual: Perceptual) -> Any:
     """The distance that a loss needs, None if it needs none."""
     if settings.loss == "l2":
-        arguments.refuse(asked, ", but the loss is l2")
-    elif asked.lpips is None:
+        arguments.refuse(perceptual, ", but the loss is l2")
+        return None
+    found = scores.open_lpips(perceptual)
+    if found is None:
         raise ValueError(
             "lpips: missing; a file of its heads or of a whole module is needed, or "
             "--loss l2"
         )
-    return scores.open_lpips(asked)
+    return found
