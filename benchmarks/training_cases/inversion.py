@@ -50,13 +50,13 @@ class InversionCase(StepCase):
         from benchmarks.torch_baseline import stylegan2
 
         start = self.problem().init(jax.random.key(1)).params["codes"]
-        codes = torch.from_numpy(np.array(start)).requires_grad_()
+        codes = torch.tensor(np.array(start), requires_grad=True)
         weights = stylegan2.load(self.params, CONFIG)
         optimizer = torch.optim.Adam([codes], IMAGE2STYLEGAN.settings.learning_rate)
         state = {
             int(name.partition("_")[2]): (
-                torch.from_numpy(leaf["kernel"].transpose(3, 2, 0, 1).copy()),
-                torch.from_numpy(leaf["bias"]),
+                torch.tensor(leaf["kernel"].transpose(3, 2, 0, 1).copy()),
+                torch.tensor(leaf["bias"]),
             )
             for name, leaf in self.trunk.items()
         }
@@ -74,12 +74,12 @@ class InversionCase(StepCase):
                     found.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
             return found
 
-        pictures = torch.from_numpy(self.pictures).permute(0, 3, 1, 2).contiguous()
+        pictures = torch.tensor(self.pictures).permute(0, 3, 1, 2).contiguous()
         with torch.no_grad():
             kept = features(pictures)
 
         def lossy(codes: torch.Tensor) -> torch.Tensor:
-            images = stylegan2.synthesize(weights, CONFIG, codes)
+            images = stylegan2.synthesize(weights, CONFIG, codes, functional=True)
             loss = F.mse_loss(images, pictures)
             for one, two in zip(features(images), kept, strict=True):
                 loss = loss + (one - two).square().sum(1).mean()
