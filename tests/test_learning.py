@@ -10,7 +10,7 @@ from helpers import compilations
 from learners import SIZE, Centre, contents, draws
 
 from jaxlatent.edits.base import Edit
-from jaxlatent.learning import State, accumulated, batch_mean, descend
+from jaxlatent.learning import State, accumulated, batch_mean, descend, keras_adam
 from jaxlatent.networks.base import Network, trainable
 from jaxlatent.networks.layers import BatchNorm
 
@@ -188,3 +188,20 @@ def test_other_weights_compile_nothing():
     with compilations() as count:
         update(other.replace(rate=0.5), other.init(KEY), keys(0, 2))
     assert count() == 1
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
+def test_adam_of_keras_is_its_formula(epsilon):
+    optimizer = keras_adam(0.1, epsilon=epsilon)
+    x = {"x": jnp.float32([1.0, -2.0, 1e-4])}
+    state = optimizer.init(x)
+    expected, mean, square = np.float64(x["x"]), np.zeros(3), np.zeros(3)
+    for count in range(1, 6):
+        gradient = np.float64([1e-4, count, -3.0]) * expected
+        updates, state = optimizer.update({"x": jnp.float32(gradient)}, state)
+        x = optax.apply_updates(x, updates)
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        rate = 0.1 * np.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        expected = expected - rate * mean / (np.sqrt(square) + epsilon)
+        np.testing.assert_allclose(x["x"], expected, rtol=1e-4)

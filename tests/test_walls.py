@@ -84,6 +84,7 @@ ROOMS = {
         "jaxlatent.networks",
         "jaxlatent.generators",
         "jaxlatent.latents",
+        "jaxlatent.batching",
         "jaxlatent.editing",
         "jaxlatent.batching",
         "jaxlatent.jacobians",

@@ -14,7 +14,9 @@ from benchmarks.synthesis_sides import Side
 CASES = {
     "ganalyze-brightness": "ganalyze",
     "ganalyze-resnet50": "ganalyze",
+    "steerability": "steerability",
     "enjoy-stylegan2-64": "enjoy",
+    "factors-sngan": "factors",
     "inversion": "inversion",
 }
 """The module of each case."""

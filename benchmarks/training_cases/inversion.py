@@ -50,7 +50,7 @@ class InversionCase(StepCase):
         from benchmarks.torch_baseline import stylegan2
 
         start = self.problem().init(jax.random.key(1)).params["codes"]
-        codes = torch.tensor(np.array(start), requires_grad=True)
+        codes = torch.tensor(np.array(start)).requires_grad_()
         weights = stylegan2.load(self.params, CONFIG)
         optimizer = torch.optim.Adam([codes], IMAGE2STYLEGAN.settings.learning_rate)
         state = {

@@ -9,12 +9,14 @@ import numpy as np
 import tyro
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, labels
+from jaxlatent.cli import arguments, labels, scores
 from jaxlatent.cli.options import (
     Background,
     Codes,
     Devices,
     Job,
+    Perceptual,
+    PerceptualGroup,
     Reading,
     Repeated,
     Space,
@@ -23,7 +25,6 @@ from jaxlatent.cli.options import (
     group,
     option,
 )
-from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session, open_generator
 from jaxlatent.collectives import is_main
 from jaxlatent.data.image_folder import find_pictures
@@ -57,16 +58,6 @@ class Photographs:
     mask: Annotated[Repeated, option("FILE")] = ()
     """A picture or array file that is bright where pixels count: one for all pictures,
     or one for each."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Perceptual:
-    """LPIPS."""
-
-    lpips: Path | None = None
-    """The heads of LPIPS, or a whole module."""
-    lpips_trunk: Path | None = None
-    """torchvision's network below the heads."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +134,7 @@ def invert(
     chunk: int = 8,
     start: Annotated[Codes, group("code")] = Codes(),
     pictures: Annotated[Photographs, group("picture")] = Photographs(),
-    perceptual: Annotated[Perceptual, group("LPIPS")] = Perceptual(),
+    perceptual: PerceptualGroup = Perceptual(),
     changes: Annotated[Changes, group("setting")] = Changes(),
     tuning: Annotated[Tuning, group("tuning")] = Tuning(),
     training: TrainingGroup = Training(),
@@ -185,7 +176,7 @@ def invert(
     model = session.generator
     check_pictures(model)
     targets = _read(session, files, pictures)
-    lpips = _distance(perceptual)
+    lpips = scores.open_lpips(perceptual)
     chosen = PRESETS[preset]
     chosen = dataclasses.replace(
         chosen,
@@ -289,18 +280,6 @@ def _read(session: Session, files: list[Path], how: Photographs) -> Targets:
         None if label is None else jnp.asarray(label),
         begin,
     )
-
-
-def _distance(asked: Perceptual) -> Any:
-    """LPIPS, None where no file of it is given."""
-    from converters import load_lpips
-
-    if asked.lpips is None:
-        if asked.lpips_trunk is not None:
-            raise ValueError("lpips_trunk: given without lpips")
-        return None
-    with progress_bar(f"reading {asked.lpips.name}"):
-        return load_lpips(asked.lpips, asked.lpips_trunk)
 
 
 def _tunable(

@@ -235,6 +235,16 @@ class Regressor:
 
 
 @dataclass(frozen=True)
+class Perceptual:
+    """LPIPS."""
+
+    lpips: Path | None = None
+    """The heads of LPIPS, or a whole module."""
+    lpips_trunk: Path | None = None
+    """torchvision's network below the heads."""
+
+
+@dataclass(frozen=True)
 class Training:
     """How long a method learns, and how a run goes on."""
 
@@ -256,6 +266,7 @@ RegionsGroup = Annotated[Regions, group("region")]
 ScoringGroup = Annotated[Scoring, group("score")]
 AssessorGroup = Annotated[Assessor, group("assessor")]
 RegressorGroup = Annotated[Regressor, group("regressor")]
+PerceptualGroup = Annotated[Perceptual, group("LPIPS")]
 TrainingGroup = Annotated[Training, group("training")]
 PicturesGroup = Annotated[Pictures, group("picture")]
 NO_REGION = Regions()

@@ -19,6 +19,7 @@ from jaxlatent.cli import (
     discovering,
     edits,
     enjoy,
+    factors,
     ganalyze,
     invert,
     rank,
@@ -87,6 +88,7 @@ METHODS = {
     "ganalyze": ganalyze.discover_ganalyze,
     "enjoy": enjoy.discover_enjoy,
     "steerability": steerability.discover_steerability,
+    "factors": factors.discover_factors,
 }
 
 

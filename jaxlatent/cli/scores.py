@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent.cli import arguments
-from jaxlatent.cli.options import Assessor, Regressor, Scoring
+from jaxlatent.cli.options import Assessor, Perceptual, Regressor, Scoring
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
@@ -28,6 +28,7 @@ from jaxlatent.loading import (
     load_scores,
 )
 from jaxlatent.networks.base import Network
+from jaxlatent.networks.lpips import Lpips
 from jaxlatent.networks.outputs import Column, LogOdds, Probabilities, Sigmoid
 from jaxlatent.types import Model, as_model
 
@@ -192,6 +193,22 @@ def open_regressor(asked: Regressor) -> tuple[str, Model]:
         return name, model
     logits = LogOdds(model) if asked.outputs == "probabilities" else model
     return name, Sigmoid(logits, asked.temperature)
+
+
+def open_lpips(asked: Perceptual) -> Lpips | None:
+    """LPIPS, None where no file of it is given.
+
+    Raises:
+        ValueError: for a trunk without heads.
+    """
+    from converters import load_lpips
+
+    if asked.lpips is None:
+        if asked.lpips_trunk is not None:
+            raise ValueError("lpips_trunk: given without lpips")
+        return None
+    with progress_bar(f"reading {asked.lpips.name}"):
+        return load_lpips(asked.lpips, asked.lpips_trunk)
 
 
 def draw_table(

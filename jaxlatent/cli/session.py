@@ -20,8 +20,8 @@ from jaxlatent.cli.options import ChosenEdit, Devices, Job, Page, Reading, Train
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_edit, check_traversal, where_edited
-from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.base import Edit, knows_coordinates
+from jaxlatent.edits.directions import directions
 from jaxlatent.evaluation.curves import ScoreCurve
 from jaxlatent.gallery.drawing import (
     Heading,
@@ -388,7 +388,7 @@ def curve_plot(name: str, curve: ScoreCurve, xlabel: str = "alpha") -> Plot:
 
 def check_move(page: Page, edit: Any) -> None:
     """Raise ValueError where codes are to move to coordinates that an edit lacks."""
-    if page.move == "to" and not isinstance(edit, Directions):
+    if page.move == "to" and not knows_coordinates(edit):
         raise ValueError(
             f"move: to given, but a {type(edit).__name__} knows no coordinate"
         )

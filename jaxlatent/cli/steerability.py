@@ -1,17 +1,20 @@
 """Steerability as a command."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
-from jaxlatent.cli import scores
+from jaxlatent.cli import arguments, scores
 from jaxlatent.cli.options import (
     JobGroup,
     Page,
     PageGroup,
+    Perceptual,
+    PerceptualGroup,
     Repeated,
     Space,
     Training,
@@ -35,6 +38,7 @@ from jaxlatent.methods.steerability_edits import (
     ImageEdit,
 )
 from jaxlatent.methods.steerability_settings import PRESETS, Settings
+from jaxlatent.types import Model
 
 ATTRIBUTES = {
     "zoom": ("extent", "brightness"),
@@ -114,8 +118,7 @@ def discover_steerability(
     asked: Annotated[Asked, group("edit")],
     preset: Literal[tuple(PRESETS)] = "quick",  # pyright: ignore
     learned_space: Space = None,
-    lpips: Path | None = None,
-    lpips_trunk: Path | None = None,
+    perceptual: PerceptualGroup = Perceptual(),
     scorer: Repeated = (),
     held_out: int = 64,
     changes: Annotated[Changes, group("setting")] = Changes(),
@@ -129,8 +132,7 @@ def discover_steerability(
         asked: The edit of pictures.
         preset: The paper's settings, or minutes on a CPU.
         learned_space: Where codes move; the preset's if left out.
-        lpips: The heads of LPIPS, or a whole module, for the loss lpips.
-        lpips_trunk: torchvision's network below the heads.
+        perceptual: What the loss lpips compares with.
         scorer: Attributes that are measured along the walk; of zoom, shifts and colours
             formulas if left out.
         held_out: Unseen codes that are measured.
@@ -143,7 +145,7 @@ def discover_steerability(
     chosen = dataclasses.replace(
         chosen, settings=settings, space=learned_space or chosen.space
     )
-    distance = _distance(settings, lpips, lpips_trunk)
+    distance = _distance(settings, perceptual)
     session = Session.open(job, "discover steerability", locals())
     session.check(page, chosen.space)
     scorers = scores.open_scorers(scorer or ATTRIBUTES.get(asked.edit, ("brightness",)))
@@ -162,64 +164,84 @@ def discover_steerability(
     check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
     edit = steerability.finished(method, fitted)
-    key, reach = session.held_out_key(training), image_edit.reach(method.shape)
-    texts, plots = [f"Strengths are {image_edit.unit(method.shape)}."], []
-    latents = method.prior(sample_keys(key, np.arange(held_out)))
+    texts, plots = _measured(
+        method,
+        edit,
+        scorers,
+        key=session.held_out_key(training),
+        num=held_out,
+        mesh=session.mesh,
+    )
+    heading = Heading(
+        f"Steerability of {session.name}: {asked.edit}",
+        texts,
+        plots=[*plots, *session.keep_losses(fitted)],
+    )
+    read = [file for file in (*vars(perceptual).values(), *scorer) if file is not None]
+    indices = range(len(edit.names))
+    session.draw({"steerability.npz": edit}, page, heading, indices, read=read)
+
+
+def _measured(
+    method: steerability.Steerability,
+    edit: Any,
+    scorers: Mapping[str, Model],
+    *,
+    key: jax.Array,
+    num: int,
+    mesh: Mesh | None,
+) -> tuple[list[str], list[Plot]]:
+    """What every direction does to unseen codes, in words and curves."""
+    image_edit, prior = method.image_edit, method.prior
+    reach = image_edit.reach(method.shape)
+    texts = [
+        f"Strengths are {image_edit.unit(method.shape)}; {reach:.2f} either way was "
+        "taught."
+    ]
+    plots = []
+    latents = prior(sample_keys(key, np.arange(num)))
     for index, name in enumerate(edit.names):
         curves = score_curves(
-            session.generator,
+            prior.generator,
             edit,
             scorers,
             latents,
             index,
             np.linspace(-2 * reach, 2 * reach, 17).tolist(),
-            mesh=session.mesh,
+            mesh=mesh,
         )
         for score, curve in curves.items():
             low, high = limits(curve)
             change = delta_m(curve, (low, high))
             texts.append(
                 f"Along {name}, {score} follows from {low:.2f} to {high:.2f} and "
-                f"changes by {change:.3g}, over {held_out} unseen codes; "
-                f"{reach:.2f} either way was taught."
+                f"changes by {change:.3g}, over {num} unseen codes."
             )
             plots.append(curve_plot(f"{score} along {name}", curve, "strength"))
-        slider = None if settings.walk == "network" else index
+        slider = None if method.settings.walk == "network" else index
         errors = walk_errors(
-            method.prior,
+            prior,
             edit,
             AlongSlider(image_edit, slider),
             np.linspace(-reach, reach, 9),
             key=key,
             index=index,
-            num=held_out,
-            mesh=session.mesh,
+            num=num,
+            mesh=mesh,
         )
         lines = {"walk": errors.to_edit.mean, "no walk": errors.unmoved.mean}
         title = f"Mean square difference from the edit, {name}"
         plots.append(Plot(title, errors.to_edit.strengths, lines, x_name="strength"))
-    heading = Heading(
-        f"Steerability of {session.name}: {asked.edit}",
-        texts,
-        plots=[*plots, *session.keep_losses(fitted)],
-    )
-    read = [file for file in (lpips, lpips_trunk, *scorer) if file is not None]
-    indices = range(len(edit.names))
-    session.draw({"steerability.npz": edit}, page, heading, indices, read=read)
+    return texts, plots
 
 
-def _distance(settings: Settings, lpips: Path | None, trunk: Path | None) -> Any:
+def _distance(settings: Settings, asked: Perceptual) -> Model | None:
     """The distance that a loss needs, None if it needs none."""
     if settings.loss == "l2":
-        for name, file in (("lpips", lpips), ("lpips_trunk", trunk)):
-            if file is not None:
-                raise ValueError(f"{name}: given, but the loss is l2")
-        return None
-    if lpips is None:
+        arguments.refuse(asked, ", but the loss is l2")
+    elif asked.lpips is None:
         raise ValueError(
             "lpips: missing; a file of its heads or of a whole module is needed, or "
             "--loss l2"
         )
-    from converters import load_lpips
-
-    return load_lpips(lpips, trunk)
+    return scores.open_lpips(asked)

@@ -173,6 +173,15 @@ def shared(**options: Any) -> Any:
 AnyEdit = TypeVar("AnyEdit")
 
 
+def knows_coordinates(edit: Any) -> bool:
+    """Whether an edit tells where latents are along it, and moves them to a place.
+
+    Such a kind has `coordinate(latent, index) -> [N]` and, like `shift`,
+    `move_to(latent, index, value)`.
+    """
+    return callable(getattr(edit, "move_to", None))
+
+
 def bare(edit: AnyEdit) -> AnyEdit:
     """An edit without what it tells about itself: what compiled code needs of it.
 

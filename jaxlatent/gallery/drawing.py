@@ -28,6 +28,7 @@ METHODS = {
     "lowrankgan": "LowRankGAN",
     "resefa": "ReSeFa",
     "ganalyze": "GANalyze",
+    "factors of variation": "Factors of Variation",
 }
 VALUES = {
     "eigenvalues": "eigenvalue",

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxlatent.numerics.warping import sample_bilinear
+from jaxlatent.numerics.warping import resized, sample_bilinear
 
 _LEAST_COVERAGE = 1e-4
 _ORIGINAL_COVERAGE = 1 / 64
@@ -65,11 +65,8 @@ def zoom(images: jax.Array, alpha: ArrayLike, *, original: bool = False) -> Edit
         # a little more, for alpha is the exponential of a strength
         seen = jnp.floor(alpha * size + 1e-3).astype(jnp.int32)
         seen = jnp.where(alpha < 1, 2 * jnp.maximum(seen // 2, 1), seen)
-        # in whole numbers, as far as they go: place + 1/2 times seen / size, less 1/2
-        parts = (2 * place.astype(jnp.int32) + 1) * seen - size
-        parts = jnp.clip(parts, 0, 2 * size * (seen - 1))
-        pixel, rest = parts // (2 * size), parts % (2 * size)
-        return rest / (2.0 * size), pixel + size // 2 - seen // 2
+        rest, pixel = resized(place, size, seen)
+        return rest, pixel + size // 2 - seen // 2
 
     def places(x: jax.Array, y: jax.Array, alpha: jax.Array) -> tuple:
         (x, first_x), (y, first_y) = along(x, width, alpha), along(y, height, alpha)

@@ -1,8 +1,8 @@
-"""Pictures drawn anew from other places: one bilinear sampler, and the maps over it.
+"""Pictures drawn anew from other places: one bilinear sampler.
 
-Places are in pixels, x to the right and y down, (0, 0) the middle of the first pixel. A
-map is inverse: it tells for every pixel of the new picture where in the old one to
-look. All functions are differentiable in the picture and in the map.
+Places are in pixels, x to the right and y down, (0, 0) the middle of the first pixel:
+where in the old picture each pixel of the new one looks. Sampling is differentiable in
+the picture and in the places.
 """
 
 from typing import Any, Literal
@@ -67,44 +67,23 @@ def sample_bilinear(
     return total
 
 
-def warp(
-    image: jax.Array,
-    matrix: ArrayLike,
-    *,
-    outside: Outside = "zero",
-    shape: tuple[int, int] | None = None,
-) -> jax.Array:
-    """A picture seen through a projective map.
+def resized(
+    place: jax.Array, size: int, kept: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
+    """Where pixels look along an axis when `kept` pixels are brought to `size`.
+
+    Half a pixel is half a pixel on both sides, and nobody looks beyond the first or the
+    last. Places are counted in whole parts of a pixel, which floats would round.
 
     Args:
-        image: [H, W, C].
-        matrix: [3, 3], from (x, y, 1) of the new picture to (x, y, 1) of the old one
-            times any number; an affine map's last row is (0, 0, 1).
-        outside: as for `sample_bilinear`.
-        shape: (H', W') of the new picture; that of the old one if left out.
+        place: [...] whole numbers, of the new pixels.
+        size: how many there are of them.
+        kept: how many of the old ones are seen, a whole number that may be traced.
 
     Returns:
-        [H', W', C].
+        [...] fractions of a pixel, and the whole pixels that they are counted from.
     """
-    height, width = shape or image.shape[:2]
-    x, y = jnp.meshgrid(
-        jnp.arange(width, dtype=image.dtype), jnp.arange(height, dtype=image.dtype)
-    )
-    places = jnp.stack([x, y, jnp.ones_like(x)])
-    matrix = jnp.asarray(matrix, image.dtype)
-    x, y, depth = jnp.einsum("ij,jhw->ihw", matrix, places, precision="highest")
-    return sample_bilinear(image, x / depth, y / depth, outside=outside)
-
-
-def translation(x: ArrayLike, y: ArrayLike) -> jax.Array:
-    """The map [3, 3] that looks (x, y) pixels further: pictures move by (-x, -y)."""
-    return jnp.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
-
-
-def scaling(factor: ArrayLike, center: tuple[float, float]) -> jax.Array:
-    """The map [3, 3] that looks `factor` times as far from a center (x, y).
-
-    Below 1 the picture grows by 1 / factor.
-    """
-    x, y = ((1 - factor) * place for place in center)
-    return jnp.array([[factor, 0.0, x], [0.0, factor, y], [0.0, 0.0, 1.0]])
+    parts = 2 * size
+    steps = (2 * place.astype(jnp.int32) + 1) * kept - size
+    steps = jnp.clip(steps, 0, parts * (jnp.asarray(kept) - 1))
+    return (steps % parts) / parts, steps // parts
