@@ -5,8 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from learners import SIZE, Centre, contents
 
 from jaxlatent.parallel import mesh
+from jaxlatent.training.blocks import suitable_block
 from jaxlatent.training.fit import fit
 
 KEY = jax.random.key(0)
@@ -108,3 +110,16 @@ def test_infinities_that_are_new_are():
 def test_what_a_method_returns_is_checked(change, message):
     with pytest.raises(ValueError, match=f"^method: {message}"):
         fit(Counting(change), 1, key=KEY, batch=1)
+
+
+def test_a_block_of_one_step_stops_where_others_do():
+    poisoned = Centre(jnp.zeros(SIZE), poison=(3, "params"))
+    one, four = (fit(poisoned, 9, key=KEY, batch=4, block=block) for block in (1, 4))
+    assert (one.steps, one.failed) == (four.steps, four.failed) == (3, 3)
+    assert contents(one.state) == contents(four.state)
+    assert contents(one.history) == contents(four.history)
+
+
+def test_large_models_take_their_steps_one_by_one():
+    assert suitable_block(Centre(jnp.zeros(SIZE))) == 50
+    assert suitable_block(Centre(jnp.zeros(1 << 20))) == 1

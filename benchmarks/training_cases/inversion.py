@@ -79,7 +79,7 @@ class InversionCase(StepCase):
             kept = features(pictures)
 
         def lossy(codes: torch.Tensor) -> torch.Tensor:
-            images = stylegan2.synthesize(weights, CONFIG, codes)
+            images = stylegan2.synthesize(weights, CONFIG, codes, functional=True)
             loss = F.mse_loss(images, pictures)
             for one, two in zip(features(images), kept, strict=True):
                 loss = loss + (one - two).square().sum(1).mean()

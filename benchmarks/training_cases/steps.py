@@ -15,8 +15,8 @@ from jaxlatent.latents import sample_keys
 from jaxlatent.learning import Problem
 from jaxlatent.training.blocks import finite, run_block
 
-BLOCK = 2
-"""Steps of one call of the side "block"."""
+BLOCK = 1
+"""Steps of one call of the side "block", as `blocks.suitable_block` of large models."""
 
 
 class StepCase(ABC):

@@ -20,7 +20,7 @@ from jaxlatent.collectives import is_key, is_main
 from jaxlatent.files import atomic_write
 from jaxlatent.learning import Problem
 from jaxlatent.parallel import check_mesh, place
-from jaxlatent.training.blocks import finite, own, released, run_block
+from jaxlatent.training.blocks import finite, own, released, run_block, suitable_block
 from jaxlatent.training.checkpointer import Checkpointer
 from jaxlatent.training.curves import CURVES_FILE, to_csv
 from jaxlatent.training.record import claim, describe
@@ -62,7 +62,7 @@ class Fitted(NamedTuple):
 class FitOptions(TypedDict, total=False):
     """What methods hand on to `fit`, which explains it."""
 
-    block: int
+    block: int | None
     mesh: Mesh | None
     folder: Path | str | None
     save_every: int
@@ -76,7 +76,7 @@ def fit(
     key: jax.Array,
     batch: int,
     data: Source | None = None,
-    block: int = 50,
+    block: int | None = None,
     mesh: Mesh | None = None,
     folder: Path | str | None = None,
     save_every: int = 500,
@@ -102,8 +102,9 @@ def fit(
             `key`, and batches may reach over the end of one (see `sources.epochs`).
             Each step's rows are asked for by themselves, while the device is at work on
             the block before.
-        block: steps that run without a look from the host. With data, the rows of two
-            blocks are held in memory and those of one on the device.
+        block: steps that run without a look from the host, None for
+            `blocks.suitable_block`. With data, the rows of two blocks are held in
+            memory and those of one on the device.
         mesh: devices to split the samples over; None for one. The state and the models
             are held in full by each of them.
         folder: where to keep the last two checkpoints, `fit.json`, which says what the
@@ -123,6 +124,7 @@ def fit(
             `update` does not return what it should.
         CheckpointError: no checkpoint in `folder` can be used.
     """
+    block = suitable_block(method) if block is None else block
     _check(steps, key, batch, data, block, mesh, save_every)
     key = jax.random.wrap_key_data(
         own(jax.random.key_data(key), None), impl=jax.random.key_impl(key)
