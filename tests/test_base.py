@@ -415,7 +415,7 @@ def test_the_last_chunk_is_filled_up_and_compiles_nothing_new():
 
 
 def test_labels_and_noise_stay_with_their_codes():
-    generator = toy.make()
+    generator = toy.make(label_dim=5)
     codes, labels = jnp.arange(15.0).reshape(5, 3), jnp.arange(5)
     noise = {"map": 0.25 * jnp.arange(5.0)[:, None]}
     images = render(generator, codes, labels, noise=noise, chunk=2)[:, 0, :, 0]

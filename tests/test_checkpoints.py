@@ -19,7 +19,12 @@ from converters.plans import assemble
 from jaxlatent import checkpoint
 from jaxlatent.types import CheckpointError
 
-DIRECTIONS = ("ganspace", "ganalyze_onedirection", "ganalyze_classdependent")
+DIRECTIONS = (
+    "ganspace",
+    "ganalyze_onedirection",
+    "ganalyze_classdependent",
+    "steerability",
+)
 FILES = sorted(
     path
     for path in GOLDEN.iterdir()

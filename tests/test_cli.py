@@ -77,8 +77,8 @@ OPTIONS = {
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",
-    "import": "FILE OUT --space --layers --part --layer --num-layers --per-layer "
-    "--debug",
+    "import": "FILE OUT --join --space --layers --part --layer --num-layers "
+    "--per-layer --debug",
     "export": "EDIT OUT --layout --index --strength --activations --debug",
     "name": "EDIT INDEX NAME --debug",
 }

@@ -15,7 +15,7 @@ from jaxlatent.edits.directions import Directions
 from jaxlatent.edits.walks import NeuralWalk
 from jaxlatent.types import CheckpointError
 
-WALKS = GOLDEN / "tf1_walks"
+WALKS = GOLDEN / "steerability_walks"
 RECORDED = golden("steerability_walks_a")
 BOTH = (tensor_bundle.INDEX, tensor_bundle.DATA)
 
@@ -76,9 +76,9 @@ def test_a_walk_of_networks_takes_the_recorded_steps():
 
 
 def test_pickles_and_arrays(tmp_path):
-    edit, _ = guess_edit(GOLDEN / "steerability_linear_zoom.pkl", Asked())
+    edit, _ = guess_edit(WALKS / "linear_zoom.pkl", Asked())
     assert (edit.space, edit.names) == ("z", ("zoom",))
-    raw = read(GOLDEN / "steerability_linear_zoom.pkl").tensors["w_zoom"]
+    raw = read(WALKS / "linear_zoom.pkl").tensors["w_zoom"]
     moved = edit.vectors[0] * edit.scale[0]
     np.testing.assert_allclose(moved, raw[0, :, 0], rtol=1e-6)
     folder = tmp_path / "steerability" / "stylegan_cars"

@@ -213,6 +213,7 @@ def test_a_converted_folder_tells_where_it_came_from(converted):
         "overridden": ["clamp"],
         "guesses": list(plan.guesses),
         "licence": "",
+        "ancestors": [],
     }
     assert plan.format == "rosinality"
     assert plan.assumed == {"mapping_rate": 0.01}

@@ -136,17 +136,15 @@ def test_labels_and_noise_go_to_the_devices_of_their_codes(shape):
     names = ("data", "model")[: len(shape)]
     kinds = (jax.sharding.AxisType.Auto,) * len(shape)
     devices = jax.make_mesh(shape, names, axis_types=kinds)
-    generator = toy.make()
+    generator = toy.make(label_dim=5)
     codes, labels = np.arange(15.0, dtype=np.float32).reshape(5, 3), np.arange(5)
     maps = {"map": 0.25 * np.arange(5.0, dtype=np.float32)[:, None]}
     images = render(generator, codes, labels, noise=maps, chunk=2, mesh=devices)
     wanted = 11 * codes + 1000 * labels[:, None] + maps["map"]
     np.testing.assert_allclose(images[:, 0, :, 0], wanted, rtol=1e-6)
-    key = jax.random.key(1)
-    one = render(generator, codes, noise=key)
-    np.testing.assert_array_equal(
-        one, render(generator, codes, noise=key, mesh=devices)
-    )
+    key, plain = jax.random.key(1), toy.make()
+    one = render(plain, codes, noise=key)
+    np.testing.assert_array_equal(one, render(plain, codes, noise=key, mesh=devices))
 
 
 def test_galleries_are_those_of_one_device():

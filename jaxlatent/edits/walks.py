@@ -28,6 +28,9 @@ the same for every code."""
 
 NORMS = ("none", "sample")
 
+_LARGEST = 1e4
+"""Of slopes and lengths: half precision holds it too."""
+
 
 @register_edit("walk")
 @flax.struct.dataclass(eq=False, kw_only=True)
@@ -83,8 +86,8 @@ class NeuralWalk(Followed, Described):
             value = getattr(self, name)
             if value != least and not _is_positive(value):
                 raise ValueError(
-                    f"{name}: {shown(value)} given; {least} or a number above 0 is "
-                    "accepted"
+                    f"{name}: {shown(value)} given; {least}, or a number above 0 and "
+                    f"up to {_LARGEST:g}, is accepted"
                 )
         for label, layers in (("forward", self.forward), ("backward", self.backward)):
             _check_layers(label, layers)
@@ -220,7 +223,7 @@ def neural_walk(
 
 def _is_positive(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 < value < np.inf
+    return is_number and 0 < value <= _LARGEST
 
 
 def _check_layers(label: str, layers: Any) -> None:
