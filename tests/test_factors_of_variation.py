@@ -76,10 +76,10 @@ def test_ridge_regression_is_that_of_the_stacked_system():
 
 @pytest.mark.parametrize("link", LINKS)
 def test_direction_and_link_of_made_records_are_recovered(link):
-    method = FactorsOfVariation(made(noise=0.01), Settings(link=link, **EXACT))
+    method = FactorsOfVariation(made(2000, noise=0.01), Settings(link=link, **EXACT))
     fitted = fit(method, 600, key=KEY, batch=1)
     edit = method.edit(fitted.state)
-    assert cosine(edit) > (0.95 if link == "linear" else 0.999)
+    assert cosine(edit) > (0.98 if link == "linear" else 0.999)
     places = np.linspace(-2, 2, 41)
     found = np.interp(places, edit.knots[0], edit.values[0])
     off = np.abs(found - g_true(places)).max()
@@ -144,7 +144,9 @@ def test_an_anchor_holds_the_direction_that_regression_finds():
         method = FactorsOfVariation(records, how)
         edit = method.edit(fit(method, 300, key=KEY, batch=1).state)
         cosines.append(float(edit.vectors[0, 0]))
-    assert cosines[0] > 0.8 > cosines[1]
+    # of six draws the least of the first is 0.83, the largest of the second 0.52
+    assert cosines[0] > 0.8
+    assert cosines[1] < 0.6
 
 
 def blob(params, z):
