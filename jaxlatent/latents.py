@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxlatent.generators.base import Generator
+from jaxlatent.generators.inputs import NoiseInput
+from jaxlatent.types import Noise
 
 CODE_SPACES = ("z", "w", "w+")
 
@@ -106,6 +108,25 @@ def to_space(
             )
         codes = generator.truncate(codes, truncation.psi, truncation.cutoff)
     return Latents(codes, target, latents.label)
+
+
+def to_images(
+    generator: Generator,
+    latents: Latents,
+    truncation: Truncation | None = None,
+    *,
+    noise: NoiseInput = Noise.FIXED,
+) -> jax.Array:
+    """The images [N, H, W, C] of codes in any space.
+
+    Args:
+        generator: what draws.
+        latents: N codes.
+        truncation: on the way, as for `to_space`.
+        noise: as for `Generator.synthesize`.
+    """
+    ready = to_space(generator, latents, last_space(generator), truncation)
+    return generator.synthesize(ready.codes, latents.label, noise=noise)
 
 
 def mix_rows(

@@ -39,7 +39,7 @@ ROOMS = {
         "jaxlatent.generators",
         "jaxlatent.data",
     ],
-    "jaxlatent.latents": ["jaxlatent.generators"],
+    "jaxlatent.latents": ["jaxlatent.types", "jaxlatent.generators"],
     "jaxlatent.editing": [
         "jaxlatent.types",
         "jaxlatent.edits",

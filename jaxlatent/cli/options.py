@@ -182,14 +182,20 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """What scores pictures, and which of the scores are kept."""
+class Scorers:
+    """What scores pictures."""
 
     scorer: Annotated[Repeated, option("SCORER")] = ()
     """A network's checkpoint file, module:function, or a formula such as brightness."""
     scorer_config: Annotated[Repeated, option("KEY=VALUE")] = ()
     """Replace what a network does to pictures first, such as mean=[0.5,0.5,0.5],
     std=[0.5,0.5,0.5] or resize=224 (NAME:KEY=VALUE for one of several); or @FILE."""
+
+
+@dataclass(frozen=True)
+class Scoring(Scorers):
+    """What scores pictures, and which of the scores are kept."""
+
     attribute: Annotated[str | None, option("COLUMNS")] = None
     """Which scores, by number or name, such as 8 or 0-3; all if left out."""
     odds: bool = False
@@ -201,14 +207,9 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class Assessor:
+class Assessor(Scorers):
     """The score that is to be changed."""
 
-    scorer: Annotated[Repeated, option("SCORER")] = ()
-    """A network's checkpoint file, module:function, or a formula such as brightness."""
-    scorer_config: Annotated[Repeated, option("KEY=VALUE")] = ()
-    """Replace what a network does to pictures first, such as mean=[0.5,0.5,0.5],
-    std=[0.5,0.5,0.5] or resize=224 (NAME:KEY=VALUE for one of several); or @FILE."""
     attribute: Annotated[str | None, option("COLUMN")] = None
     """Which of a network's outputs, by number."""
     outputs: Literal["plain", "probabilities", "odds"] = "plain"
@@ -217,14 +218,9 @@ class Assessor:
 
 
 @dataclass(frozen=True)
-class Regressor:
+class Regressor(Scorers):
     """The attributes that are to be changed, numbers from 0 to 1."""
 
-    scorer: Annotated[Repeated, option("SCORER")] = ()
-    """A network's checkpoint file, module:function, or a formula such as brightness."""
-    scorer_config: Annotated[Repeated, option("KEY=VALUE")] = ()
-    """Replace what a network does to pictures first, such as mean=[0.5,0.5,0.5],
-    std=[0.5,0.5,0.5] or resize=224 (NAME:KEY=VALUE for one of several); or @FILE."""
     attribute: Annotated[str | None, option("COLUMNS")] = None
     """Which of a network's outputs, by number, such as 3,8; all if left out."""
     outputs: Literal["plain", "sigmoid", "probabilities"] = "plain"

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxlatent.batching import in_chunks
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import NoiseInput, per_image
-from jaxlatent.latents import Latents, Truncation, last_space, prior, to_space
+from jaxlatent.latents import Latents, Truncation, prior, to_images
 from jaxlatent.types import Model, Noise, as_model
 
 
@@ -112,10 +112,8 @@ def _score(
     latents: Latents,
     noise: Noise | jax.Array,
 ) -> dict[str, jax.Array]:
-    codes = to_space(generator, latents, last_space(generator), truncation)
-    return apply_scorers(
-        scorers, generator.synthesize(codes.codes, latents.label, noise=noise)
-    )
+    images = to_images(generator, latents, truncation, noise=noise)
+    return apply_scorers(scorers, images)
 
 
 @jax.jit

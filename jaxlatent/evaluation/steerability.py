@@ -20,7 +20,7 @@ from jaxlatent.batching import in_chunks
 from jaxlatent.editing import check_traversal, edited_images
 from jaxlatent.edits.base import Edit, bare
 from jaxlatent.evaluation.curves import ScoreCurve
-from jaxlatent.latents import Latents, Prior, last_space, sample_keys, to_space
+from jaxlatent.latents import Latents, Prior, sample_keys, to_images
 from jaxlatent.numerics.image_operators import Edited, masked_l2
 from jaxlatent.types import Model, Noise, as_model
 
@@ -111,8 +111,7 @@ def _errors(
 ) -> tuple[jax.Array, ...]:
     """[P, S], [P, S] and [P, S - 1] of P codes."""
     generator, steps = prior.generator, len(strengths)
-    ready = to_space(generator, latents, last_space(generator))
-    before = generator.synthesize(ready.codes, latents.label)
+    before = to_images(generator, latents)
     moved = edited_images(
         generator,
         (edit,),

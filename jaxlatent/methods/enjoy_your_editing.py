@@ -48,10 +48,9 @@ from jaxlatent.latents import (
     Latents,
     Prior,
     Truncation,
-    last_space,
     prior,
     prior_truncation,
-    to_space,
+    to_images,
 )
 from jaxlatent.learning import Metrics, State, accumulated, descend
 from jaxlatent.methods.enjoy_your_editing_losses import cross_entropy, fooling, wanted
@@ -205,9 +204,7 @@ class EnjoyYourEditing:
 
     def draw(self, latents: Latents) -> jax.Array:
         """Pictures of codes, [N, H, W, C]."""
-        generator = self.prior.generator
-        ready = to_space(generator, latents, last_space(generator))
-        return generator.synthesize(ready.codes, latents.label)
+        return to_images(self.prior.generator, latents)
 
     def predict(self, images: jax.Array) -> jax.Array:
         """The attributes [N, A] of pictures.

@@ -20,7 +20,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.batching import in_chunks
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents, Prior, last_space, sample_keys, to_space
+from jaxlatent.latents import Latents, Prior, sample_keys, to_images
 from jaxlatent.learning import keras_adam
 from jaxlatent.methods.factors_of_variation_settings import Search
 from jaxlatent.methods.factors_of_variation_transformations import transformed_rows
@@ -230,12 +230,9 @@ def _follow(
 ) -> tuple[_Way, tuple[jax.Array, jax.Array, jax.Array]]:
     """R codes through amounts [T, R]: ends [T, R, D], what was realised, and errors."""
     optimizer = keras_adam(search.learning_rate)
-    last = last_space(generator)
 
     def pictures(codes: jax.Array) -> jax.Array:
-        here = Latents(codes, starts.space, starts.label)
-        ready = to_space(generator, here, last)
-        return generator.synthesize(ready.codes, starts.label)
+        return to_images(generator, Latents(codes, starts.space, starts.label))
 
     def project(codes: jax.Array) -> jax.Array:
         return _within(codes, starts.space, search)

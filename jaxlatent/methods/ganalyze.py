@@ -59,10 +59,9 @@ from jaxlatent.latents import (
     Latents,
     Prior,
     Truncation,
-    last_space,
     prior,
     prior_truncation,
-    to_space,
+    to_images,
 )
 from jaxlatent.learning import Metrics, State, accumulated, descend
 from jaxlatent.methods.ganalyze_edits import constant_steps, names_of, norm_of
@@ -200,9 +199,7 @@ class GANalyze:
         Raises:
             ValueError: for an assessor that returns anything else.
         """
-        generator = self.prior.generator
-        ready = to_space(generator, latents, last_space(generator))
-        scores = self.assessor(generator.synthesize(ready.codes, latents.label))
+        scores = self.assessor(to_images(self.prior.generator, latents))
         if scores.shape != (len(latents),):
             raise ValueError(
                 f"assessor: returned {scores.shape}; [N] is accepted, as of "

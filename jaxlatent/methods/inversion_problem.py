@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents, last_space, to_space
+from jaxlatent.latents import Latents, to_images, to_space
 from jaxlatent.learning import Metrics, State, descend
 from jaxlatent.methods.inversion_settings import Settings
 from jaxlatent.methods.likeness import Features, Likeness
@@ -242,10 +242,7 @@ class Inversion:
             noise: [batch, h, w] by layer, or {}.
         """
         latents = Latents(codes, self.space, of_rows(self.targets.label, pictures))
-        ready = to_space(self.generator, latents, last_space(self.generator))
-        return self.generator.synthesize(
-            ready.codes, latents.label, noise=noise or Noise.FIXED
-        )
+        return to_images(self.generator, latents, noise=noise or Noise.FIXED)
 
     def perturbation(
         self, state: Rows, rows: jax.Array, draws: jax.Array, step: jax.Array

@@ -47,10 +47,9 @@ from jaxlatent.latents import (
     Latents,
     Prior,
     Truncation,
-    last_space,
     prior,
     prior_truncation,
-    to_space,
+    to_images,
 )
 from jaxlatent.learning import Metrics, State, accumulated, descend
 from jaxlatent.methods.steerability_edits import ImageEdit, Shape
@@ -215,9 +214,7 @@ class Steerability:
 
     def pictures(self, latents: Latents) -> jax.Array:
         """[N, H, W, C] of codes of the prior's space."""
-        generator = self.prior.generator
-        ready = to_space(generator, latents, last_space(generator))
-        return generator.synthesize(ready.codes, latents.label)
+        return to_images(self.prior.generator, latents)
 
     def _network(self, params: Any) -> NeuralWalk:
         """The walk of networks, without names."""
