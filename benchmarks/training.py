@@ -9,10 +9,10 @@ the optimiser moves it. Random weights, float32, all cores. The modules of
 `benchmarks.training_cases` say what each case does.
 
 "ours" is the compiled update by itself, with prepared weights; "block" the same as
-`training.fit` runs it on CPUs for models of this size, step by step; "eager" the same step in PyTorch with
-`benchmarks.torch_baseline` and the same weights, "compiled" that through
-`torch.compile`. PyTorch's side is given its draws. Every side runs once in every round,
-in turns and in one process. "steps_per_s" is the median over the rounds,
+`training.fit` runs it on CPUs for models of this size, step by step; "eager" the same
+step in PyTorch with `benchmarks.torch_baseline` and the same weights, "compiled" that
+through `torch.compile`. PyTorch's side is given its draws. Every side runs once in
+every round, in turns and in one process. "steps_per_s" is the median over the rounds,
 "eager_over_ours" and its like medians of the ratios within a round: above 1 means that
 ours is faster. "difference" is that of the first gradient with respect to what is
 learned from PyTorch's, over its norm, and of the loss.
