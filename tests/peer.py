@@ -101,6 +101,9 @@ def command(port, rank, folder):
     status = cli.main([*words, *several, "--process-id", str(rank), "--devices", "2"])
     report = {"status": status, "devices": jax.device_count()}
     if rank == 1:
+        # not while process 0 still reads what this one has sent last
+        while not (folder / "drawn" / "run.json").exists():
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
     return report | {"killed": told(gather, np.ones(1))}
 
