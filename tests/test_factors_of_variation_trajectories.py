@@ -193,12 +193,13 @@ def test_a_trajectory_does_not_see_the_others():
             jax.tree.leaves(other), jax.tree.leaves(whole), strict=True
         ):
             np.testing.assert_allclose(ours, theirs, atol=2e-6)
+    other, key = prior(blobs([0, 0.8, 0.6, 0])), jax.random.key(1)
     with compilations() as count:
         again = estimate(
-            prior(blobs([0, 0.8, 0.6, 0])),
+            other,
             RIGHT,
             search,
-            key=jax.random.key(1),
+            key=key,
             num=5,
             chunk=5,
         )

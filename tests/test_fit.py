@@ -126,9 +126,8 @@ def test_a_second_run_compiles_nothing(mesh):
     mesh = mesh and parallel.mesh(mesh)
     source = ArraySource(ROWS)
     fit(centre(), 5, key=KEY, batch=4, block=3, data=source, mesh=mesh)
+    other, key = Centre(jnp.ones(SIZE)), jax.random.key(99)
     with compilations() as count:
-        other = Centre(jnp.ones(SIZE))
-        key = jax.random.key(99)
         fit(other, 8, key=key, batch=4, block=3, data=source, mesh=mesh)
     assert count() == 0
     with compilations() as count:

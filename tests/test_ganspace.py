@@ -184,8 +184,9 @@ def test_without_k_as_many_as_there_are():
 
 def test_second_call_compiles_nothing():
     run(bent, samples=700)
+    key = jax.random.key(3)
     with compilations() as count:
-        run(bent, samples=900, key=jax.random.key(3))
+        run(bent, samples=900, key=key)
     assert count() == 0
 
 

@@ -211,9 +211,10 @@ def test_an_encoders_codes_are_the_first_start():
 def test_new_weights_and_pictures_compile_nothing():
     how = preset(4, starts=2)
     invert(linear(), Targets(pictures()), how, key=KEY)
+    problem = learner(linear(scale=2.0), Targets(pictures(seed=2)), how)
+    key = jax.random.key(4)
     with compilations() as count:
-        problem = learner(linear(scale=2.0), Targets(pictures(seed=2)), how)
-        fit(problem, 8, key=jax.random.key(4), batch=4, data=problem.source)
+        fit(problem, 8, key=key, batch=4, data=problem.source)
         assert count() == 0
 
 

@@ -182,11 +182,13 @@ def test_other_weights_compile_nothing():
     method = Centre(jnp.asarray(CENTRE))
     update(method, method.init(KEY), keys(0, 2))
     other = Centre(jnp.asarray(CENTRE[::-1].copy()))
+    state = other.init(jax.random.key(1))
+    others, again = keys(0, 2), keys(2, 2)
     with compilations() as count:
-        update(other, other.init(jax.random.key(1)), keys(0, 2))
+        update(other, state, others)
     assert count() == 0
     with compilations() as count:
-        update(other.replace(rate=0.5), other.init(KEY), keys(0, 2))
+        update(other.replace(rate=0.5), state, again)
     assert count() == 1
 
 

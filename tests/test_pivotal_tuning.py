@@ -152,8 +152,9 @@ def test_new_weights_compile_nothing():
 
     other = problem(2.0)
     fit(problem(1.0), 2, key=KEY, batch=2)
+    key = jax.random.key(6)
     with compilations() as count:
-        fit(other, 2, key=jax.random.key(6), batch=2)
+        fit(other, 2, key=key, batch=2)
         assert count() == 0
 
 
