@@ -100,6 +100,22 @@ class State:
         return cls(params, optimizer.init(params))
 
 
+@flax.struct.dataclass(eq=False)
+class Rows:
+    """Arrays of a state or of a method of which every device holds some rows only.
+
+    With a mesh, `fit` splits them where it copies everything else to every device, so
+    that what a method keeps for each row of its data may be larger than one device.
+    `fit` does not look for values that are not finite in them, for a step meets few of
+    the rows: the method's loss must not be finite then.
+
+    Attributes:
+        arrays: a pytree of arrays [R, ...], where the devices' number divides R.
+    """
+
+    arrays: Any
+
+
 AnyState = TypeVar("AnyState")
 
 

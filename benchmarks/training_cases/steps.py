@@ -13,7 +13,7 @@ import optax
 from benchmarks.synthesis_sides import Side
 from jaxlatent.latents import sample_keys
 from jaxlatent.learning import Problem
-from jaxlatent.training.blocks import finite, run_block
+from jaxlatent.training.blocks import run_block, strictness
 
 BLOCK = 1
 """Steps of one call of the side "block", as `blocks.suitable_block` of large models."""
@@ -90,7 +90,7 @@ class StepCase(ABC):
 
         def steps() -> Side:
             start = time.perf_counter()
-            strict = np.array([bool(finite(leaf)) for leaf in jax.tree.leaves(state)])
+            strict = strictness(state)
 
             def call() -> Any:
                 key, first, count = jax.random.key(0), np.uint32(0), np.int32(BLOCK)

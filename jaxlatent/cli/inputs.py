@@ -123,7 +123,8 @@ def _numpy_samples(
     """
     seeds = arguments.parse_seeds(text, "numpy_seeds")
     config = generator.config
-    if getattr(config, "sample_function", None) is not None:
+    own = getattr(config, "sample_function", None) is not None
+    if own or generator.has_own_prior:
         raise ValueError("numpy_seeds: given, but this generator's z is its own")
     codes = numpy_codes(seeds, config.z_dim, truncation=psi)
     return Latents(codes, "z"), tuple(f"numpy seed {seed}" for seed in seeds)

@@ -24,10 +24,16 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxlatent.generators import functions, plain, steps
-from jaxlatent.generators.inputs import NoiseInput, as_noise, keys_per_image
+from jaxlatent.generators.inputs import (
+    PRIOR,
+    NoiseInput,
+    as_noise,
+    keys_per_image,
+)
 from jaxlatent.generators.kernels import PREPARED, unknown_fingerprint
 from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
 from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.numerics.spectral import symmetric_spectrum
 from jaxlatent.types import NO_ORIGIN, Affine, Noise, Origin, Params
 
 FAMILIES = (
@@ -150,11 +156,51 @@ class Generator:
         mark = unknown_fingerprint() if traced else _as_leaf(fingerprint(self))
         return dataclasses.replace(self, params={**params, PREPARED: mark})
 
+    @property
+    def has_own_prior(self) -> bool:
+        """Whether `with_prior` made it."""
+        return isinstance(self.params, Mapping) and PRIOR in self.params
+
+    def with_prior(self, mean: Any, covariance: Any) -> "Generator":
+        """The same pictures of the same codes, but `sample` draws z elsewhere.
+
+        What the family draws is mapped linearly, so that standard normal codes get this
+        mean and covariance. Both are params, kept on disk with the weights.
+
+        Args:
+            mean: [z_dim].
+            covariance: [z_dim, z_dim], symmetric; eigenvalues below zero count as zero.
+
+        Raises:
+            ValueError: for other shapes, or a generator whose params are no dict.
+        """
+        dim, shapes = self.config.z_dim, (np.shape(mean), np.shape(covariance))
+        if shapes != ((dim,), (dim, dim)):
+            raise ValueError(
+                f"mean, covariance: shapes {shapes} given; {((dim,), (dim, dim))} are "
+                "accepted"
+            )
+        if not isinstance(self.params, Mapping):
+            raise ValueError("params: a dict is accepted by with_prior")
+        spectrum = symmetric_spectrum(covariance)
+        factor = np.sqrt(np.maximum(spectrum.values, 0))[:, None] * spectrum.vectors
+        prior = {
+            "mean": jnp.asarray(mean, jnp.float32),
+            "factor": jnp.asarray(factor, jnp.float32),
+        }
+        return dataclasses.replace(self, params={**self.params, PRIOR: prior})
+
     def sample(
         self, key: jax.Array, num: int, *, truncation: float | None = None
     ) -> jax.Array:
-        """Draw z [num, z_dim] from the family's prior; code i uses fold_in(key, i)."""
-        return self.family.sample(key, num, self.config, truncation=truncation)
+        """Draw z [num, z_dim] from the prior; code i uses fold_in(key, i)."""
+        drawn = self.family.sample(key, num, self.config, truncation=truncation)
+        if not self.has_own_prior:
+            return drawn
+        prior = self.params[PRIOR]
+        # the draw must not depend on how a device multiplies
+        spread = jnp.matmul(drawn, prior["factor"], precision="highest")
+        return prior["mean"][None] + spread
 
     def map(self, z: jax.Array, label: jax.Array | None = None) -> jax.Array:
         """z [N, z_dim] -> w [N, w_dim]; the identity without a mapping network."""
@@ -217,6 +263,28 @@ class Generator:
             "noise": keys_per_image(noise, count),
         }
         return map_per_sample(self, together, inputs | options, count)
+
+    def train(
+        self, latent: Any, label: jax.Array | None = None
+    ) -> tuple[jax.Array, "Generator"]:
+        """Latents -> images as while the generator itself is trained.
+
+        Returns:
+            The images, and the generator with what such a pass changes by itself:
+            stored statistics of batch norms, where the family can use the batch's own.
+        """
+        if not hasattr(self.family, "train"):
+            return self.synthesize(latent, label), self
+        images, params = self.family.train(self.params, self.config, latent, label)
+        return images, dataclasses.replace(self, params=params)
+
+    @property
+    def trainable(self) -> Any:
+        """True where a leaf of the params is a weight that training changes."""
+        known = getattr(self.family, "trainable", None)
+        if known is None:
+            return jax.tree.map(lambda _: True, self.params)
+        return known(self.params)
 
     def features(
         self,

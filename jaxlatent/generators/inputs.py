@@ -51,6 +51,10 @@ class GeneratorConfig(Protocol):
         ...
 
 
+PRIOR = "prior"
+"""Where params keep what `Generator.with_prior` was given: "mean" [D], "factor" [D, D].
+"""
+
 NoiseInput = Noise | str | jax.Array | Mapping[str, jax.Array]
 
 

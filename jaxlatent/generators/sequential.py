@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxlatent.generators.fields import Count, MapShape
-from jaxlatent.generators.inputs import without_label, without_noise
+from jaxlatent.generators.inputs import PRIOR, without_label, without_noise
 from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import map as map
@@ -154,9 +154,24 @@ def run(
         x = layer(_weights(params, layer.name), x)
         if layer.name != IMAGE:
             x = yield layer.name, x
-    low, high = config.image_range
-    # spelled so that the range [-1, 1] changes no bit
-    yield IMAGE, x * (2 / (high - low)) - (high + low) / (high - low)
+    yield IMAGE, _to_unit_range(config, x)
+
+
+def train(
+    params: Params, config: Config, latent: jax.Array, label: jax.Array | None = None
+) -> tuple[jax.Array, Params]:
+    """`run` as training does: batch norms go by the batch's own statistics.
+
+    Returns:
+        The images, and the parameters with the stored statistics moved on.
+    """
+    without_label(label)
+    flat = flatten_dict(params, sep=".")
+    x = _entering(params, config, latent, "latent")
+    for layer in config.layers:
+        x, moved = layer.train(_weights(params, layer.name), x)
+        flat |= {f"{layer.name}.{name}": leaf for name, leaf in moved.items()}
+    return _to_unit_range(config, x), unflatten_dict(flat, sep=".")
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
@@ -208,8 +223,18 @@ def discriminate(
 def trainable(params: Params) -> Params:
     """A mask over `params`: true for what training changes, false for statistics."""
     return unflatten_dict(
-        {path: path[-1] not in STATISTICS for path in flatten_dict(params)}
+        {
+            path: path[0] != PRIOR and path[-1] not in STATISTICS
+            for path in flatten_dict(params)
+        }
     )
+
+
+def _to_unit_range(config: Config, x: jax.Array) -> jax.Array:
+    """What the last layer makes, in [-1, 1]."""
+    low, high = config.image_range
+    # spelled so that the range [-1, 1] changes no bit
+    return x * (2 / (high - low)) - (high + low) / (high - low)
 
 
 def _entering(params: Params, config: Chain, x: jax.Array, argument: str) -> jax.Array:

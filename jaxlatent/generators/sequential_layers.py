@@ -82,6 +82,10 @@ class Layer:
         """Run the layer on a batch `x` [N, ...]."""
         raise NotImplementedError
 
+    def train(self, params: Params, x: jax.Array) -> tuple[jax.Array, Params]:
+        """Run it as training does; also the parameters that the pass changed itself."""
+        return self(params, x), {}
+
 
 @dataclass(frozen=True)
 class Activation(Layer):

@@ -147,6 +147,7 @@ class BatchNorm(Layer):
     epsilon: Real = 1e-5
     affine: Flag = True
     kind: str = field(default="batch_norm", init=False)
+    momentum: ClassVar[float] = 0.1
 
     def init(self, key: jax.Array, incoming: Shape) -> Params:
         """Parameters of the identity."""
@@ -166,6 +167,23 @@ class BatchNorm(Layer):
             gain = gain * params["weight"]
         y = (x - along_channels(params["running_mean"], x)) * along_channels(gain, x)
         return y + along_channels(params["bias"], x) if self.affine else y
+
+    def train(self, params: Params, x: jax.Array) -> tuple[jax.Array, Params]:
+        """Normalise by the batch's own statistics, which the stored ones follow.
+
+        As PyTorch does: by the biased variance, while the stored one follows the
+        unbiased one. No gradient flows into them.
+        """
+        axes = tuple(range(x.ndim - 1))
+        mean, var = x.mean(axes), x.var(axes)
+        count = x.size // x.shape[-1]
+        seen = {"running_mean": mean, "running_var": var * count / max(count - 1, 1)}
+        moved = {
+            name: params[name] + self.momentum * (new - params[name])
+            for name, new in seen.items()
+        }
+        batch = {"running_mean": mean, "running_var": var}
+        return self({**params, **batch}, x), jax.lax.stop_gradient(moved)
 
 
 def along_channels(values: jax.Array, x: jax.Array) -> jax.Array:

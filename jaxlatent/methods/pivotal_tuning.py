@@ -266,11 +266,8 @@ def finished(problem: PivotalTuning, fitted: Fitted) -> Generator:
 
 def trained(generator: Generator) -> Any:
     """True where a leaf of the weights is trained."""
-    params = generator.params
-    known = getattr(generator.family, "trainable", None)
-    mask = jax.tree.map(lambda _: True, params) if known is None else known(params)
 
     def is_weight(path: tuple[Any, ...], learned: bool) -> bool:
         return learned and not any(getattr(key, "key", "") in _NOISE for key in path)
 
-    return jax.tree_util.tree_map_with_path(is_weight, mask)
+    return jax.tree_util.tree_map_with_path(is_weight, generator.trainable)

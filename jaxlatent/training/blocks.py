@@ -1,6 +1,7 @@
 """The compiled part of a run: a block of steps without a look from the host."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxlatent.learning import Method, Metrics
+from jaxlatent.collectives import gather
+from jaxlatent.learning import Metrics, Problem, Rows
 from jaxlatent.parallel import place
 
 
 @functools.partial(jax.jit, static_argnames=("batch", "block", "mesh"))
 def run_block(
-    method: Method,
+    method: Problem,
     key: jax.Array,
     state: Any,
     start: jax.Array,
@@ -72,7 +74,8 @@ def run_block(
         history = {
             name: history[name].at[done].set(value) for name, value in metrics.items()
         }
-        return fixed((state, done + good.astype(np.int32), good, history))
+        state = _each(state, lambda node, *spec: fixed(node, *spec), mesh)
+        return state, *fixed((done + good.astype(np.int32), good, history))
 
     def goes_on(carry: Any) -> jax.Array:
         _, done, good, _ = carry
@@ -105,17 +108,43 @@ def suitable_block(method: Any) -> int:
 
 
 @jax.jit
-def _update(method: Method, state: Any, keys: jax.Array, rows: Any) -> Any:
+def _update(method: Problem, state: Any, keys: jax.Array, rows: Any) -> Any:
     # under jit, so that asking for its shapes and running it trace it once
     return method.update(state, keys, rows)
 
 
 def _is_finite(state: Any, loss: jax.Array, strict: jax.Array) -> jax.Array:
     good = [jnp.isfinite(loss)]
-    good += [finite(leaf) for leaf in jax.tree.leaves(state.params)]
-    for one, leaf in zip(strict, jax.tree.leaves(state), strict=True):
+    good += [finite(leaf) for leaf in jax.tree.leaves(_watched(state.params))]
+    for one, leaf in zip(strict, jax.tree.leaves(_watched(state)), strict=True):
         good.append(finite(leaf) | ~one)
     return jnp.stack(good).all()
+
+
+def strictness(state: Any) -> np.ndarray:
+    """Which leaves of a state, without `Rows`, are finite; see `finite`."""
+    return np.array([bool(finite(leaf)) for leaf in jax.tree.leaves(_watched(state))])
+
+
+def _watched(tree: Any) -> Any:
+    return jax.tree.map(
+        lambda node: None if isinstance(node, Rows) else node, tree, is_leaf=_is_rows
+    )
+
+
+def _is_rows(node: Any) -> bool:
+    return isinstance(node, Rows)
+
+
+def _each(tree: Any, change: Callable[..., Any], mesh: Mesh | None) -> Any:
+    """`change(node, *spec)` of every leaf and of all `Rows`, which a mesh splits."""
+
+    def of(node: Any) -> Any:
+        if mesh is None or not isinstance(node, Rows):
+            return change(node)
+        return change(node, mesh.axis_names)
+
+    return jax.tree.map(of, tree, is_leaf=_is_rows)
 
 
 def finite(leaf: Any) -> jax.Array:
@@ -157,11 +186,40 @@ def own(tree: Any, mesh: Mesh | None) -> Any:
     def copy(leaf: Any) -> Any:
         # of numbers too, and not weakly typed: the next block would compile again
         host = np.array(leaf, jnp.result_type(leaf))
-        return jnp.array(host) if mesh is None else place(host, mesh)
+        return jnp.array(host) if mesh is None else host
 
-    return jax.tree.map(copy, tree)
+    tree = jax.tree.map(copy, tree)
+    return tree if mesh is None else spread(tree, mesh)
+
+
+def spread(tree: Any, mesh: Mesh) -> Any:
+    """`Rows` split over a mesh, everything else in full on each of its devices.
+
+    Raises:
+        ValueError: for rows that cannot be split evenly.
+    """
+
+    def put(node: Any, *spec: Any) -> Any:
+        counts = {np.shape(leaf)[0] for leaf in jax.tree.leaves(node) if spec}
+        if any(count % mesh.size for count in counts):
+            raise ValueError(
+                f"mesh: {mesh.size} devices given; a number that divides the "
+                f"{min(counts)} rows of the state is accepted"
+            )
+        return place(node, mesh, PartitionSpec(*spec))
+
+    return _each(tree, put, mesh)
 
 
 def released(tree: Any, mesh: Mesh | None) -> Any:
-    """Arrays that a mesh holds in full, on no particular device."""
-    return tree if mesh is None else own(tree, None)
+    """What is on a mesh, whole and on no particular device."""
+    return tree if mesh is None else own(whole(tree), None)
+
+
+def whole(tree: Any) -> Any:
+    """A pytree whose `Rows` every process holds in full, all of them on the host."""
+    return jax.tree.map(
+        lambda node: gather(node) if isinstance(node, Rows) else node,
+        tree,
+        is_leaf=_is_rows,
+    )

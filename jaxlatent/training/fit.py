@@ -20,7 +20,15 @@ from jaxlatent.collectives import is_key, is_main
 from jaxlatent.files import atomic_write
 from jaxlatent.learning import Problem
 from jaxlatent.parallel import check_mesh, place
-from jaxlatent.training.blocks import finite, own, released, run_block, suitable_block
+from jaxlatent.training.blocks import (
+    own,
+    released,
+    run_block,
+    spread,
+    strictness,
+    suitable_block,
+    whole,
+)
 from jaxlatent.training.checkpointer import Checkpointer
 from jaxlatent.training.curves import CURVES_FILE, to_csv
 from jaxlatent.training.record import claim, describe
@@ -106,7 +114,7 @@ def fit(
             `blocks.suitable_block`. With data, the rows of two blocks are held in
             memory and those of one on the device.
         mesh: devices to split the samples over; None for one. The state and the models
-            are held in full by each of them.
+            are held in full by each of them, but for `learning.Rows`.
         folder: where to keep the last two checkpoints, `fit.json`, which says what the
             run is, and at the end of a call the history as `losses.csv`. A call on the
             folder of an earlier one goes on where that one ended or was killed, to the
@@ -136,7 +144,7 @@ def fit(
             "method: a state with a key in it given; arrays of numbers are accepted, "
             "for each step draws from its own keys"
         )
-    strict = np.array([bool(finite(leaf)) for leaf in jax.tree.leaves(run.state)])
+    strict = strictness(run.state)
     with ExitStack() as stack:
         checkpoints = None
         if folder is not None:
@@ -156,7 +164,7 @@ def fit(
         )
         run = run._replace(state=own(run.state, mesh))
         if mesh is not None:
-            method, key = place((method, key), mesh)
+            method, key = spread((method, key), mesh)
         else:
             method = jax.device_put(method)
         sizes = {"batch": batch, "block": block, "mesh": mesh}
@@ -167,7 +175,7 @@ def fit(
                 before, run = run.steps, _advanced(run, launch, count, loaded, mesh)
                 due = run.steps > saved and run.steps % save_every == 0
                 if checkpoints is not None and due:
-                    checkpoints.save(run.steps, run.state, run.history)
+                    checkpoints.save(run.steps, whole(run.state), run.history)
                     saved = run.steps
                 if callback is not None and run.steps > before:
                     last = {
@@ -178,7 +186,7 @@ def fit(
                     break
         finally:
             if checkpoints is not None and run.steps > saved:
-                checkpoints.save(run.steps, run.state, run.history)
+                checkpoints.save(run.steps, whole(run.state), run.history)
             if isinstance(folder, Path) and run.history and is_main():
                 atomic_write(folder / CURVES_FILE, to_csv(run.history).encode())
     return Fitted(released(run.state, mesh), run.history, run.steps, run.failed)
