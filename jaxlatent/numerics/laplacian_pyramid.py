@@ -8,9 +8,9 @@ Ling and Okada, "Diffusion distance for histogram comparison", 2006, as Bojanows
 al., "Optimizing the latent space of generative networks", 2018, use it:
 Lap1(x, y) = sum_j 2^(2j) |L_j(x) - L_j(y)|_1.
 
-Kernels are sums of products of a column and a row. "gaussian" is exp(-t^2 / (2 sigma^2))
-in both; "minimal_glo" is what that code computes: exp(-t^2 / sigma^2) of the row plus
-that of the column, where a product was meant.
+Kernels are sums of products of a column and a row. "gaussian" has exp(-t^2 / (2
+sigma^2)) in both; "minimal_glo" is what that code computes: exp(-t^2 / sigma^2) of the
+row plus that of the column, where a product was meant.
 """
 
 import functools
@@ -99,9 +99,10 @@ def laplacian_distance(
 ) -> jax.Array:
     """The weighted mean absolute difference in the Laplacian pyramid, [N].
 
-    "mean" adds the mean of each level. "4^j" is the paper's sum, level j times 4^j, over
-    the H W C numbers of an image: the same wherever 2^levels divides H and W. "4^-j"
-    stands in a later version of the text, over H W C as well, and stresses detail.
+    "mean" adds the mean of each level. "4^j" is the paper's sum, level j times 4^j,
+    over the H W C numbers of an image: the same wherever 2^levels divides H and W.
+    "4^-j" stands in a later version of the text, over H W C as well, and stresses
+    detail.
 
     Args:
         one: [N, H, W, C].
