@@ -191,6 +191,23 @@ def interpolate(codes: jax.Array, steps: int, *, spherical: bool) -> jax.Array:
     return jnp.concatenate([ways, codes[-1:]])
 
 
+def analogy(one: jax.Array, two: jax.Array, three: jax.Array) -> jax.Array:
+    """Vector arithmetic of codes, the mean of `one` less that of `two` plus `three`'s.
+
+    Source: Radford et al., "Unsupervised Representation Learning with Deep
+    Convolutional Generative Adversarial Networks" (2016), section 6.3.2.
+
+    Args:
+        one: [A, D], or [A, L, D].
+        two: [B, D], what one has beside it.
+        three: [C, D], what that is to be put to.
+
+    Returns:
+        [D], or [L, D].
+    """
+    return one.mean(0) - two.mean(0) + three.mean(0)
+
+
 @flax.struct.dataclass(eq=False)
 class Prior:
     """What draws codes: `prior(keys [N]) -> Latents`; sample n depends on key n alone.

@@ -26,6 +26,7 @@ from jaxlatent.cli import (
     regional,
     sampling,
     steerability,
+    train,
 )
 from jaxlatent.cli.options import shown
 
@@ -76,6 +77,8 @@ def _choice(**choices: Callable[..., Any]) -> Any:
         ]
         for name, command in choices.items()
     ]
+    if len(offered) == 1:  # of which there must be two
+        offered.append(Annotated[None, tyro.conf.subcommand(name="none")])
     return Union[tuple(offered)]  # noqa: UP007
 
 
@@ -100,6 +103,21 @@ def _discover(
 ) -> Callable[[], None]:
     """Find directions with a method and draw them."""
     return method
+
+
+TRAINERS = {
+    "glo": train.train_glo,
+}
+
+
+def _train(
+    trainer: Annotated[
+        Any,
+        tyro.conf.arg(name="", constructor_factory=lambda: _choice(**TRAINERS)),
+    ],
+) -> Callable[[], None]:
+    """Train a network on pictures."""
+    return trainer
 
 
 LOOKING = {
@@ -129,7 +147,8 @@ def _commands() -> Any:
     discover = Annotated[
         Any, tyro.conf.subcommand(name="discover", constructor=_discover)
     ]
-    return _choice(**LOOKING) | discover | _choice(**EDITING)
+    train = Annotated[Any, tyro.conf.subcommand(name="train", constructor=_train)]
+    return _choice(**LOOKING) | discover | train | _choice(**EDITING)
 
 
 @dataclass(frozen=True)

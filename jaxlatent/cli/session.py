@@ -1,7 +1,6 @@
 """A command at work: its generator, its codes, its folder, and what all commands do."""
 
 import dataclasses
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,6 +14,7 @@ from jax.sharding import Mesh
 from jaxlatent import checkpoint
 from jaxlatent.cli import arguments, inputs, labels
 from jaxlatent.cli.devices import open_mesh
+from jaxlatent.cli.fitting import fit_run, keep_losses
 from jaxlatent.cli.inputs import Samples
 from jaxlatent.cli.options import ChosenEdit, Devices, Job, Page, Reading, Training
 from jaxlatent.cli.progress import progress_bar
@@ -35,18 +35,13 @@ from jaxlatent.generators.base import Generator, family_name, fingerprint
 from jaxlatent.latents import Truncation
 from jaxlatent.learning import Problem
 from jaxlatent.loading import load, short_name
-from jaxlatent.runs import RUN_FILE, Run, plain
-from jaxlatent.training.curves import CURVES_FILE
-from jaxlatent.training.fit import Fitted, fit
-from jaxlatent.training.interrupts import interruptible
+from jaxlatent.runs import Run, plain
+from jaxlatent.training.fit import Fitted
 from jaxlatent.training.sources import Source
 from jaxlatent.types import parse_layers
 
 HELD_OUT = np.uint32(2**32 - 3)
 """What a run's key is folded with for codes that it does not see."""
-
-TRAINING = "training"
-"""The folder of a run in which it keeps its checkpoints."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -283,71 +278,17 @@ class Session:
         data: Source | None = None,
         part: str = "",
     ) -> Fitted:
-        """Solve a problem: a bar with its losses, checkpoints, the way on.
-
-        Args:
-            problem: see `jaxlatent.learning.Problem`.
-            training: how long, and whether to go on.
-            steps: where the options do not tell; so is `batch`.
-            batch: samples of a step.
-            data: the rows that the steps see.
-            part: which of several fits of the run this is, "" for the only one.
-
-        Raises:
-            ValueError: for an unfinished run in the folder, unless it is to go on; or a
-                step that was not finite.
-            KeyboardInterrupt: once what was done is saved; says how to go on.
-        """
-        steps = steps if training.steps is None else training.steps
-        batch = batch if training.batch is None else training.batch
-        asked = {"steps": steps, "batch": batch, "save_every": training.save_every}
-        for option, value in asked.items():
-            arguments.at_least_one(value, option)
-        key = jax.random.key(arguments.check_seed(training.seed))
-        folder = self.job.out / TRAINING / part
-        if folder.exists() and not training.resume:
-            if not (self.job.out / RUN_FILE).exists():
-                raise ValueError(
-                    f"resume: not given, but {self.job.out} holds an unfinished run; "
-                    "--resume goes on with it, another --out starts anew"
-                )
-            if is_main():
-                shutil.rmtree(folder)
-        done = 0
-        with self.progress(part or "learning", steps, "step") as progress:
-            try:
-                with interruptible() as check:
-
-                    def tell(step: int, metrics: Mapping[str, float]) -> None:
-                        nonlocal done
-                        note = ", ".join(f"{k} {v:.4g}" for k, v in metrics.items())
-                        progress(step - done, note)
-                        done = step
-                        check()
-
-                    fitted = fit(
-                        problem,
-                        steps,
-                        key=key,
-                        batch=batch,
-                        data=data,
-                        mesh=self.mesh,
-                        folder=folder,
-                        save_every=training.save_every,
-                        callback=tell,
-                    )
-                    check()
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(
-                    f"interrupted after step {done}; the same command with --resume "
-                    "goes on"
-                ) from None
-        if fitted.failed is not None:
-            raise ValueError(
-                f"steps: number {fitted.failed} was not finite; {folder} keeps the "
-                "state before it; a lower learning rate may help"
-            )
-        return fitted
+        """Solve a problem in the run's folder; see `fitting.fit_run`."""
+        return fit_run(
+            problem,
+            training,
+            steps=steps,
+            batch=batch,
+            out=self.job.out,
+            mesh=self.mesh,
+            data=data,
+            part=part,
+        )
 
     def held_out_key(self, training: Training) -> jax.Array:
         """The key of codes that a run does not see."""
@@ -356,9 +297,7 @@ class Session:
     def keep_losses(self, fitted: Fitted, part: str = "") -> Sequence[Plot]:
         """Record `losses.csv`; the losses as a plot for the page."""
         if is_main():
-            text = (self.job.out / TRAINING / part / CURVES_FILE).read_text()
-            name = f"{part}_{CURVES_FILE}" if part else CURVES_FILE
-            self.run.file(name).write_text(text)
+            keep_losses(self.run, part)
         loss = fitted.history["loss"]
         return (Plot("Loss", range(len(loss)), {"loss": loss}),)
 

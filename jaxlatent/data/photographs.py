@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxlatent.data.pictures import read_picture, read_straight
+from jaxlatent.data.pictures import Opened, read_picture, read_straight
 from jaxlatent.data.regions import Fit, fitted_spans
 
 
@@ -34,15 +34,38 @@ def read_photographs(
     """
     found, noted = [], {}
     for file in files:
-        pixels, notes = _channels(file, shape[-1], background)
-        sides = (shape[0], shape[1])
-        spans = fitted_spans(
-            (pixels.shape[0], pixels.shape[1]), sides, fit, f"pictures: {file}"
-        )
-        found.append(_resized(pixels, spans, sides))
+        pixels, notes = read_photograph(file, shape, fit=fit, background=background)
+        found.append(pixels)
         for note in notes:
             noted.setdefault(note, []).append(file.name)
     return np.stack(found).astype(np.float32) / 127.5 - 1, noted
+
+
+def read_photograph(
+    file: Path, shape: tuple[int, ...], *, fit: Fit, background: str
+) -> Opened:
+    """One picture of [H, W, C] uint8; see `read_photographs`."""
+    pixels, notes = _channels(file, shape[-1], background)
+    fitted = fit_pixels(pixels, (shape[0], shape[1]), fit, f"pictures: {file}")
+    return Opened(fitted, tuple(notes))
+
+
+def fit_pixels(
+    pixels: np.ndarray, sides: tuple[int, int], fit: Fit, what: str
+) -> np.ndarray:
+    """The middle of a picture [H, W, C], resampled (Lanczos) to other sides.
+
+    Args:
+        pixels: uint8, or float32.
+        sides: height and width.
+        fit: how other proportions are met.
+        what: it is called in messages.
+
+    Raises:
+        ValueError: for a size that `fit` does not allow.
+    """
+    spans = fitted_spans((pixels.shape[0], pixels.shape[1]), sides, fit, what)
+    return _resized(pixels, spans, sides)
 
 
 def _channels(

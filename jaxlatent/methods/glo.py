@@ -294,3 +294,42 @@ def finished(problem: GLO, fitted: Fitted) -> Trained:
     trained = dataclasses.replace(problem.generator, params=fitted.state.params)
     trained = trained.with_prior(*gaussian(codes))
     return Trained(trained, Latents(jnp.asarray(codes), "z"), fitted)
+
+
+def errors(
+    problem: GLO, trained: Trained, pictures: Source, *, most: int = 1024, chunk: int
+) -> dict[str, float]:
+    """How far the generator is from pictures that it has codes of.
+
+    Args:
+        problem: what was solved.
+        trained: what was found.
+        pictures: the data.
+        most: pictures to look at, evenly spread.
+        chunk: pictures per compiled call.
+
+    Returns:
+        The means of the terms of the loss, of the generator as it is kept; and "psnr",
+        of the mean squared difference of all, in decibels (a peak of 2).
+    """
+    chosen = np.linspace(0, problem.count - 1, min(most, problem.count)).astype(int)
+    totals: dict[str, float] = {}
+    for at in range(0, len(chosen), chunk):
+        some = chosen[at : at + chunk]
+        images = as_images(jnp.asarray(pictures.batch(some)["image"]))
+        found = _compared(
+            problem, trained.generator, trained.latents.codes[some], images
+        )
+        for name, term in found.items():
+            totals[name] = totals.get(name, 0.0) + float(term.sum()) / len(chosen)
+    squared = totals.pop("difference")
+    return {**totals, "psnr": 10 * float(np.log10(4 / max(squared, 1e-12)))}
+
+
+@jax.jit
+def _compared(
+    problem: GLO, generator: Generator, codes: jax.Array, images: jax.Array
+) -> dict[str, jax.Array]:
+    made = generator.synthesize(codes)
+    difference = jnp.mean((made - images) ** 2, axis=(1, 2, 3))
+    return {**problem.terms(made, images), "difference": difference}
