@@ -567,3 +567,29 @@ def test_generators_of_two_files_share_compiled_code():
         draw(other, z)
         draw(fresh("sngan", 2), z)
     assert count() == 0
+
+
+def test_a_prior_of_its_own_moves_what_is_drawn():
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(3, 3))
+    mean, covariance = np.array([1.0, -2.0, 3.0]), root @ root.T
+    generator = Generator.from_functions(doubled, z_dim=3, params={"gain": jnp.ones(1)})
+    own, key = generator.with_prior(mean, covariance), jax.random.key(0)
+    assert (generator.has_own_prior, own.has_own_prior) == (False, True)
+    drawn = np.asarray(own.sample(key, 20_000))
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=0.1)
+    np.testing.assert_allclose(
+        np.cov(drawn.T), covariance, atol=0.05 * np.abs(covariance).max()
+    )
+    # code i depends on the key and i alone, and codes mean what they did
+    np.testing.assert_allclose(own.sample(key, 2), drawn[:2], atol=1e-6)
+    np.testing.assert_array_equal(own(drawn[:2]), generator(drawn[:2]))
+    with pytest.raises(ValueError, match="mean, covariance: shapes"):
+        generator.with_prior(mean[:2], covariance)
+    bare = Generator.from_functions(doubled, z_dim=3, params=jnp.ones(1))
+    with pytest.raises(ValueError, match="params: a dict is accepted"):
+        bare.with_prior(mean, covariance)
+
+
+def doubled(params, z):
+    return 2 * z[:, None, None]

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from learners import SIZE, Centre, contents
 
+from jaxlatent.learning import Rows
 from jaxlatent.parallel import mesh
-from jaxlatent.training.blocks import suitable_block
+from jaxlatent.training.blocks import spread, suitable_block
 from jaxlatent.training.fit import fit
+from jaxlatent.training.sources import ArraySource
 
 KEY = jax.random.key(0)
 
@@ -120,6 +122,45 @@ def test_a_block_of_one_step_stops_where_others_do():
     assert contents(one.history) == contents(four.history)
 
 
+@flax.struct.dataclass(eq=False)
+class Tally:
+    """Counts how often each row of its data was met."""
+
+    def init(self, key):
+        return TallyState(jnp.zeros(1), Rows({"met": jnp.zeros((8, 1))}))
+
+    def update(self, state, keys, data=None):
+        met = state.rows.arrays["met"].at[data].add(1.0)
+        new = state.replace(params=state.params + 1, rows=Rows({"met": met}))
+        return new, {"loss": jnp.float32(0)}
+
+
+@flax.struct.dataclass(eq=False)
+class TallyState:
+    params: jax.Array
+    rows: Rows
+
+
+def test_rows_are_split_over_a_mesh_and_come_back_whole(tmp_path):
+    on, source = mesh(4), ArraySource(np.arange(8))
+    split = spread(TallyState(jnp.zeros(1), Rows(jnp.zeros((8, 3)))), on)
+    shards = split.rows.arrays.addressable_shards
+    assert {shard.data.shape for shard in shards} == {(2, 3)}
+    run = {"key": KEY, "batch": 4, "data": source, "mesh": on, "folder": tmp_path}
+    fit(Tally(), 2, **run)
+    state = fit(Tally(), 6, **run).state
+    # three epochs, one of them before the run went on
+    np.testing.assert_array_equal(state.rows.arrays["met"], np.full((8, 1), 3.0))
+    assert len(state.rows.arrays["met"].devices()) == 1
+
+
 def test_large_models_take_their_steps_one_by_one():
     assert suitable_block(Centre(jnp.zeros(SIZE))) == 50
     assert suitable_block(Centre(jnp.zeros(1 << 20))) == 1
+
+
+def test_methods_that_say_so_take_their_steps_one_by_one():
+    class Stepwise(Tally):
+        stepwise = True
+
+    assert (suitable_block(Tally()), suitable_block(Stepwise())) == (50, 1)

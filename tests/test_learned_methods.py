@@ -24,11 +24,14 @@ from jaxlatent.methods.factors_of_variation_settings import Settings as FactorsS
 from jaxlatent.methods.factors_of_variation_trajectories import Records
 from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
+from jaxlatent.methods.glo import GLO
+from jaxlatent.methods.glo_settings import Settings as GLOSettings
 from jaxlatent.methods.steerability import Steerability
 from jaxlatent.methods.steerability_edits import Color
 from jaxlatent.methods.steerability_settings import Settings as SteerabilitySettings
 from jaxlatent.networks.distances import squared_distance
-from jaxlatent.training.fit import fit
+from jaxlatent.training.fit import Fitted, fit
+from jaxlatent.training.sources import ArraySource
 from jaxlatent.types import as_model
 
 KEY = jax.random.key(11)
@@ -61,11 +64,13 @@ class Entry(NamedTuple):
     """A method to be held against the properties.
 
     `make(scale, **settings)` builds it for `generator(scale)`. A method that averages
-    gradients has a setting "accumulate".
+    gradients has a setting "accumulate". `data` is what its steps see.
     """
 
     make: Callable[..., Any]
     accumulates: bool = True
+    data: ArraySource | None = None
+    ends_in_edit: bool = True
 
 
 def ganalyze(scale: float = 1.0, **settings: Any) -> GANalyze:
@@ -107,6 +112,21 @@ def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
     return FactorsOfVariation(records, FactorsSettings(ridge=0.3, **settings))
 
 
+def glo(scale: float = 1.0, **settings: Any) -> GLO:
+    """Of 16 pictures, which another generator of blobs made."""
+    rates = {"learning_rate": 0.05, "code_rate": 1.0}
+    how = GLOSettings(levels=1, start="random", **rates, **settings)
+    return GLO(generator(scale), None, len(PICTURES), how)
+
+
+PICTURES = ArraySource(
+    {
+        "image": np.asarray(
+            blobs({"maps": jnp.eye(4)}, np.random.default_rng(2).normal(size=(16, 4)))
+        ).astype(np.float32),
+        "number": np.arange(16, dtype=np.int32),
+    }
+)
 METHODS = {
     "ganalyze": Entry(ganalyze),
     "enjoy": Entry(enjoy),
@@ -114,6 +134,7 @@ METHODS = {
     "steerability": Entry(steerability),
     "steerability network": Entry(partial(steerability, walk="network")),
     "factors": Entry(factors, accumulates=False),
+    "glo": Entry(glo, data=PICTURES, ends_in_edit=False),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 
@@ -124,6 +145,11 @@ def apart(one: Any, two: Any) -> float:
         jax.flatten_util.ravel_pytree(fitted.state.params)[0] for fitted in (one, two)
     ]
     return float(jnp.linalg.norm(flat[0] - flat[1]) / jnp.linalg.norm(flat[0]))
+
+
+def run(entry: Entry, method: Any, steps: int, **how: Any) -> Fitted:
+    """Fit a method to the data that it has."""
+    return fit(method, steps, data=entry.data, **how)
 
 
 @each
@@ -141,7 +167,8 @@ def test_a_step_keeps_the_shape_of_the_state_and_moves_what_is_learned(entry):
     method = entry.make()
     before = method.init(KEY)
     keys = sample_keys(KEY, range(4))
-    after, metrics = jax.jit(lambda *given: method.update(*given))(before, keys)
+    data = None if entry.data is None else entry.data.batch(np.arange(4))
+    after, metrics = jax.jit(lambda *given: method.update(*given))(before, keys, data)
     assert {leaf.dtype for leaf in jax.tree.leaves(before.params)} == {np.dtype("f4")}
     for one, two in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         assert (one.shape, one.dtype) == (two.shape, two.dtype)
@@ -152,7 +179,7 @@ def test_a_step_keeps_the_shape_of_the_state_and_moves_what_is_learned(entry):
 
 @each
 def test_learning_lowers_the_loss(entry):
-    history = fit(entry.make(), 120, key=KEY, batch=8).history["loss"]
+    history = run(entry, entry.make(), 120, key=KEY, batch=8).history["loss"]
     assert history[-30:].mean() < 0.9 * history[:10].mean()
 
 
@@ -160,40 +187,44 @@ def test_learning_lowers_the_loss(entry):
 def test_steps_of_half_the_batch_add_up(entry):
     if not entry.accumulates:
         pytest.skip("its batch is no mean over samples")
-    whole = fit(entry.make(), 4, key=KEY, batch=8)
-    halves = fit(entry.make(accumulate=2), 8, key=KEY, batch=4)
+    whole = run(entry, entry.make(), 4, key=KEY, batch=8)
+    halves = run(entry, entry.make(accumulate=2), 8, key=KEY, batch=4)
     assert apart(whole, halves) < 1e-5
 
 
 @each
 def test_one_device_equals_four(entry):
-    one = fit(entry.make(), 4, key=KEY, batch=8)
-    four = fit(entry.make(), 4, key=KEY, batch=8, mesh=parallel.mesh(4))
+    one = run(entry, entry.make(), 4, key=KEY, batch=8)
+    four = run(entry, entry.make(), 4, key=KEY, batch=8, mesh=parallel.mesh(4))
     assert apart(one, four) < 1e-4
 
 
 @each
 def test_a_run_that_goes_on_ends_with_the_same_bits(entry, tmp_path):
-    whole = fit(entry.make(), 6, key=KEY, batch=4, block=2)
-    fit(entry.make(), 4, key=KEY, batch=4, block=2, folder=tmp_path / "run")
-    rest = fit(entry.make(), 6, key=KEY, batch=4, block=2, folder=tmp_path / "run")
+    whole = run(entry, entry.make(), 6, key=KEY, batch=4, block=2)
+    run(entry, entry.make(), 4, key=KEY, batch=4, block=2, folder=tmp_path / "run")
+    rest = run(
+        entry, entry.make(), 6, key=KEY, batch=4, block=2, folder=tmp_path / "run"
+    )
     assert contents(whole.state) == contents(rest.state)
     assert contents(whole.history) == contents(rest.history)
 
 
 @each
 def test_new_weights_compile_nothing(entry):
-    fit(entry.make(), 2, key=KEY, batch=2, block=2)
+    run(entry, entry.make(), 2, key=KEY, batch=2, block=2)
     other, key = entry.make(scale=2.0), jax.random.key(5)
     with compilations() as count:
-        fit(other, 2, key=key, batch=2, block=2)
+        run(entry, other, 2, key=key, batch=2, block=2)
         assert count() == 0
 
 
 @each
 def test_it_ends_in_an_edit_that_is_kept(entry, tmp_path):
+    if not entry.ends_in_edit:
+        pytest.skip("it learns a generator")
     method = entry.make()
-    state = fit(method, 5, key=KEY, batch=4).state
+    state = run(entry, method, 5, key=KEY, batch=4).state
     edit = method.edit(state)
     assert isinstance(edit, Edit)
     assert edit.method

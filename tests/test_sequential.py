@@ -205,6 +205,25 @@ def test_statistics_are_not_trained(dcgan):
     assert held == {"main.1.running_mean", "main.1.running_var"}
 
 
+def test_training_goes_by_the_statistics_of_the_batch(dcgan):
+    z = jnp.asarray(np.random.default_rng(7).normal(size=(5, 6)), jnp.float32)
+    images, after = jax.jit(base.Generator.train)(dcgan, z)
+    before = _flat(dcgan.params)
+    entering = dcgan.features(z, names=["main.0"])["main.0"]
+    mean, var = entering.mean((0, 1, 2)), entering.var((0, 1, 2), ddof=1)
+    expected = {
+        "main.1.running_mean": 0.9 * before["main.1.running_mean"] + 0.1 * mean,
+        "main.1.running_var": 0.9 * before["main.1.running_var"] + 0.1 * var,
+    }
+    for path, leaf in _flat(after.params).items():
+        np.testing.assert_allclose(leaf, expected.get(path, before[path]), rtol=1e-5)
+    # normalised by the biased variance, the batch has mean 0 and variance 1
+    own = {"running_mean": mean, "running_var": entering.var((0, 1, 2))}
+    main = {**dcgan.params["main"], "1": {**dcgan.params["main"]["1"], **own}}
+    stored = dataclasses.replace(dcgan, params={"main": main})
+    np.testing.assert_allclose(images, stored(z), atol=1e-6)
+
+
 def test_parameters_decide_the_dtype(dcgan):
     z = dcgan.sample(jax.random.key(1), 2)
     single = dcgan.synthesize(z)
