@@ -113,20 +113,23 @@ def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
 
 
 def glo(scale: float = 1.0, **settings: Any) -> GLO:
-    """Of 16 pictures, which another generator of blobs made."""
+    """Of pictures of blobs."""
     rates = {"learning_rate": 0.05, "code_rate": 1.0}
     how = GLOSettings(levels=1, start="random", **rates, **settings)
     return GLO(generator(scale), None, len(PICTURES), how)
 
 
-PICTURES = ArraySource(
-    {
-        "image": np.asarray(
-            blobs({"maps": jnp.eye(4)}, np.random.default_rng(2).normal(size=(16, 4)))
-        ).astype(np.float32),
-        "number": np.arange(16, dtype=np.int32),
-    }
-)
+def pictures() -> ArraySource:
+    """Of 16 blobs, by NumPy."""
+    line = np.linspace(-0.5, 0.5, SIDE)
+    x, y = np.random.default_rng(2).normal(0, 0.1, (2, 16, 1, 1))
+    squares = (line[None, None] - x) ** 2 + (line[None, :, None] - y) ** 2
+    images = 1.5 * np.exp(-squares / 0.09)[..., None] - 1
+    numbers = np.arange(16, dtype=np.int32)
+    return ArraySource({"image": images.astype(np.float32), "number": numbers})
+
+
+PICTURES = pictures()
 METHODS = {
     "ganalyze": Entry(ganalyze),
     "enjoy": Entry(enjoy),
