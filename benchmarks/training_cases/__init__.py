@@ -17,6 +17,7 @@ CASES = {
     "steerability": "steerability",
     "enjoy-stylegan2-64": "enjoy",
     "factors-sngan": "factors",
+    "glo-64": "glo",
     "inversion": "inversion",
 }
 """The module of each case."""

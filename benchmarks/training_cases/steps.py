@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -36,6 +37,11 @@ class StepCase(ABC):
     def keys(self) -> jax.Array:
         """Of the samples of the first step."""
         return sample_keys(jax.random.key(0), np.arange(self.batch))
+
+    @property
+    def data(self) -> Any:
+        """The rows of the first step, None for a method without data."""
+        return None
 
     @abstractmethod
     def problem(self) -> Problem:
@@ -77,27 +83,28 @@ class StepCase(ABC):
 
     def _ours(self, *, block: bool) -> Callable[[], Side]:
         problem, keys, batch = self.problem(), self.keys, self.batch
+        data = jax.tree.map(jnp.asarray, self.data)
         state = jax.block_until_ready(problem.init(jax.random.key(1)))
 
         def step() -> Side:
             start = time.perf_counter()
-            update = jax.jit(lambda problem, state, keys: problem.update(state, keys))
-            program = update.lower(problem, state, keys).compile()
+            update = jax.jit(lambda problem, *given: problem.update(*given))
+            given = problem, state, keys, data
+            program = update.lower(*given).compile()
             seconds = time.perf_counter() - start
-            return Side(
-                lambda: jax.block_until_ready(program(problem, state, keys)), seconds
-            )
+            return Side(lambda: jax.block_until_ready(program(*given)), seconds)
 
         def steps() -> Side:
             start = time.perf_counter()
             strict = strictness(state)
+            rows = jax.tree.map(lambda leaf: leaf[None], data)
 
             def call() -> Any:
                 key, first, count = jax.random.key(0), np.uint32(0), np.int32(BLOCK)
                 sizes = {"batch": batch, "block": BLOCK, "mesh": None}
                 return jax.block_until_ready(
                     run_block(
-                        problem, key, state, first, count, None, strict=strict, **sizes
+                        problem, key, state, first, count, rows, strict=strict, **sizes
                     )
                 )
 
