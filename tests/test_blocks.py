@@ -157,10 +157,3 @@ def test_rows_are_split_over_a_mesh_and_come_back_whole(tmp_path):
 def test_large_models_take_their_steps_one_by_one():
     assert suitable_block(Centre(jnp.zeros(SIZE))) == 50
     assert suitable_block(Centre(jnp.zeros(1 << 20))) == 1
-
-
-def test_methods_that_say_so_take_their_steps_one_by_one():
-    class Stepwise(Tally):
-        stepwise = True
-
-    assert (suitable_block(Tally()), suitable_block(Stepwise())) == (50, 1)

@@ -29,7 +29,7 @@ its code moves once, along the sum of both gradients.
 """
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import flax.struct
 import jax
@@ -83,9 +83,6 @@ class GLO:
     start: Rows | None
     count: int = flax.struct.field(pytree_node=False)
     settings: Settings = flax.struct.field(pytree_node=False, default=Settings())
-
-    stepwise: ClassVar[bool] = True
-    """Every step trains convolutions on a whole batch; see `blocks.suitable_block`."""
 
     @property
     def optimizer(self) -> optax.GradientTransformation:

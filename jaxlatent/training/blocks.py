@@ -101,12 +101,10 @@ def suitable_block(method: Any) -> int:
 
     XLA's compiler for CPUs brings no convolution inside of a loop into the form that is
     fast, and gradients of convolutions need it: there, large models take their steps
-    one by one (measured: a third of the time with 3 x 3 kernels, 128 channels), and so
-    do those of a method whose `stepwise` is true.
+    one by one (measured: a third of the time with 3 x 3 kernels, 128 channels).
     """
     numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(method))
-    long = numbers >= _MANY or getattr(method, "stepwise", False)
-    return 1 if jax.default_backend() == "cpu" and long else 50
+    return 1 if jax.default_backend() == "cpu" and numbers >= _MANY else 50
 
 
 @jax.jit
