@@ -13,6 +13,7 @@ from jaxlatent.latents import (
     OWN_DRAWS,
     Latents,
     Truncation,
+    analogy,
     interpolate,
     last_space,
     mix_rows,
@@ -263,3 +264,11 @@ def test_numpy_seeds_of_a_truncated_prior():
     assert abs(numpy_codes(range(50), 40, truncation=1.0)).max() <= 2
     with pytest.raises(ValueError, match="Seed must be between 0 and 2"):
         numpy_codes([-1], 4)
+
+
+def test_analogies_are_sums_of_means():
+    one, two, three = (
+        jnp.asarray(rows)
+        for rows in ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 1.0]], [[0.0, 5.0], [2.0, 7.0]])
+    )
+    np.testing.assert_allclose(analogy(one, two, three), [2.0, 8.0])

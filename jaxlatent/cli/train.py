@@ -179,7 +179,12 @@ def train_glo(
     run.start()
     folder = out / GENERATOR
     checkpoint.save_generator(folder, trained.generator, overwrite=folder.exists())
-    checkpoint.save_arrays(run.file("latents.npz"), {"z": trained.latents.codes})
+    codes = trained.latents.codes
+    for name, some in {
+        "latents": codes,
+        "reconstructions": codes[_shown(len(data))],
+    }.items():
+        checkpoint.save_arrays(run.file(f"{name}.npz"), {"z": some})
     for name, sheet in sheets.items():
         save_png(run.file(f"{name}.png"), sheet)
     keep_losses(run)
@@ -194,6 +199,7 @@ def train_glo(
     told = ", ".join(f"{name} {value:.4g}" for name, value in errors.items())
     print(f"{len(data)} pictures of {side} pixels, {fitted.steps} steps: {told}")
     print(f"{GENERATOR}, latents.npz, {', '.join(f'{name}.png' for name in sheets)}")
+    print("reconstructions.npz: the codes of what reconstructions.png shows")
     print((out / "reconstructions.png").resolve())
 
 
@@ -212,6 +218,12 @@ def _terms(text: str | None, count: int) -> list[np.ndarray] | None:
     return terms
 
 
+def _shown(count: int) -> np.ndarray:
+    """The numbers of pictures that are shown beside their reconstructions."""
+    shown = np.linspace(0, count - 1, min(_SHOWN, count)).astype(int)
+    return shown[: max(len(shown) // _COLUMNS, 1) * _COLUMNS]
+
+
 def _sheets(
     trained: glo.Trained,
     data: PictureSource,
@@ -228,8 +240,7 @@ def _sheets(
     def originals(numbers: np.ndarray) -> np.ndarray:
         return np.asarray(as_images(jnp.asarray(data.batch(numbers)["image"])))
 
-    shown = np.linspace(0, len(data) - 1, min(_SHOWN, len(data))).astype(int)
-    shown = shown[: max(len(shown) // _COLUMNS, 1) * _COLUMNS]
+    shown = _shown(len(data))
     pairs = np.stack([originals(shown), drawn(codes[shown])])
     columns = min(_COLUMNS, len(shown))
     pairs = pairs.reshape(2, -1, columns, *data.shape).swapaxes(0, 1)
