@@ -8,7 +8,18 @@ from PIL import Image
 from jaxlatent import cli
 from jaxlatent.checkpoint import load_generator
 
-SMALL = ["--z-dim", "4", "--width", "2", "--batch", "6", "--chunk", "8"]
+SMALL = [
+    "--z-dim",
+    "4",
+    "--width",
+    "2",
+    "--levels",
+    "1",
+    "--batch",
+    "6",
+    "--chunk",
+    "8",
+]
 
 
 @pytest.fixture

@@ -91,10 +91,10 @@ class Tied(GLO):
 
 def test_pictures_are_those_recorded():
     generator, z = recorded_generator(), jnp.asarray(TRACE["z_eval"])
-    shown = generator(z)[:, ::8, ::8]
-    trained = generator.train(z)[0][:, ::8, ::8]
-    assert error(shown, nhwc(TRACE["eval/img"])) < 1e-5
-    assert error(trained, nhwc(TRACE["train/img"])) < 1e-5
+    both = jax.jit(lambda generator, z: (generator(z), generator.train(z)[0]))
+    shown, trained = both(generator, z)
+    assert error(shown[:, ::8, ::8], nhwc(TRACE["eval/img"])) < 1e-5
+    assert error(trained[:, ::8, ::8], nhwc(TRACE["train/img"])) < 1e-5
 
 
 def test_three_steps_are_those_recorded():
@@ -169,13 +169,10 @@ def test_adam_knows_each_code_by_itself():
 
 def test_codes_stay_where_they_may_be():
     data = pictures()
-    for projection in ("ball", "sphere"):
-        settings = dataclasses.replace(SQUARED, projection=projection)
-        problem = learner(linear(), data, settings, key=KEY)
-        state = fit(problem, 6, key=KEY, batch=8, data=data).state
-        lengths = np.linalg.norm(state.codes.arrays, axis=1)
-        assert lengths.max() < 1 + 1e-6
-        assert (lengths.min() > 1 - 1e-6) == (projection == "sphere")
+    settings = dataclasses.replace(SQUARED, projection="sphere")
+    problem = learner(linear(), data, settings, key=KEY)
+    state = fit(problem, 6, key=KEY, batch=8, data=data).state
+    np.testing.assert_allclose(np.linalg.norm(state.codes.arrays, axis=1), 1, atol=1e-6)
 
 
 def test_every_device_holds_a_part_of_the_codes():
@@ -202,8 +199,8 @@ def test_every_device_holds_a_part_of_the_codes():
 
 def test_any_number_of_devices_moves_codes_alike():
     data = pictures()
-    settings = dataclasses.replace(SQUARED, optimizer="adam")
-    problem = learner(linear(), data, settings, key=KEY)
+    rates = {"optimizer": "adam", "learning_rate": 0.02, "code_rate": 0.05}
+    problem = learner(linear(), data, dataclasses.replace(SQUARED, **rates), key=KEY)
     one, four = (
         fit(problem, 5, key=KEY, batch=8, data=data, mesh=mesh).state
         for mesh in (None, parallel.mesh(4))

@@ -16,6 +16,8 @@ from jaxlatent.generators.sequential_weighted import (
     BatchNorm,
     Convolution,
     TransposedConvolution,
+    _stamp_by_convolution,
+    _stamp_by_product,
 )
 
 
@@ -123,3 +125,23 @@ def test_activations():
         np.testing.assert_allclose(y[0], values, rtol=1e-5, err_msg=name)
     y = Activation("a", "leaky_relu", slope=0.2)({}, x)
     np.testing.assert_allclose(y, [[-0.4, 0.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "stride"), [(4, 2), (3, 1), (6, 3)])
+def test_stamps_are_the_same_on_every_platform(side, stride):
+    rng = np.random.default_rng(side)
+    x = jnp.asarray(rng.normal(size=(2, 3, 4, 2)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(side, side, 2, 3)), jnp.float32)
+    cpu, others = (
+        jax.jit(stamp, static_argnames="stride")(x, kernel, stride=stride)
+        for stamp in (_stamp_by_product, _stamp_by_convolution)
+    )
+    # by hand: each pixel of the input adds its stamp
+    expected = np.zeros((2, 2 * stride + side, 3 * stride + side, 3))
+    for row in range(3):
+        for column in range(4):
+            stamps = np.einsum("ni,hwio->nhwo", x[:, row, column], kernel)
+            top, left = row * stride, column * stride
+            expected[:, top : top + side, left : left + side] += stamps
+    np.testing.assert_allclose(cpu, expected, atol=1e-5)
+    np.testing.assert_allclose(others, expected, atol=1e-5)
