@@ -74,7 +74,7 @@ def run_block(
         history = {
             name: history[name].at[done].set(value) for name, value in metrics.items()
         }
-        state = _each(state, lambda node, *spec: fixed(node, *spec), mesh)
+        state = _each(state, fixed, mesh)
         return state, *fixed((done + good.astype(np.int32), good, history))
 
     def goes_on(carry: Any) -> jax.Array:
