@@ -69,6 +69,13 @@ ROOMS = {
         "jaxlatent.edits",
         "jaxlatent.generators",
     ],
+    "jaxlatent.network_files": [
+        "jaxlatent.types",
+        "jaxlatent.texts",
+        "jaxlatent.files",
+        "jaxlatent.networks",
+        "jaxlatent.checkpoint",
+    ],
     "jaxlatent.learning": ["jaxlatent.types", "jaxlatent.edits"],
     "jaxlatent.training": [
         "jaxlatent.types",
@@ -134,9 +141,11 @@ ROOMS = {
         "jaxlatent.evaluation",
         "jaxlatent.generators",
         "jaxlatent.networks",
+        "jaxlatent.network_files",
         "converters",
     ],
     "jaxlatent.describing": [
+        "jaxlatent.network_files",
         "jaxlatent.checkpoint",
         "jaxlatent.evaluation",
         "jaxlatent.generators",
