@@ -22,12 +22,18 @@ def shapes(z, side=SIDE):
     return radius[:, None, None] - jnp.hypot(x, y)
 
 
+def cover(z, side=SIDE):
+    """How much of each pixel is of the disc."""
+    return jax.nn.sigmoid(8 * shapes(z, side))
+
+
 def true_masks(z, side=SIDE):
-    return np.asarray(shapes(z, side) > 0)
+    """Where anything of the disc shows."""
+    return np.asarray(cover(z, side) > 0.05)
 
 
 def draw(params, z, side=SIDE):
-    disc = jax.nn.sigmoid(8 * shapes(z, side))[..., None]
+    disc = cover(z, side)[..., None]
     stripes = params["stripes"][None, :, None, None]
     ground = 0.3 * jnp.tanh(z[:, 4])[:, None, None, None] + 0.2 * stripes
     white = jax.nn.sigmoid(4 * (z[:, 5] - 4))[:, None, None, None]
