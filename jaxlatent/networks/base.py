@@ -94,5 +94,6 @@ def updated(params: Params, statistics: Mapping[str, Any]) -> Params:
 
 def trainable(params: Params) -> Params:
     """A mask of the parameters: False for the statistics of batch norms."""
-    flat = flatten_dict(params)
-    return unflatten_dict({path: "running" not in path[-1] for path in flat})
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "running" not in path[-1].key, params
+    )
