@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import discs
 import jax
@@ -37,6 +38,10 @@ SMALL = Preset(
 )
 
 
+RUN: Any = {"key": KEY, "batch": SMALL.batch, "block": 1}
+"""Convolutions in a loop are slow on CPUs where nothing is optimised."""
+
+
 def problem(generator=None, preset=SMALL):
     synthesis = mask_synthesis(
         generator or discs.make(), discs.edit(), discs.WHITE, preset.masks
@@ -47,7 +52,7 @@ def problem(generator=None, preset=SMALL):
 @pytest.fixture(scope="module")
 def solved():
     own = problem()
-    return own, fit(own, SMALL.steps, key=KEY, batch=SMALL.batch)
+    return own, fit(own, SMALL.steps, **RUN)
 
 
 def test_the_network_finds_the_discs(solved):
@@ -72,10 +77,9 @@ def test_the_network_finds_the_discs(solved):
 
 def test_a_run_that_goes_on_ends_with_the_same_bits(solved, tmp_path):
     own, _ = solved
-    options = {"key": KEY, "batch": SMALL.batch}
-    whole = fit(own, 6, **options)
-    fit(own, 4, folder=tmp_path / "run", **options)
-    rest = fit(own, 6, folder=tmp_path / "run", **options)
+    whole = fit(own, 6, **RUN)
+    fit(own, 4, folder=tmp_path / "run", **RUN)
+    rest = fit(own, 6, folder=tmp_path / "run", **RUN)
     assert contents(whole.state) == contents(rest.state)
     assert contents(whole.history) == contents(rest.history)
 
@@ -85,14 +89,14 @@ def test_new_weights_compile_nothing_and_change_the_run(solved):
     params = {"stripes": jnp.zeros(discs.SIDE)}
     other = problem(Generator(params, discs.make().config))
     with compilations() as count:
-        found = fit(other, 3, key=KEY, batch=SMALL.batch)
+        found = fit(other, 3, **RUN)
         assert count() == 0
     assert (found.history["loss"] != fitted.history["loss"][:3]).all()
 
 
 def test_one_device_equals_four(solved):
     own, fitted = solved
-    four = fit(own, 2, key=KEY, batch=SMALL.batch, block=1, mesh=parallel.mesh(4))
+    four = fit(own, 2, mesh=parallel.mesh(4), **RUN)
     np.testing.assert_allclose(
         four.history["loss"], fitted.history["loss"][:2], rtol=1e-5
     )

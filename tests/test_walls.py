@@ -111,6 +111,16 @@ ROOMS = {
         "jaxlatent.editing",
         "jaxlatent.batching",
     ],
+    # what is measured by networks that are trained for it
+    "jaxlatent.evaluation.naturalness": [
+        "jaxlatent.types",
+        "jaxlatent.edits",
+        "jaxlatent.networks",
+        "jaxlatent.latents",
+        "jaxlatent.batching",
+        "jaxlatent.learning",
+        "jaxlatent.training",
+    ],
     "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",

@@ -25,6 +25,7 @@ from jaxlatent.cli import (
     rank,
     regional,
     sampling,
+    segmentation,
     steerability,
 )
 from jaxlatent.cli.options import shown
@@ -76,6 +77,8 @@ def _choice(**choices: Callable[..., Any]) -> Any:
         ]
         for name, command in choices.items()
     ]
+    if len(offered) == 1:  # of which there must be two
+        offered.append(Annotated[None, tyro.conf.subcommand(name="none")])
     return Union[tuple(offered)]  # noqa: UP007
 
 
@@ -102,6 +105,21 @@ def _discover(
     return method
 
 
+TRAINERS = {
+    "segmentation": segmentation.train_segmentation,
+}
+
+
+def _train(
+    trainer: Annotated[
+        Any,
+        tyro.conf.arg(name="", constructor_factory=lambda: _choice(**TRAINERS)),
+    ],
+) -> Callable[[], None]:
+    """Train a network on pictures."""
+    return trainer
+
+
 LOOKING = {
     "demo": commands.demo,
     "convert": commands.convert,
@@ -116,6 +134,7 @@ EDITING = {
     "invert": invert.invert,
     "edit": commands.edit,
     "rank": rank.rank,
+    "segment": segmentation.segment,
     "presets": commands.list_presets,
     "condition": edits.condition,
     "combine": edits.combine,
@@ -129,7 +148,8 @@ def _commands() -> Any:
     discover = Annotated[
         Any, tyro.conf.subcommand(name="discover", constructor=_discover)
     ]
-    return _choice(**LOOKING) | discover | _choice(**EDITING)
+    train = Annotated[Any, tyro.conf.subcommand(name="train", constructor=_train)]
+    return _choice(**LOOKING) | discover | train | _choice(**EDITING)
 
 
 @dataclass(frozen=True)

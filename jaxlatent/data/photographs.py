@@ -34,7 +34,7 @@ def read_photographs(
     """
     found, noted = [], {}
     for file in files:
-        pixels, notes = _channels(file, shape[-1], background)
+        pixels, notes = read_photograph(file, shape[-1], background=background)
         sides = (shape[0], shape[1])
         spans = fitted_spans(
             (pixels.shape[0], pixels.shape[1]), sides, fit, f"pictures: {file}"
@@ -45,23 +45,35 @@ def read_photographs(
     return np.stack(found).astype(np.float32) / 127.5 - 1, noted
 
 
-def _channels(
-    file: Path, count: int, background: str
+def read_photograph(
+    file: Path, channels: int, *, background: str = "white"
 ) -> tuple[np.ndarray, Sequence[str]]:
-    """[H, W, count] uint8, and notes."""
+    """Read one picture, upright, of whatever size.
+
+    Args:
+        file: as `pictures.read_picture` takes it.
+        channels: C; of 2 and 4 the last is an alpha.
+        background: what transparent pixels are laid on, where there is no alpha.
+
+    Returns:
+        [H, W, C] uint8; and what was done to it that not everybody would do.
+
+    Raises:
+        ValueError: for a picture that cannot be read; names the file.
+    """
     from PIL import Image
 
     alpha = None
-    if count in (2, 4):
+    if channels in (2, 4):
         pixels, alpha, notes = read_straight(file, argument="pictures")
     else:
         pixels, notes = read_picture(file, background=background, argument="pictures")
-    colours = 1 if count < 3 else 3
+    colours = 1 if channels < 3 else 3
     if pixels.shape[-1] > colours:
         pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
         notes = (*notes, "coloured, taken as grey")
     pixels = np.broadcast_to(pixels, (*pixels.shape[:2], colours))
-    if count == colours:
+    if channels == colours:
         return pixels, notes
     if alpha is None:
         alpha = np.full(pixels.shape[:2], 255, np.uint8)

@@ -128,7 +128,8 @@ class MaskSynthesis:
 
         def again(samples: Samples) -> Samples:
             waiting = pending(samples)
-            rows = jnp.argsort(~waiting, stable=True)[:size]
+            # rows behind the last are written nowhere
+            (rows,) = jnp.nonzero(waiting, size=size, fill_value=count)
             number = samples.tries[rows].astype(jnp.int32)
             found = self.tried(keys[rows], number)
             passed = waiting[rows] & (found.weight > 0)
@@ -156,6 +157,11 @@ class MaskSynthesis:
         kept = fits(masks, self.settings.area)
         count = jnp.full(len(keys), 1, jnp.float32)
         return Samples(plain, masks, kept.astype(jnp.float32), count)
+
+    def last_pictures(self, keys: jax.Array, tries: Any) -> tuple[jax.Array, ...]:
+        """What the masks of samples were read off, given their keys and `tries`."""
+        number = OWN_DRAWS - 1 + jnp.asarray(tries).astype(jnp.int32)
+        return self.pictures(jax.vmap(jax.random.fold_in)(keys, number))
 
     def pictures(self, keys: jax.Array) -> tuple[jax.Array, ...]:
         """Pictures [N, H, W, C] of codes, of moved ones, and, for the mode

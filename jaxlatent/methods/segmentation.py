@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from jaxlatent.batching import in_chunks
 from jaxlatent.learning import Metrics, State, accumulated, descend
@@ -211,7 +212,13 @@ def weighted(values: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def learner(
-    synthesis: MaskSynthesis, preset: Preset = PAPER, *, key: jax.Array
+    synthesis: MaskSynthesis,
+    preset: Preset = PAPER,
+    *,
+    key: jax.Array,
+    chunk: int = 32,
+    mesh: Mesh | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Segmentation:
     """The problem that `fit` is to solve.
 
@@ -220,12 +227,21 @@ def learner(
         preset: one of `PRESETS`, or your own; its settings of masks are those of the
             synthesis.
         key: of the held-out samples; another than the run's.
+        chunk: as for `draw_masks`, as are the following two.
+        mesh: devices.
+        progress: called with the number of held-out samples just made.
 
     Raises:
         ValueError: if no code of the held-out samples gives a mask.
     """
-    chunk = min(preset.batch, 32)
-    held_out = draw_masks(synthesis, preset.held_out, key=key, chunk=chunk)
+    held_out = draw_masks(
+        synthesis,
+        preset.held_out,
+        key=key,
+        chunk=chunk,
+        mesh=mesh,
+        progress=progress,
+    )
     return Segmentation(synthesis, held_out, preset.settings)
 
 
