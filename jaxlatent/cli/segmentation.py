@@ -254,8 +254,6 @@ def _open(text: str, reading: Reading) -> Network:
 
 def _masks_of(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """The true mask of each picture: the file of its name, whatever its ending."""
-    if not folder.is_dir():
-        raise ValueError(f"masks: {folder} is not a folder")
     there: dict[str, list[Path]] = {}
     for one in sorted(folder.iterdir()):
         if one.is_file() and not one.name.startswith("."):
@@ -302,7 +300,7 @@ def _table(rows: Mapping[str, Mapping[str, np.ndarray]]) -> str:
 
 def _squared(picture: np.ndarray) -> np.ndarray:
     """A picture in the middle of a white square of one size for all."""
-    small = over_white(shrink(enlarge(picture, least=_SIDE // 2), most=_SIDE))
+    small = over_white(shrink(enlarge(picture, least=_SIDE), most=_SIDE))
     height, width = small.shape[:2]
     square = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
     top, left = (_SIDE - height) // 2, (_SIDE - width) // 2
