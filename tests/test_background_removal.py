@@ -60,42 +60,47 @@ def test_every_sample_finds_the_disc_of_its_own_first_code_that_passes(settings)
     found = draw_masks(synthesis, 24, key=KEY)
     assert found.weight.all()
     assert 1.3 < found.tries.mean() < 6
-    keys = sample_keys(KEY, range(24))
-    last = jax.vmap(jax.random.fold_in)(keys, OWN_DRAWS + found.tries.astype(int) - 1)
-    latents = synthesis.prior(last)
-    np.testing.assert_allclose(
-        found.pictures, discs.make().synthesize(latents.codes), atol=1e-5
+    codes, pictures, before = looked_at(
+        synthesis, sample_keys(KEY, range(24)), found.tries
     )
-    true = discs.true_masks(latents.codes)
-    both, either = (true & found.masks).sum(), (true | found.masks).sum()
-    assert both / either > 0.8
+    np.testing.assert_allclose(found.pictures, pictures, atol=1e-5)
+    true = discs.true_masks(codes)
+    assert (true & found.masks).sum() / (true | found.masks).sum() > 0.8
     share = found.masks.mean((1, 2))
     assert ((share > 0.1) & (share < 0.2)).all()
     # the code before, where there was one, did not pass
-    more = np.flatnonzero(found.tries > 1)
-    before = synthesis.tried(keys[more], jnp.asarray(found.tries[more], jnp.int32) - 2)
-    assert not before.weight.any()
+    assert not before[found.tries > 1].any()
+
+
+@jax.jit
+def looked_at(synthesis, keys, tries):
+    """The codes of the last tries, their pictures, whether the try before passed."""
+    number = jnp.asarray(tries, jnp.int32) - 1
+    fold = jax.vmap(jax.random.fold_in)
+    codes = synthesis.prior(fold(keys, OWN_DRAWS + number)).codes
+    before = synthesis.tried(keys, jnp.maximum(number - 1, 0)).weight
+    return codes, synthesis.prior.generator.synthesize(codes), before
 
 
 def test_a_sample_depends_on_its_own_key_alone():
     synthesis = world()
     whole = draw_masks(synthesis, 24, key=KEY)
-    parts = draw_masks(synthesis, 10, key=KEY, chunk=3)
     split = draw_masks(synthesis, 24, key=KEY, mesh=parallel.mesh(4))
     chunked = dataclasses.replace(STRICT, chunk=5)
-    small = draw_masks(world(chunked), 24, key=KEY)
-    for other in (parts, split, small):
+    small = draw_masks(world(chunked), 10, key=KEY, chunk=4)
+    for other in (split, small):
         rows = zip(*map(jax.tree.leaves, (whole, other)), strict=True)
         for one, two in rows:
             np.testing.assert_allclose(one[: len(two)], two, atol=1e-5)
 
 
 def test_what_never_passes_weighs_nothing():
-    found = draw_masks(world(dataclasses.replace(STRICT, tries=2)), 24, key=KEY)
+    few = dataclasses.replace(STRICT, tries=2)
+    found = draw_masks(world(few), 24, key=KEY)
     assert 0 < found.weight.sum() < 24
     assert (found.tries[found.weight == 0] == 2).all()
     with pytest.raises(ValueError, match=r"index: none of 48 codes has a foreground"):
-        draw_masks(world(STRICT.__class__(tries=2), discs.NOTHING), 24, key=KEY)
+        draw_masks(world(few, discs.NOTHING), 24, key=KEY)
 
 
 def test_other_weights_and_directions_compile_nothing():
@@ -119,7 +124,8 @@ def test_other_kinds_of_edits_and_what_does_not_fit():
     vectors[0, :, 5] = 9, -9
     warp = rbf_field(vectors, np.float32([[1, -1]]), np.float32([0.02]), space="z")
     how = MaskSettings(strength=3.0)
-    found = draw_masks(mask_synthesis(discs.make(), warp, 0, how), 4, key=KEY)
+    synthesis = mask_synthesis(discs.make(), warp, 0, how)
+    found = jax.eval_shape(synthesis, sample_keys(KEY, range(4)))
     assert found.masks.shape == (4, discs.SIDE, discs.SIDE)
     with pytest.raises(IndexError, match="index: 2 given; there are 2 directions"):
         world(index=2)

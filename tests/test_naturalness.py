@@ -20,11 +20,11 @@ HOW = Settings(strength=3.0, steps=40, batch=8, validation=20)
 
 
 def draw(params, z):
-    """Grey pictures: a level, a slope, and a chequered pattern beyond z = 2."""
+    """Grey pictures: a level, a slope, and a chequered pattern beyond z = 1."""
     line = params["line"]
     level = 0.5 * jnp.tanh(z[:, :1, None])
     slope = 0.3 * jnp.tanh(z[:, 1:2, None]) * line[None, None]
-    ends = jax.nn.relu(jnp.abs(z[:, 3:4, None]) - 2) * jnp.sign(z[:, 3:4, None])
+    ends = jax.nn.relu(jnp.abs(z[:, 3:4, None]) - 1) * jnp.sign(z[:, 3:4, None])
     pattern = jnp.sign(jnp.sin(9 * line))[None, None] * jnp.sign(line)[None, :, None]
     return (level + slope + 0.8 * ends * pattern)[..., None]
 

@@ -1,4 +1,3 @@
-import dataclasses
 from typing import Any
 
 import discs
@@ -20,9 +19,9 @@ from jaxlatent.methods.segmentation import (
     Segmentation,
     Settings,
     finished,
-    foreground,
     learner,
     segment,
+    weighted,
 )
 from jaxlatent.networks.base import Network
 from jaxlatent.networks.unet import UNet
@@ -111,17 +110,8 @@ def test_the_loss_is_that_of_logits_over_the_temperature(solved):
     # half of the first is right with 3/4, all else is even
     right = (np.log(4 / 3) + np.log(2)) / 2
     np.testing.assert_allclose(losses, [right, np.log(2)], rtol=1e-6)
-    samples = own.synthesis(sample_keys(KEY, range(2)))
-    params = own.init(KEY).params
-    alone = jax.jit(lambda params, samples: own.loss(params, samples)[:2])
-    value, metrics = alone(params, dataclasses.replace(samples, weight=jnp.zeros(2)))
-    assert (value, metrics["kept"]) == (0, 0)
-    one, two, both = (
-        float(alone(params, dataclasses.replace(samples, weight=jnp.asarray(w)))[0])
-        for w in ([1.0, 0.0], [0.0, 1.0], [1.0, 1.0])
-    )
-    assert both == pytest.approx((one + two) / 2, rel=1e-6)
-    assert one != two
+    np.testing.assert_allclose(weighted(losses, jnp.float32([1, 0])), right, rtol=1e-6)
+    assert weighted(losses, jnp.zeros(2)) == 0
 
 
 def test_the_rate_falls_in_steps(solved):
@@ -141,21 +131,15 @@ def test_the_rate_falls_in_steps(solved):
 def test_pictures_of_any_size_are_seen_at_the_size_of_training():
     module = UNet(image_channels=1, channels=(2, 3), resolution=8)
     network = drawn(lambda key: Network.init(key, module, jnp.zeros((1, 8, 8, 1))), 2)
-    small = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 8, 12, 1)), "f4")
-    logits = network(small)
-    np.testing.assert_allclose(
-        foreground(network, small), jax.nn.sigmoid(logits[..., 1]), rtol=1e-6
-    )
-    # a picture of squares of 3 x 3 pixels
-    large = small.repeat(3, axis=1).repeat(3, axis=2)
-    found = segment(network, large, chunk=1)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 8, 12, 1)).astype(np.float32)
+    logits = jax.jit(lambda network, images: network(images))(network, images)
+    small = segment(network, images)
+    np.testing.assert_allclose(small, jax.nn.sigmoid(logits[..., 1]), rtol=1e-6)
+    # pictures of squares of 3 x 3 pixels, whose means they are brought back to
+    found = segment(network, images.repeat(3, axis=1).repeat(3, axis=2))
     assert found.shape == (2, 24, 36)
-    assert (found > 0).all() & (found < 1).all()
-    constant = jnp.full((1, 24, 37, 1), 0.3)
-    same = foreground(network, jnp.full((1, 8, 12, 1), 0.3))
-    middle = foreground(network, constant)
-    assert middle.shape == (1, 24, 37)
-    np.testing.assert_allclose(middle[0, 12, 18], same[0, 4, 6], rtol=0.05)
+    assert ((found > 0) & (found < 1)).all()
+    assert np.corrcoef(found[:, 1::3, 1::3].ravel(), small.ravel())[0, 1] > 0.8
 
 
 def test_errors_of_masks():
