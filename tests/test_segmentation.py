@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import discs
@@ -21,6 +22,7 @@ from jaxlatent.methods.segmentation import (
     finished,
     learner,
     segment,
+    train,
     weighted,
 )
 from jaxlatent.networks.base import Network
@@ -91,6 +93,20 @@ def test_new_weights_compile_nothing_and_change_the_run(solved):
         found = fit(other, 3, **RUN)
         assert count() == 0
     assert (found.history["loss"] != fitted.history["loss"][:3]).all()
+
+
+def test_the_whole_way_in_one_call():
+    preset = dataclasses.replace(SMALL, steps=3)
+    options: Any = {"key": KEY, "block": 1}
+    found = train(discs.make(), discs.edit(), discs.WHITE, preset, **options)
+    own = learner(
+        mask_synthesis(discs.make(), discs.edit(), discs.WHITE),
+        preset,
+        key=jax.random.fold_in(KEY, np.uint32(2**32 - 3)),
+    )
+    again = finished(own, fit(own, 3, **RUN))
+    assert found.module == again.module
+    assert contents(found.params) == contents(again.params)
 
 
 def test_one_device_equals_four(solved):

@@ -16,7 +16,7 @@ Defaults are the original's: Adam at 0.005, a fifth of that after every 4000 ste
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import flax.struct
 import jax
@@ -26,20 +26,27 @@ import optax
 from jax.sharding import Mesh
 
 from jaxlatent.batching import in_chunks
+from jaxlatent.edits.base import Edit
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import Truncation
 from jaxlatent.learning import Metrics, State, accumulated, descend
 from jaxlatent.methods.background_removal import (
     MaskSettings,
     MaskSynthesis,
     Samples,
     draw_masks,
+    mask_synthesis,
 )
 from jaxlatent.networks.base import Network, trainable
 from jaxlatent.networks.unet import UNet
-from jaxlatent.training.fit import Fitted
+from jaxlatent.training.fit import FitOptions, Fitted, fit
 from jaxlatent.types import Params
 
 FOREGROUND = 1
 """The class of pixels that are in the foreground."""
+
+# `fit` draws samples, and two things more, with other numbers
+_HELD_OUT = np.uint32(2**32 - 3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +218,50 @@ def weighted(values: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.sum(values * weight) / jnp.maximum(jnp.sum(weight), 1)
 
 
+def train(
+    generator: Generator,
+    edit: Edit,
+    index: int = 0,
+    preset: Preset = PAPER,
+    *,
+    key: jax.Array,
+    label: Any = None,
+    truncation: Truncation | None = None,
+    **run: Unpack[FitOptions],
+) -> Network:
+    """Train a network on masks that a direction makes.
+
+    Args:
+        generator: the generator; `prepare` it first.
+        edit: of any kind.
+        index: its direction that paints backgrounds white.
+        preset: one of `PRESETS`, or your own.
+        key: of the whole run.
+        label: as for `mask_synthesis`, as is the truncation.
+        truncation: likewise.
+        **run: as for `fit`.
+
+    Returns:
+        A U-Net, for `segment`.
+
+    Raises:
+        ValueError: names the argument that does not fit, or the step that was not
+            finite.
+        IndexError: for a direction that there is not.
+    """
+    synthesis = mask_synthesis(
+        generator, edit, index, preset.masks, label=label, truncation=truncation
+    )
+    problem = learner(synthesis, preset, key=jax.random.fold_in(key, _HELD_OUT))
+    fitted = fit(problem, preset.steps, key=key, batch=preset.batch, **run)
+    if fitted.failed is not None:
+        raise ValueError(
+            f"learning_rate: {preset.settings.learning_rate} given; step "
+            f"{fitted.failed} was not finite"
+        )
+    return finished(problem, fitted)
+
+
 def learner(
     synthesis: MaskSynthesis,
     preset: Preset = PAPER,
@@ -265,16 +316,11 @@ def foreground(network: Network, images: jax.Array) -> jax.Array:
     size: int = network.module.resolution  # pyright: ignore
     short = min(sides)
     small = tuple(size * side // short for side in sides)
-    seen = images
-    if small != tuple(sides):
-        seen = jax.image.resize(images, (count, *small, channels), "bilinear")
+    if small == tuple(sides):
+        return jax.nn.sigmoid(network(images)[..., FOREGROUND])
+    seen = jax.image.resize(images, (count, *small, channels), "bilinear")
     found = jax.nn.sigmoid(network(seen)[..., FOREGROUND])
-    return found if small == tuple(sides) else resized_maps(found, tuple(sides))
-
-
-def resized_maps(maps: jax.Array, sides: tuple[int, ...]) -> jax.Array:
-    """[N, h, w] -> [N, H, W], bilinearly."""
-    return jax.image.resize(maps, (len(maps), *sides), "bilinear")
+    return jax.image.resize(found, (count, *sides), "bilinear")
 
 
 def segment(
