@@ -112,6 +112,10 @@ TAME: dict[str, Sequence[str]] = {
     ],
     "discover sefa": ["--k", "1", "--strengths", "0,1"],
     "edit": ["--strengths", "0,1"],
+    "naturalness": [
+        *("--steps", "1", "--batch", "2", "--validation", "1", "--size", "32"),
+        *("--pictures", "pictures"),
+    ],
     "sample": ["--num", "2"],
     "score": ["--samples", "9", "--scorer", "brightness"],
     "export": ["--layout", "npy"],

@@ -33,6 +33,7 @@ from converters import (
     stylegan_ganspace,
     stylegan_genforce,
     stylegan_interfacegan,
+    unet,
     vgg,
 )
 from converters.checkpoints import Checkpoint, CheckpointFile, opened
@@ -82,6 +83,7 @@ LAYOUTS: dict[str, tuple[ModuleType, ...]] = {
     "emonet": (emonet,),
     "memnet": (memnet,),
     "reconstructors": (reconstructors,),
+    "unet": (unet,),
 }
 """The modules that know a family's file layouts.
 

@@ -34,6 +34,8 @@ from jaxlatent.methods.interfacegan import interfacegan as interfacegan
 from jaxlatent.methods.lowrankgan import lowrankgan as lowrankgan
 from jaxlatent.methods.resefa import resefa as resefa
 from jaxlatent.methods.sefa import sefa as sefa
+from jaxlatent.network_files import load_network as load_network
+from jaxlatent.network_files import save_network as save_network
 from jaxlatent.networks.base import Network as Network
 from jaxlatent.networks.outputs import Column as Column
 from jaxlatent.training.fit import fit as fit

@@ -140,7 +140,7 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
         return Generator(
             params=unflatten_dict(arrays, sep="."),
             config=config,
-            origin=_origin(header["origin"]),
+            origin=origin_of(header["origin"]),
         )
     except UNREADABLE as error:
         reason = printable(str(error) or type(error).__name__, _MOST_WORDS)
@@ -168,8 +168,12 @@ def _templates(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray
     return {name: np.zeros(*one) for name, one in empty.items()}
 
 
-def _origin(values: Mapping[str, Any]) -> Origin:
-    """What a header tells of where a generator comes from; JSON has lists alone."""
+def origin_of(values: Mapping[str, Any]) -> Origin:
+    """What a header tells of where weights come from; JSON has lists alone.
+
+    Raises:
+        ValueError: for values of other types.
+    """
     told = {}
     for field in dataclasses.fields(Origin):
         if field.name not in values:

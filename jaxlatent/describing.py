@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxlatent import checkpoint
+from jaxlatent import checkpoint, network_files
 from jaxlatent.evaluation import tables
 from jaxlatent.generators.base import config_to_json
 from jaxlatent.loading import is_checkpoint
@@ -60,6 +61,8 @@ def _describe_ours(path: Path) -> dict[str, Any] | None:
         return _describe_folder(path)
     if path.is_file() and checkpoint.is_edit(path):
         return _describe_edit(path, checkpoint.load_edit(path))
+    if path.is_file() and network_files.is_network(path):
+        return _describe_network(path)
     if path.is_file() and tables.is_table(path):
         return _describe_scores(path)
     return None
@@ -107,6 +110,18 @@ def _describe_scores(path: Path) -> dict[str, Any]:
         "codes": list(table.codes),
         "seed": table.seed,
         "generator": table.generator,
+    }
+
+
+def _describe_network(path: Path) -> dict[str, Any]:
+    network = network_files.load_network(path)
+    return {
+        "file": str(path),
+        "container": "network",
+        "architecture": type(network.module).__name__,
+        "settings": network_files.settings_of(network.module),
+        "facts": network_files.read_facts(path),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(network.params)),
     }
 
 

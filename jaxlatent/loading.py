@@ -26,6 +26,7 @@ from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Discriminator, Generator
 from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.latents import Latents
+from jaxlatent.network_files import is_network, load_network
 from jaxlatent.networks.base import Network
 from jaxlatent.no_source import why_no_source
 from jaxlatent.texts import printable
@@ -78,10 +79,11 @@ def load(
     returned.
 
     Args:
-        source: a folder that `save_generator` wrote; a checkpoint file of PyTorch,
-            NVIDIA or safetensors, of which no code is run; "faces", the generator that
-            comes with the library; or "module:function", which is imported (modules in
-            the current folder first) and called without arguments.
+        source: a folder that `save_generator` wrote; a file that `save_network` wrote;
+            a checkpoint file of PyTorch, NVIDIA or safetensors, of which no code is
+            run; "faces", the generator that comes with the library; or
+            "module:function", which is imported (modules in the current folder first)
+            and called without arguments.
         part: "generator", "discriminator" or "network". Folders and "faces" hold
             generators alone.
         family: of a checkpoint file: its architecture, None to recognise it.
@@ -94,7 +96,8 @@ def load(
         CheckpointError: if a file or folder is damaged or does not fit.
     """
     text = os.fspath(source)
-    is_file = text not in EMBEDDED and is_checkpoint(text)
+    own = os.path.isfile(text) and is_network(text)
+    is_file = text not in EMBEDDED and is_checkpoint(text) and not own
     given = {"family": family, "config": config, "entry": entry}
     for argument in (name for name, value in given.items() if value and not is_file):
         raise ValueError(f"{argument}: given, but {text} is no checkpoint file")
@@ -103,6 +106,8 @@ def load(
         found = EMBEDDED[text]()
     elif checkpoint.is_generator(text):
         found = checkpoint.load_generator(text)
+    elif own:
+        found = load_network(text)
     elif is_file:
         import converters
 

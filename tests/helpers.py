@@ -108,6 +108,30 @@ def recipe(case: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
+def stream_recipe(case: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights that a recording describes by `seed`, `keys` and `shapes`.
+
+    One random stream for all tensors, in the order of their names.
+    """
+    rng, state = np.random.RandomState(int(case["seed"])), {}
+    for name, text in zip(case["keys"].tolist(), case["shapes"].tolist(), strict=True):
+        shape = json.loads(text)
+        if name.endswith("num_batches_tracked"):
+            state[name] = np.zeros((), np.int64)
+            continue
+        r = rng.standard_normal(shape)
+        if name.endswith("running_var"):
+            r = 1 + 0.5 * np.abs(r)
+        elif name.endswith("running_mean"):
+            r = 0.2 * r
+        elif len(shape) == 1:
+            r = 1 + 0.3 * r if name.endswith("weight") else 0.1 * r
+        else:
+            r = r * np.sqrt(2 / np.prod(shape[1:]))
+        state[name] = r.astype(np.float32)
+    return state
+
+
 def torch_state(params: Any) -> dict[str, np.ndarray]:
     """A network's parameters in PyTorch's axes and under torchvision's names."""
     found = {}

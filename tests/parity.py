@@ -39,6 +39,7 @@ from converters import (
     stylegan_ganspace,
     stylegan_genforce,
     stylegan_interfacegan,
+    unet,
     vgg,
 )
 
@@ -128,6 +129,7 @@ ROWS = (
         ("voynov_lenet_a", "voynov_resnet18_a"),
     ),
     Row("LeNet", "PyTorch, beside ours", lenet, ("lenet",)),
+    Row("U-Net", "GANLatentDiscovery", unet, ("voynov_unet_a",)),
 )
 
 

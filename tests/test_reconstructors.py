@@ -1,11 +1,10 @@
-import json
 import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import error, golden, nhwc
+from helpers import error, golden, nhwc, stream_recipe
 
 from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
@@ -23,27 +22,6 @@ def lenet_state():
     return {k.removeprefix("w/"): v for k, v in case.items() if k.startswith("w/")}
 
 
-def resnet_state(case):
-    """One random stream for all tensors, in the order of their names."""
-    rng, state = np.random.RandomState(int(case["seed"])), {}
-    for name, text in zip(case["keys"].tolist(), case["shapes"].tolist(), strict=True):
-        shape = json.loads(text)
-        if name.endswith("num_batches_tracked"):
-            state[name] = np.zeros((), np.int64)
-            continue
-        r = rng.standard_normal(shape)
-        if name.endswith("running_var"):
-            r = 1 + 0.5 * np.abs(r)
-        elif name.endswith("running_mean"):
-            r = 0.2 * r
-        elif len(shape) == 1:
-            r = 1 + 0.3 * r if name.endswith("weight") else 0.1 * r
-        else:
-            r = r * np.sqrt(2 / np.prod(shape[1:]))
-        state[name] = r.astype(np.float32)
-    return state
-
-
 def built(state):
     plan = find_plan(Checkpoint(state), part="network")
     return Network(assemble(plan), plan.config), plan
@@ -57,7 +35,7 @@ def built(state):
 )
 def test_recordings_of_gan_latent_discovery(name, module, training):
     case = golden(f"voynov_{name}_a")
-    network, plan = built(lenet_state() if name == "lenet" else resnet_state(case))
+    network, plan = built(lenet_state() if name == "lenet" else stream_recipe(case))
     assert isinstance(network.module, module)
     assert (network.module.directions, plan.format) == (7, "GANLatentDiscovery")
     pair = [jnp.asarray(nhwc(case[key])) for key in ("x1", "x2")]

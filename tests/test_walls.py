@@ -69,6 +69,13 @@ ROOMS = {
         "jaxlatent.edits",
         "jaxlatent.generators",
     ],
+    "jaxlatent.network_files": [
+        "jaxlatent.types",
+        "jaxlatent.texts",
+        "jaxlatent.files",
+        "jaxlatent.networks",
+        "jaxlatent.checkpoint",
+    ],
     "jaxlatent.learning": ["jaxlatent.types", "jaxlatent.edits"],
     "jaxlatent.training": [
         "jaxlatent.types",
@@ -104,6 +111,16 @@ ROOMS = {
         "jaxlatent.editing",
         "jaxlatent.batching",
     ],
+    # what is measured by networks that are trained for it
+    "jaxlatent.evaluation.naturalness": [
+        "jaxlatent.types",
+        "jaxlatent.edits",
+        "jaxlatent.networks",
+        "jaxlatent.latents",
+        "jaxlatent.batching",
+        "jaxlatent.learning",
+        "jaxlatent.training",
+    ],
     "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",
@@ -134,9 +151,11 @@ ROOMS = {
         "jaxlatent.evaluation",
         "jaxlatent.generators",
         "jaxlatent.networks",
+        "jaxlatent.network_files",
         "converters",
     ],
     "jaxlatent.describing": [
+        "jaxlatent.network_files",
         "jaxlatent.checkpoint",
         "jaxlatent.evaluation",
         "jaxlatent.generators",

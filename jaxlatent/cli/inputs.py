@@ -13,6 +13,7 @@ from jaxlatent import checkpoint
 from jaxlatent.cli import arguments
 from jaxlatent.cli.labels import labels_of_codes, told_of, with_labels
 from jaxlatent.cli.options import Codes
+from jaxlatent.data.image_folder import find_pictures
 from jaxlatent.editing import has_rows
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.generators.base import Generator
@@ -128,6 +129,31 @@ def _numpy_samples(
         raise ValueError("numpy_seeds: given, but this generator's z is its own")
     codes = numpy_codes(seeds, config.z_dim, truncation=psi)
     return Latents(codes, "z"), tuple(f"numpy seed {seed}" for seed in seeds)
+
+
+def picture_files(words: Sequence[str], last: str) -> list[Path]:
+    """The pictures that words name, those of folders among them.
+
+    Args:
+        words: the paths.
+        last: what stands behind them, for errors.
+    """
+    files = []
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            inside = find_pictures(path)
+            if not inside:
+                raise ValueError(f"pictures: {path} holds none")
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ValueError(
+                f"pictures: {word} is not there; pictures and folders of pictures are "
+                f"accepted, and {last} at the end"
+            )
+    return files
 
 
 def open_edit(

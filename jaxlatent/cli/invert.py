@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from jaxlatent import checkpoint
-from jaxlatent.cli import arguments, labels, scores
+from jaxlatent.cli import arguments, inputs, labels, scores
 from jaxlatent.cli.options import (
     Background,
     Codes,
@@ -27,7 +27,6 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.session import Session, open_generator
 from jaxlatent.collectives import is_main
-from jaxlatent.data.image_folder import find_pictures
 from jaxlatent.data.photographs import read_photographs
 from jaxlatent.data.regions import Fit, file_mask
 from jaxlatent.gallery import enlarge, grid, save_png
@@ -170,7 +169,7 @@ def invert(
     arguments.refuse(start, codes, "seeds", "numpy_seeds", "truncation", "cutoff")
     if not tuning.tune:
         arguments.refuse(tuning, " without tune")
-    files = _files(words[:-1])
+    files = inputs.picture_files(words[:-1], "a generator")
     job = Job(words[-1], out, chunk, start, reading, where)
     session = Session.open(job, "invert", given)
     model = session.generator
@@ -233,26 +232,6 @@ def invert(
     session.finish(None, read=read, pictures=names, errors=table)
     _print(names, told)
     print((out / SHEET).resolve())
-
-
-def _files(words: tuple[str, ...]) -> list[Path]:
-    """The pictures that words name, those of folders among them."""
-    files = []
-    for word in words:
-        path = Path(word)
-        if path.is_dir():
-            inside = find_pictures(path)
-            if not inside:
-                raise ValueError(f"pictures: {path} holds none")
-            files += inside
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise ValueError(
-                f"pictures: {word} is not there; pictures and folders of pictures are "
-                "accepted, and a generator at the end"
-            )
-    return files
 
 
 def _read(session: Session, files: list[Path], how: Photographs) -> Targets:

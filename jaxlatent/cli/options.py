@@ -123,14 +123,11 @@ class Job:
 
 
 @dataclass(frozen=True)
-class ChosenEdit:
+class EditFile:
     """An edit from a file."""
 
     edit: Annotated[Path, tyro.conf.Positional, option("EDIT")]
     """An .npz edit, or another tool's directions as .npy, .npz, .pkl or .pt."""
-    index: Annotated[str | None, option("NUMBERS")] = None
-    """Which of its directions, such as 0-3,7, or all; the command's choice if left
-    out."""
     layers: Rows = None
     """Rows of w+ to shift instead of the edit's own: all, or such as 0-1."""
     edit_space: Space = None
@@ -138,6 +135,15 @@ class ChosenEdit:
     takes an array [L, D] for L directions."""
     per_layer: bool = False
     """Take another tool's array [L, D] for one direction with a row for each of w+."""
+
+
+@dataclass(frozen=True)
+class ChosenEdit(EditFile):
+    """An edit from a file, and which of its directions."""
+
+    index: Annotated[str | None, option("NUMBERS")] = None
+    """Which of its directions, such as 0-3,7, or all; the command's choice if left
+    out."""
 
 
 @dataclass(frozen=True)

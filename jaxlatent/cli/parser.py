@@ -22,9 +22,11 @@ from jaxlatent.cli import (
     factors,
     ganalyze,
     invert,
+    naturalness,
     rank,
     regional,
     sampling,
+    segmentation,
     steerability,
     train,
 )
@@ -77,8 +79,6 @@ def _choice(**choices: Callable[..., Any]) -> Any:
         ]
         for name, command in choices.items()
     ]
-    if len(offered) == 1:  # of which there must be two
-        offered.append(Annotated[None, tyro.conf.subcommand(name="none")])
     return Union[tuple(offered)]  # noqa: UP007
 
 
@@ -107,6 +107,7 @@ def _discover(
 
 TRAINERS = {
     "glo": train.train_glo,
+    "segmentation": segmentation.train_segmentation,
 }
 
 
@@ -134,6 +135,8 @@ EDITING = {
     "invert": invert.invert,
     "edit": commands.edit,
     "rank": rank.rank,
+    "naturalness": naturalness.measure_naturalness,
+    "segment": segmentation.segment,
     "presets": commands.list_presets,
     "condition": edits.condition,
     "combine": edits.combine,

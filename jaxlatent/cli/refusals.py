@@ -107,7 +107,7 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(
         (
             *("chunk", "samples", "batch", "steps", "tuning_steps", "save_every"),
-            *("held_out", "k", "starts", "top"),
+            *("held_out", "k", "starts", "top", "tries", "validation"),
         ),
         _count,
     ),
@@ -122,12 +122,12 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     ),
     "strengths": lambda value, _: arguments.parse_strengths(value),
     "config": lambda value, _: arguments.parse_config(value),
-    **dict.fromkeys(("alpha", "score_range"), arguments.parse_ends),
+    **dict.fromkeys(("alpha", "area", "score_range"), arguments.parse_ends),
     **dict.fromkeys(
         ("codes", "scored_codes", "activations", "lpips", "lpips_trunk"), _file
     ),
     "scores_file": lambda value, _: _file(value, "scores"),
-    "grams": _folder,
+    **dict.fromkeys(("grams", "masks", "pictures"), _folder),
     "tau": lambda value, name: _margin(math.ceil(value), name),
     "mask": _files_of,
     "scorer": _scorers,

@@ -16,7 +16,7 @@ from jaxlatent.cli import arguments, inputs, labels
 from jaxlatent.cli.devices import open_mesh
 from jaxlatent.cli.fitting import fit_run, keep_losses
 from jaxlatent.cli.inputs import Samples
-from jaxlatent.cli.options import ChosenEdit, Devices, Job, Page, Reading, Training
+from jaxlatent.cli.options import Devices, EditFile, Job, Page, Reading, Training
 from jaxlatent.cli.progress import progress_bar
 from jaxlatent.collectives import agree, is_main
 from jaxlatent.editing import check_edit, check_traversal, where_edited
@@ -110,7 +110,7 @@ class Session:
         self.say(samples.guesses)
         return samples
 
-    def open_edit(self, chosen: ChosenEdit) -> tuple[Any, list[str]]:
+    def open_edit(self, chosen: EditFile) -> tuple[Any, list[str]]:
         """The edit that the options name, before `layers` restricts it.
 
         Returns:

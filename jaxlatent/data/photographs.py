@@ -34,18 +34,18 @@ def read_photographs(
     """
     found, noted = [], {}
     for file in files:
-        pixels, notes = read_photograph(file, shape, fit=fit, background=background)
+        pixels, notes = read_fitted(file, shape, fit=fit, background=background)
         found.append(pixels)
         for note in notes:
             noted.setdefault(note, []).append(file.name)
     return np.stack(found).astype(np.float32) / 127.5 - 1, noted
 
 
-def read_photograph(
+def read_fitted(
     file: Path, shape: tuple[int, ...], *, fit: Fit, background: str
 ) -> Opened:
     """One picture of [H, W, C] uint8; see `read_photographs`."""
-    pixels, notes = _channels(file, shape[-1], background)
+    pixels, notes = read_photograph(file, shape[-1], background=background)
     fitted = fit_pixels(pixels, (shape[0], shape[1]), fit, f"pictures: {file}")
     return Opened(fitted, tuple(notes))
 
@@ -68,23 +68,35 @@ def fit_pixels(
     return _resized(pixels, spans, sides)
 
 
-def _channels(
-    file: Path, count: int, background: str
+def read_photograph(
+    file: Path, channels: int, *, background: str = "white"
 ) -> tuple[np.ndarray, Sequence[str]]:
-    """[H, W, count] uint8, and notes."""
+    """Read one picture, upright, of whatever size.
+
+    Args:
+        file: as `pictures.read_picture` takes it.
+        channels: C; of 2 and 4 the last is an alpha.
+        background: what transparent pixels are laid on, where there is no alpha.
+
+    Returns:
+        [H, W, C] uint8; and what was done to it that not everybody would do.
+
+    Raises:
+        ValueError: for a picture that cannot be read; names the file.
+    """
     from PIL import Image
 
     alpha = None
-    if count in (2, 4):
+    if channels in (2, 4):
         pixels, alpha, notes = read_straight(file, argument="pictures")
     else:
         pixels, notes = read_picture(file, background=background, argument="pictures")
-    colours = 1 if count < 3 else 3
+    colours = 1 if channels < 3 else 3
     if pixels.shape[-1] > colours:
         pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
         notes = (*notes, "coloured, taken as grey")
     pixels = np.broadcast_to(pixels, (*pixels.shape[:2], colours))
-    if count == colours:
+    if channels == colours:
         return pixels, notes
     if alpha is None:
         alpha = np.full(pixels.shape[:2], 255, np.uint8)

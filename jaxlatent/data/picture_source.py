@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent.data.image_folder import find_pictures
-from jaxlatent.data.photographs import fit_pixels, read_photograph
+from jaxlatent.data.photographs import fit_pixels, read_fitted
 from jaxlatent.data.pictures import ENDINGS, read_header
 from jaxlatent.data.regions import Fit, fitted_spans
 from jaxlatent.files import memory_bytes, read_arrays
@@ -104,7 +104,7 @@ def open_pictures(
     shape = (side, side, channels or (1 if grey else 3))
 
     def read(number: int) -> tuple[np.ndarray, tuple[str, ...]]:
-        return read_photograph(files[number], shape, fit=fit, background=background)
+        return read_fitted(files[number], shape, fit=fit, background=background)
 
     for size, file in {
         header.size: file for header, file in zip(headers, files, strict=True)

@@ -1,7 +1,8 @@
-"""LeNet-5, the digit classifier, with rectifiers and max pooling.
+"""LeNet-5 with rectifiers and max pooling: of digits, and with batch norms.
 
 LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-recognition", 1998. The layers bear the names of csinva/gan-vae-pretrained-pytorch.
+recognition", 1998. The layers of `LeNet` bear the names of
+csinva/gan-vae-pretrained-pytorch.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.networks.preprocess import collected
+from jaxlatent.networks.layers import BatchNorm, conv, dense, max_pool
+from jaxlatent.networks.preprocess import check_channels, collected
 
 RESOLUTION = 32
 
@@ -59,6 +61,65 @@ class LeNet(nn.Module):
         x = nn.relu(nn.Dense(84, name="f6")(x))
         yield "f6", x
         yield "f7", nn.log_softmax(nn.Dense(10, name="f7")(x))
+
+
+class PictureLeNet(nn.Module):
+    """Images [N, H, W, C] in [-1, 1] -> logits [N, outputs], with batch norms.
+
+    That of Voynov and Babenko, "Unsupervised discovery of interpretable directions in
+    the GAN latent space", 2020. Images have 32 pixels or more along a side.
+
+    Attributes:
+        outputs: classes.
+        image_channels: C.
+        channels: of the three convolutions.
+        hidden: width of the dense layer.
+    """
+
+    outputs: int = 2
+    image_channels: int = 3
+    channels: tuple[int, ...] = (6, 16, 120)
+    hidden: int = 84
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Logits; with `train`, batch norms use the batch's own statistics.
+
+        Raises:
+            ValueError: for images of another number of channels, or too small.
+        """
+        check_channels(images, self.image_channels)
+        x = lenet_trunk(images, self.channels, train=train)
+        return lenet_head(x, self.hidden, self.outputs, "fc_logits", train=train)
+
+
+def lenet_trunk(
+    x: jax.Array, channels: tuple[int, ...], *, train: bool = False
+) -> jax.Array:
+    """The convolutions with batch norms, [N, H, W, C] -> [N, channels[-1]].
+
+    Raises:
+        ValueError: for images below 32 pixels along a side.
+    """
+    if min(x.shape[1:3]) < RESOLUTION:
+        raise ValueError(
+            f"images: {x.shape[1]} x {x.shape[2]} pixels given; {RESOLUTION} or more "
+            "along a side are accepted"
+        )
+    for index, features in zip((0, 4, 8), channels, strict=True):
+        x = conv(x, features, 5, f"convnet_{index}")
+        x = nn.relu(BatchNorm(name=f"convnet_{index + 1}")(x, train=train))
+        x = x.mean(axis=(1, 2)) if index == 8 else max_pool(x, 2, 2)
+    return x
+
+
+def lenet_head(
+    x: jax.Array, hidden: int, outputs: int, name: str, *, train: bool = False
+) -> jax.Array:
+    """Two dense layers behind the trunk, [N, C] -> [N, outputs]."""
+    x = dense(x, hidden, f"{name}_0")
+    x = nn.relu(BatchNorm(name=f"{name}_1")(x, train=train))
+    return dense(x, outputs, f"{name}_3")
 
 
 def fitted(x: jax.Array, fit: str) -> jax.Array:

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.networks.layers import BatchNorm, conv, dense, max_pool
+from jaxlatent.networks.layers import dense
+from jaxlatent.networks.lenet import lenet_head, lenet_trunk
 from jaxlatent.networks.preprocess import check_channels
 from jaxlatent.networks.resnet import ResNet
 
@@ -86,20 +87,10 @@ class PairLeNet(nn.Module):
             ValueError: for images of another number of channels, or too small.
         """
         x = paired(before, after, self.image_channels)
-        if min(x.shape[1:3]) < 32:
-            raise ValueError(
-                f"images: {x.shape[1]} x {x.shape[2]} pixels given; 32 or more along "
-                "a side are accepted"
-            )
-        for index, channels in zip((0, 4, 8), self.channels, strict=True):
-            x = conv(x, channels, 5, f"convnet_{index}")
-            x = nn.relu(BatchNorm(name=f"convnet_{index + 1}")(x, train=train))
-            x = x.mean(axis=(1, 2)) if index == 8 else max_pool(x, 2, 2)
+        x = lenet_trunk(x, self.channels, train=train)
 
         def head(name: str, outputs: int) -> jax.Array:
-            y = dense(x, self.hidden, f"{name}_0")
-            y = nn.relu(BatchNorm(name=f"{name}_1")(y, train=train))
-            return dense(y, outputs, f"{name}_3")
+            return lenet_head(x, self.hidden, outputs, name, train=train)
 
         return head("fc_logits", self.directions), head("fc_shift", 1)[:, 0]
 
