@@ -65,7 +65,7 @@ class PairResNet(nn.Module):
 class PairLeNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a small network.
 
-    Images of less than 32 pixels along a side are brought to that, nearest pixels taken.
+    Images of less than 32 pixels along a side are brought to that, as by `nearest`.
 
     Attributes:
         directions: how many there are, K.
