@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 import jax
 
-from jaxlatent.cli import arguments
 from jaxlatent.cli.options import (
     JobGroup,
     Page,
@@ -23,6 +22,8 @@ from jaxlatent.methods.unsupervised_discovery_settings import PRESETS, Settings
 
 CHARTS = "-18,-12,-6,-4,-2,0,2,4,6,12,18"
 """The strengths of the paper's charts, where shifts of up to 6 were taught."""
+
+LAWS = {"law", "most", "least"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +81,9 @@ class Learning:
     def applied(self, settings: Settings) -> Settings:
         """Settings with those of these in their place that are given."""
         known = {name: value for name, value in vars(self).items() if value is not None}
-        laws = {
-            name: known.pop(name) for name in ("law", "most", "least") if name in known
-        }
-        learning = settings.learning
-        shifts = dataclasses.replace(learning.shifts, **laws)
-        learning = dataclasses.replace(learning, shifts=shifts, **known)
+        laws = {name: known.pop(name) for name in LAWS & known.keys()}
+        shifts = dataclasses.replace(settings.learning.shifts, **laws)
+        learning = dataclasses.replace(settings.learning, shifts=shifts, **known)
         return dataclasses.replace(settings, learning=learning)
 
 
