@@ -27,24 +27,22 @@ from jaxlatent.methods.unsupervised_discovery import (
     UnsupervisedDiscovery,
     chart_strengths,
     discover,
-    finished,
 )
 from jaxlatent.methods.unsupervised_discovery_settings import (
     PRESETS,
     Preset,
     Settings,
 )
-from jaxlatent.training.fit import fit
 
 KEY = jax.random.key(3)
-K = 8
+K = 4
 FAST = PairSettings(directions_rate=1e-2, reconstructor_rate=1e-2)
 
 
 def blocks(params, z):
-    """Pictures of which coordinate k is the grey level of block k, of a 4 x 2 grid."""
-    grey = jnp.tanh(0.3 * z * params["gains"][None]).reshape(-1, 4, 2)
-    return jnp.repeat(jnp.repeat(grey, 8, axis=1), 16, axis=2)[..., None]
+    """Pictures of which coordinate k is the grey level of block k, of a 2 x 2 grid."""
+    grey = jnp.tanh(0.3 * z * params["gains"][None]).reshape(-1, 2, 2)
+    return jnp.repeat(jnp.repeat(grey, 16, axis=1), 16, axis=2)[..., None]
 
 
 def painted(seen=K):
@@ -187,47 +185,39 @@ def test_three_steps_are_as_recorded(name):
 # a planted generator
 
 
-def test_coordinates_without_an_effect_are_taken_for_one_another():
+def test_coordinates_without_an_effect_are_taken_for_one_another(tmp_path):
     """RCA of coordinates of which m of K do nothing is (K - m + 1) / K at most."""
-    learner = method(painted(4), deformator="identity")
-    fitted = fit(learner, 120, key=KEY, batch=64)
-    found = learner.recognition(fitted.state, key=jax.random.key(1), num=800, chunk=400)
-    assert found.accuracy == pytest.approx(5 / 8, abs=0.05)
-    assert found.by_direction[:4].min() > 0.9
-    edit = finished(learner, fitted, found)
-    np.testing.assert_allclose(edit.report["recognition"], found.by_direction)
-    assert edit.facts["rca"] == found.accuracy
-    assert edit.facts["steps"] == 120
-    assert edit.facts["settings"]["learning"]["regression"] == 0.25
-    np.testing.assert_array_equal(edit.vectors, np.eye(K))
-
-
-# discover, and what is refused
-
-
-def test_discover_ends_in_an_edit_that_is_kept(tmp_path):
-    how = Settings(reconstructor="lenet", directions=3, learning=FAST)
-    preset = Preset(how, steps=3, batch=8)
+    how = Settings("identity", reconstructor="lenet", learning=FAST)
     seen = []
     edit = discover(
-        painted(),
+        painted(2),
         key=KEY,
-        preset=preset,
-        held_out=32,
+        preset=Preset(how, steps=60, batch=32),
+        held_out=800,
         folder=tmp_path / "run",
         callback=lambda steps, metrics: seen.append(metrics["accuracy"]),
     )
     assert isinstance(edit, Directions)
-    gram = np.asarray(edit.vectors) @ np.asarray(edit.vectors).T
-    np.testing.assert_allclose(gram, np.eye(3), atol=1e-5)
+    assert edit.facts["rca"] < 3 / 4 + 3 * (3 / 16 / 800) ** 0.5
+    recognised = np.asarray(edit.report["recognition"])
+    assert recognised[:2].min() > 0.9
+    # what one of the others gains, the other loses
+    assert recognised[2:].sum() == pytest.approx(1, abs=0.2)
+    assert edit.report["shift_error"][2:].min() > edit.report["shift_error"][:2].max()
+    assert edit.facts["steps"] == 60
+    assert edit.facts["settings"]["learning"]["regression"] == 0.25
+    np.testing.assert_array_equal(edit.vectors, np.eye(K))
     assert edit.method == "unsupervised discovery"
     assert edit.generator
-    assert len(seen) >= 1
+    assert seen
     assert (tmp_path / "run" / "losses.csv").exists()
     save_edit(tmp_path / "edit.npz", edit)
     again = load_edit(tmp_path / "edit.npz")
     assert again.facts == edit.facts
     np.testing.assert_array_equal(again.vectors, edit.vectors)
+
+
+# charts, presets, and what is refused
 
 
 def test_charts_reach_once_and_three_times_as_far():
@@ -264,7 +254,7 @@ def test_wrong_arguments_are_named():
         Settings(directions=0)
     with pytest.raises(ValueError, match=r"^hidden: 0 given"):
         Settings(hidden=0)
-    with pytest.raises(ValueError, match=r"^directions: 9 given; 1 to 8, the numbers"):
-        method(directions=9).init(KEY)
+    with pytest.raises(ValueError, match=r"^directions: 5 given; 1 to 4, the numbers"):
+        method(directions=5).init(KEY)
     with pytest.raises(ValueError, match=r"^kind, downsample: 'lenet', 16 given"):
         method(downsample=16).init(KEY)
