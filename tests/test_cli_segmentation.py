@@ -38,7 +38,7 @@ def place(workplace, monkeypatch):
     """An edit, pictures with their masks, and a preset that is learned in seconds."""
     monkeypatch.setitem(segmentation.PRESETS, "quick", SMALL)
     # convolutions in a loop are slow on CPUs where nothing is optimised
-    monkeypatch.setattr(driver, "suitable_block", lambda method: 1)
+    monkeypatch.setattr(driver, "suitable_block", lambda *_: 1)
     save_edit("discs.npz", discs.edit())
     z = np.random.default_rng(0).normal(size=(9, discs.Z)).astype(np.float32)
     images = np.asarray(discs.make().synthesize(jax.numpy.asarray(z)))

@@ -29,6 +29,7 @@ from jaxlatent.edits.base import (
     take,
 )
 from jaxlatent.edits.combining import combine, concatenate
+from jaxlatent.edits.deformation import Deformation, deformation
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.edits.factor import factors
 from jaxlatent.edits.random import random_basis, random_directions
@@ -74,6 +75,24 @@ class Echo(Described):
         return jnp.stack(moved) if moved else inner.traverse(latent, index, strengths)
 
 
+def network(seed, width, hidden):
+    """The layers of a deformator that is fully connected."""
+    widths = (width, hidden, hidden, hidden, width)
+    layers = {
+        f"fc{n}": {
+            "weight": normal(seed + n, *widths[n - 1 : n + 1]),
+            "bias": normal(seed - n, widths[n]),
+        }
+        for n in (1, 2, 3, 4)
+    }
+    for n in (1, 2, 3):
+        leaves = normal(10 * seed + n, 4, hidden)
+        leaves[3] = 1 + leaves[3] ** 2
+        names = ("scale", "bias", "running_mean", "running_var")
+        layers[f"bn{n}"] = dict(zip(names, leaves, strict=True))
+    return layers
+
+
 TOLD = {
     "names": ["smile", "age", "pose"],
     "report": {"gain": normal(2, K), "leak": normal(3, K)},
@@ -111,6 +130,16 @@ EDITS: dict[str, Any] = {
         np.float32([[-6, -1, 0, 7], [-9, -3, 2, 8], [-7, 0, 1, 9]]),
         space="z",
         **TOLD,
+    ),
+    "projective deformation": deformation(
+        "projective",
+        {"vectors": normal(19, K, D + 1), "bias": normal(20, D + 1)},
+        *(K, D),
+        space="w",
+        **TOLD,
+    ),
+    "network deformation": deformation(
+        "fc", network(30, D, H), K, D, space="z", **TOLD
     ),
     "edit of an edit": Echo(
         inner=LINEAR,
@@ -219,9 +248,12 @@ def test_traverse_is_one_shift_per_strength(name):
 def test_shifting_by_zero_moves_nothing(name):
     rounding = 5e-7 if getattr(EDITS[name], "norm", "none") == "sample" else 0
     found = shift(bare(EDITS[name]), codes_for(name), 1, 0)
-    np.testing.assert_allclose(found, codes_for(name), rtol=rounding)
+    # a network of the strength does not know where it is zero
+    start = shift(bare(EDITS[name]), np.zeros_like(codes_for(name)), 2, 0)
+    assert (np.abs(start).max() > 0) == (name == "network deformation")
+    np.testing.assert_allclose(found, codes_for(name) + start, rtol=rounding)
     moved = shift(bare(EDITS[name]), codes_for(name), 1, 0.5)
-    assert np.abs(moved - codes_for(name)).max() > 0.05
+    assert np.abs(moved - found).max() > 0.05
 
 
 @each
@@ -393,10 +425,12 @@ def test_select_takes_what_belongs_to_the_directions(name):
     for entry, values in edit.report.items():
         np.testing.assert_array_equal(some.report[entry], values[np.array([2, 0])])
     assert some.facts == edit.facts
+    weights = edit.weights if isinstance(edit, Deformation) else {}
+    common = [getattr(edit, "mean", None), *jax.tree.leaves(weights)]
     for ours, theirs in zip(jax.tree.leaves(some), jax.tree.leaves(edit), strict=True):
-        is_mean = theirs is getattr(edit, "mean", None)
+        is_common = any(theirs is leaf for leaf in common)
         np.testing.assert_array_equal(
-            ours, theirs if is_mean else theirs[np.array([2, 0])]
+            ours, theirs if is_common else theirs[np.array([2, 0])]
         )
     np.testing.assert_allclose(
         shift(bare(some), codes, 1, 0.9),

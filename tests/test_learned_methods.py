@@ -26,9 +26,14 @@ from jaxlatent.methods.ganalyze import GANalyze
 from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
 from jaxlatent.methods.glo import GLO
 from jaxlatent.methods.glo_settings import Settings as GLOSettings
+from jaxlatent.methods.pair_reconstruction import PairSettings
 from jaxlatent.methods.steerability import Steerability
 from jaxlatent.methods.steerability_edits import Color
 from jaxlatent.methods.steerability_settings import Settings as SteerabilitySettings
+from jaxlatent.methods.unsupervised_discovery import UnsupervisedDiscovery
+from jaxlatent.methods.unsupervised_discovery_settings import (
+    Settings as DiscoverySettings,
+)
 from jaxlatent.networks.distances import squared_distance
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.sources import ArraySource
@@ -130,6 +135,16 @@ def pictures() -> ArraySource:
 
 
 PICTURES = pictures()
+
+
+def discovery(
+    scale: float = 1.0, deformator: str = "orthonormal", **settings: Any
+) -> UnsupervisedDiscovery:
+    rates = PairSettings(directions_rate=0.01, reconstructor_rate=0.01, **settings)
+    how = DiscoverySettings(deformator, 3, reconstructor="lenet", learning=rates)
+    return UnsupervisedDiscovery(prior(generator(scale)), how)
+
+
 METHODS = {
     "ganalyze": Entry(ganalyze),
     "enjoy": Entry(enjoy),
@@ -138,12 +153,13 @@ METHODS = {
     "steerability network": Entry(partial(steerability, walk="network")),
     "factors": Entry(factors, accumulates=False),
     "glo": Entry(glo, data=PICTURES, ends_in_edit=False),
+    "unsupervised discovery": Entry(discovery, accumulates=False),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 
 
-def apart(one: Any, two: Any) -> float:
-    """How far two states' params are from each other, relative to their size."""
+def apart(one: Fitted, two: Fitted) -> float:
+    """How far two runs' params are from each other, relative to their size."""
     flat = [
         jax.flatten_util.ravel_pytree(fitted.state.params)[0] for fitted in (one, two)
     ]

@@ -19,6 +19,7 @@ CASES = {
     "factors-sngan": "factors",
     "glo-64": "glo",
     "inversion": "inversion",
+    "voynov": "voynov",
 }
 """The module of each case."""
 

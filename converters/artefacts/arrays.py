@@ -45,7 +45,8 @@ ACCEPTED = (
     "(.npy, .npz, .pt, .pkl, .safetensors); a 'boundary' with its 'bias', or with its "
     "layers in 'meta_data'; GANSpace's component cache (.npz), its named direction "
     "(.pkl), its mean, comp and std (.pt); GANalyze's 'w' (.pth); Latent2im's walk "
-    "modules (.ckpt); a walk of steerability (.index, .pkl); what export_edit wrote"
+    "modules (.ckpt); a walk of steerability (.index, .pkl); GANLatentDiscovery's "
+    "deformators (.pt); what export_edit wrote"
 )
 
 

@@ -23,12 +23,16 @@ class Asked:
 
     Attributes:
         space: the space they live in.
-        layers: rows of w+ to shift.
-        part: of GANSpace's files, "latent" or "activation".
-        layer: with activations, our name of the layer.
-        num_layers: how many rows w+ has, where no generator is known.
-        per_layer: whether [L, D] is one direction with a row for each of w+.
+        layers: rows of w+ to shift: indices, a selection such as "4-7", or "all".
+        part: of GANSpace's files, "latent" or "activation"; of None, "latent", but what
+            its authors edit for a named direction.
+        layer: with activations, our name of the layer, such as "b8.conv1".
+        num_layers: how many rows w+ has, where no generator is known: a range of layers
+            is open at its end, or an array flattened or with a row for each of them.
+        per_layer: whether [L, D] is one direction with a row for each of w+; of None,
+            what its shape, the generator and the lengths of its rows tell.
         shapes: of the generator's codes by space, see `Generator.code_shapes`.
+        deformator: of GANLatentDiscovery's linear layers, "linear" or "projective".
     """
 
     space: str | None = None
@@ -38,6 +42,7 @@ class Asked:
     num_layers: int | None = None
     per_layer: bool | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    deformator: str | None = None
 
     @property
     def rows(self) -> int | None:

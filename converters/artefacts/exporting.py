@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from converters.artefacts.gan_latent_discovery import encode_deformator
 from converters.artefacts.ganspace_writing import (
     encode_cache,
     encode_named_direction,
@@ -17,6 +18,7 @@ from converters.artefacts.units import (
     check_space_and_shape,
     unit_and_scale,
 )
+from jaxlatent.edits.annotations import annotations
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.files import atomic_write
@@ -24,6 +26,7 @@ from jaxlatent.files import atomic_write
 LAYOUTS = (
     *("npy", "interfacegan", "lowrankgan", "resefa"),
     *("ganspace", "ganspace-direction", "pca-pt", "safetensors"),
+    *("deformator", "annotations"),
 )
 
 _OPTIONS = {
@@ -55,6 +58,11 @@ def export_edit(
     | "ganspace-direction" | `.pkl` | one direction of z or w, layers, strength |
     | "pca-pt" | `.pt` | directions of w, mean, scale |
     | "safetensors" | `.safetensors` | everything |
+    | "deformator" | `.pt` | GANLatentDiscovery's deformator: directions of z or w |
+    | "annotations" | `.txt` | the names that are not the default ones |
+
+    All but the last hold linear directions, and "deformator" a `Deformation` as well;
+    to GANLatentDiscovery, linear ones are of the type `linear`.
 
     What a layout has no place for (layers and names, say) is left out. Lengths other
     than one go into the scale where there is a place for it.
@@ -76,12 +84,13 @@ def export_edit(
             direction only for the model and the class that it names.
 
     Raises:
-        TypeError: for an edit of another kind than linear directions.
+        TypeError: for an edit of a kind that the layout cannot hold.
         ValueError: names the argument that the layout cannot hold, or needs.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} given; {LAYOUTS} are accepted")
-    edit = linear(edit, "edit")
+    if layout not in ("deformator", "annotations"):
+        edit = linear(edit, "edit")
     if activations is not None:
         activations = linear(activations, "activations")
     options = {
@@ -128,6 +137,10 @@ def _encode_resefa(edit: Directions) -> bytes:
     return _npy(_one_unit(edit, "resefa", ("w", "w+")).astype(np.float32))
 
 
+def _encode_annotations(edit: Edit) -> bytes:
+    return annotations(edit).encode()
+
+
 def _npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     contiguous = np.ascontiguousarray(array)
@@ -144,4 +157,6 @@ _ENCODERS: dict[str, Callable[..., bytes]] = {
     "ganspace-direction": encode_named_direction,
     "pca-pt": encode_pca,
     "safetensors": encode_directions,
+    "deformator": encode_deformator,
+    "annotations": _encode_annotations,
 }

@@ -2,10 +2,15 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from converters.artefacts.arrays import ACCEPTED, read_array
 from converters.artefacts.direction_shapes import Asked
+from converters.artefacts.gan_latent_discovery import (
+    deformator_file,
+    is_deformator,
+    read_deformator,
+)
 from converters.artefacts.ganalyze import ganalyze_walk, is_ganalyze
 from converters.artefacts.ganspace import is_cache, is_pca, read_cache, read_pca
 from converters.artefacts.ganspace_named import (
@@ -18,53 +23,56 @@ from converters.artefacts.safetensors_layout import decode_directions, is_direct
 from converters.artefacts.steerability import is_walk, read_walk
 from converters.checkpoints import CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
+from jaxlatent.edits.deformation import Deformation
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.edits.walks import NeuralWalk
 from jaxlatent.generators.base import Generator
 from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.types import CheckpointError, check_space, parse_layers
 
+Imported = Directions | NeuralWalk | Deformation
+
 PARTS = ("latent", "activation")
+
+
+class AskedWords(TypedDict, total=False):
+    """What `Asked` explains, by name."""
+
+    space: str | None
+    layers: Sequence[int] | str | None
+    part: str | None
+    layer: str | None
+    num_layers: int | None
+    per_layer: bool | None
+    deformator: str | None
 
 
 def import_edit(
     file: CheckpointFile,
     *,
-    space: str | None = None,
-    layers: Sequence[int] | str | None = None,
-    part: str | None = None,
-    layer: str | None = None,
-    num_layers: int | None = None,
-    per_layer: bool | None = None,
     generator: Generator | None = None,
-) -> Directions | NeuralWalk:
+    **asked: Unpack[AskedWords],
+) -> Imported:
     """Read directions that another project wrote, or `export_edit`.
 
     The kind of a file is told by its content; its name and its folders add what
-    GANalyze, InterFaceGAN, LowRankGAN and ReSeFa say with them (`file_names`). Signs
-    are kept; lengths are brought to one, with a warning if they were not and are lost.
-    Nothing in a file is executed.
+    GANalyze, GANLatentDiscovery, InterFaceGAN, LowRankGAN and ReSeFa say with them
+    (`file_names`). Signs are kept; lengths are brought to one, with a warning if they
+    were not and are lost. Nothing in a file is executed.
 
     Args:
-        file: its path, or what `read` returned.
-        space: the space the directions live in; None for what the file tells.
-        layers: rows of w+ to shift: indices, a selection such as "4-7", or "all"; None
-            for what the file tells.
-        part: of GANSpace's files: "latent" or "activation"; None for "latent", but
-            what its authors edit for a named direction.
-        layer: with activations, our name of the layer, such as "b8.conv1".
-        num_layers: how many rows w+ has, where a range of layers is open at its end, or
-            an array flattened or with a row for each of them.
-        per_layer: whether an array [L, D] is one direction with a row for each of w+;
-            None for what its shape, the generator and the lengths of its rows tell.
+        file: its path, or what `read` returned; or a folder of GANLatentDiscovery's,
+            whose deformator of the most steps is taken.
         generator: whose codes are to be moved; tells the number of rows, and the space
             where the dimensions differ.
+        **asked: what the file does not tell, or tells wrongly; see `Asked`.
 
     Returns:
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
         "steerability", what the file says, or "imported"; of GANalyze's files, and of
         steerability's networks, a walk that keeps the length of z; of Latent2im's,
-        "enjoy", directions of rows or a walk.
+        "enjoy", directions of rows or a walk; of GANLatentDiscovery's, "unsupervised
+        discovery", directions or a `Deformation`.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -74,25 +82,15 @@ def import_edit(
         GuessWarning: if the directions could be read in two ways; arguments that say
             which silence it.
     """
-    edit, guesses = guess_edit(
-        file,
-        Asked(
-            space=space,
-            layers=layers,
-            part=part,
-            layer=layer,
-            num_layers=num_layers,
-            per_layer=per_layer,
-            shapes={} if generator is None else generator.code_shapes,
-        ),
-    )
+    shapes = {} if generator is None else generator.code_shapes
+    edit, guesses = guess_edit(file, Asked(**asked, shapes=shapes))
     warn_of(guesses)
     return edit
 
 
 def guess_edit(
     file: CheckpointFile, asked: Asked
-) -> tuple[Directions | NeuralWalk, tuple[Guess, ...]]:
+) -> tuple[Imported, tuple[Guess, ...]]:
     """`import_edit`, and how the file was read in place of a warning."""
     part, layer, rows = asked.part, asked.layer, asked.rows
     if part not in (None, *PARTS):
@@ -102,7 +100,7 @@ def guess_edit(
     layers = parse_layers(asked.layers, rows or MOST_ROWS)
     guesses: tuple[Guess, ...] = ()
     try:
-        checkpoint = opened(file, numpy_files=True)
+        checkpoint = opened(deformator_file(file), numpy_files=True)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; accepted are {ACCEPTED}") from error
     found = checkpoint.tensors
@@ -126,12 +124,18 @@ def guess_edit(
         )
     elif is_ganalyze(checkpoint):
         edit = ganalyze_walk(checkpoint)
+    elif is_deformator(checkpoint):
+        edit, guesses = read_deformator(checkpoint, asked)
     elif is_walk(checkpoint):
         edit, guesses = read_walk(checkpoint, asked)
     elif is_pca(holds):
         edit = read_pca(checkpoint)
     else:
         edit, guesses = read_array(checkpoint, asked)
+    if asked.deformator is not None and not is_deformator(checkpoint):
+        raise ValueError(
+            f"deformator: {asked.deformator!r} given, but {checkpoint.path} is none"
+        )
     if layer is not None and not edit.space.startswith("feature:"):
         raise ValueError(f"layer: {layer!r} given, but the file's latent part is read")
     has_layers = asked.layers is not None
@@ -139,11 +143,11 @@ def guess_edit(
 
 
 def _with(
-    edit: Directions | NeuralWalk,
+    edit: Imported,
     space: str | None,
     layers: tuple[int, ...] | None,
     has_layers: bool,
-) -> Directions | NeuralWalk:
+) -> Imported:
     """The edit with what the caller knows better than the file."""
     if edit.space.startswith("feature:") and (space is not None or has_layers):
         raise ValueError(

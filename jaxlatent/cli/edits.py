@@ -9,6 +9,7 @@ from jaxlatent import checkpoint
 from jaxlatent.cli import inputs
 from jaxlatent.cli.options import Repeated, Rows, Space, option
 from jaxlatent.edits import combining
+from jaxlatent.edits.annotations import annotated
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.methods import interfacegan
@@ -26,6 +27,8 @@ Layout = Literal[
     "ganspace-direction",
     "pca-pt",
     "safetensors",
+    "deformator",
+    "annotations",
 ]
 
 
@@ -84,12 +87,14 @@ def import_file(
     layer: Annotated[str | None, option("NAME")] = None,
     num_layers: int | None = None,
     per_layer: bool = False,
+    deformator: Literal["linear", "projective"] | None = None,
     join: Annotated[Repeated, option("FILE")] = (),
 ) -> None:
     """Turn another tool's directions into an edit.
 
     Args:
-        file: Boundaries, components, named directions: .npy, .npz, .pkl, .pt.
+        file: Boundaries, components, named directions: .npy, .npz, .pkl, .pt; or a
+            folder of GANLatentDiscovery's.
         out: The .npz edit to write.
         space: The space they live in, instead of what is told or guessed; w takes an
             array [L, D] for L directions.
@@ -99,14 +104,18 @@ def import_file(
         num_layers: Rows of w+ of the generator, where the file's range has no end, or
             an array is flattened or has a row for each of them.
         per_layer: Take an array [L, D] for one direction with a row for each of w+.
+        deformator: Of GANLatentDiscovery's: what a linear layer is, where no args.json
+            beside the file tells.
         join: More such files, whose directions follow, numbered on.
     """
     from converters import Asked, guess_edit
 
-    asked = Asked(space, layers, part, layer, num_layers, per_layer or None)
+    words: Any = dict(space=space, layers=layers, part=part, layer=layer)
+    words |= dict(num_layers=num_layers, per_layer=per_layer or None)
+    asked = Asked(**words, deformator=deformator)
     parts, guesses = [], []
     for argument, path in [("FILE", file), *(("join", Path(one)) for one in join)]:
-        if not path.is_file():
+        if not path.exists():
             raise ValueError(f"{argument}: {path} is not a file")
         part_edit, part_guesses = guess_edit(path, asked)
         parts.append(part_edit)
@@ -142,7 +151,7 @@ def export_file(
     """
     from converters import export_edit
 
-    loaded = _load(edit, "EDIT")
+    loaded = _any_edit(edit, "EDIT")
     export_edit(
         loaded,
         out,
@@ -158,20 +167,40 @@ def export_file(
 
 def name(
     edit: EditFile,
-    index: Annotated[int, tyro.conf.Positional, option("INDEX")],
-    text: Annotated[str, tyro.conf.Positional, option("NAME")],
+    index: Annotated[int | None, tyro.conf.Positional, option("INDEX")] = None,
+    text: Annotated[str | None, tyro.conf.Positional, option("NAME")] = None,
+    *,
+    annotations: Path | None = None,
 ) -> None:
-    """Give a direction a name, once its pictures show what it does.
+    """Give directions names, once their pictures show what they do.
 
     Args:
         edit: The .npz edit, which is changed.
         index: Which direction.
         text: What to call it.
+        annotations: Instead, a text with a line INDEX: NAME for each direction.
     """
+    if (index is None) == (annotations is None) or (index is None) != (text is None):
+        raise ValueError(
+            "INDEX, NAME, annotations: a direction and its name, or a file of them, "
+            "are accepted"
+        )
     loaded = _any_edit(edit, "EDIT")
-    inputs.choose_directions(str(index), loaded, option="INDEX")
-    checkpoint.save_edit(edit, loaded.rename({index: text}))
-    print(f"{edit}: direction {index}, before {loaded.names[index]!r}, is {text!r}")
+    if annotations is not None:
+        try:
+            named = annotated(loaded, annotations.read_text("utf-8"))
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"annotations: {annotations} given; a text of UTF-8 is accepted"
+            ) from None
+    else:
+        inputs.choose_directions(str(index), loaded, option="INDEX")
+        named = loaded.rename({index: text})  # pyright: ignore
+    checkpoint.save_edit(edit, named)
+    pairs = zip(loaded.names, named.names, strict=True)
+    for number, (before, after) in enumerate(pairs):
+        if before != after or number == index:
+            print(f"{edit}: direction {number}, before {before!r}, is {after!r}")
 
 
 def _load(path: Path, argument: str) -> Directions:

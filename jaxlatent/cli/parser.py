@@ -29,6 +29,7 @@ from jaxlatent.cli import (
     segmentation,
     steerability,
     train,
+    voynov,
 )
 from jaxlatent.cli.options import shown
 
@@ -92,6 +93,7 @@ METHODS = {
     "enjoy": enjoy.discover_enjoy,
     "steerability": steerability.discover_steerability,
     "factors": factors.discover_factors,
+    "voynov": voynov.discover_voynov,
 }
 
 

@@ -124,7 +124,11 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     "config": lambda value, _: arguments.parse_config(value),
     **dict.fromkeys(("alpha", "area", "score_range"), arguments.parse_ends),
     **dict.fromkeys(
-        ("codes", "scored_codes", "activations", "lpips", "lpips_trunk"), _file
+        (
+            *("codes", "scored_codes", "activations", "annotations"),
+            *("lpips", "lpips_trunk"),
+        ),
+        _file,
     ),
     "scores_file": lambda value, _: _file(value, "scores"),
     **dict.fromkeys(("grams", "masks", "pictures"), _folder),

@@ -5,6 +5,8 @@ from jaxlatent.edits.base import bare as bare
 from jaxlatent.edits.base import register_edit as register_edit
 from jaxlatent.edits.combining import combine as combine
 from jaxlatent.edits.combining import concatenate as concatenate
+from jaxlatent.edits.deformation import Deformation as Deformation
+from jaxlatent.edits.deformation import deformation as deformation
 from jaxlatent.edits.directions import Directions as Directions
 from jaxlatent.edits.directions import directions as directions
 from jaxlatent.edits.factor import Factors as Factors

@@ -29,6 +29,7 @@ METHODS = {
     "resefa": "ReSeFa",
     "ganalyze": "GANalyze",
     "factors of variation": "Factors of Variation",
+    "unsupervised discovery": "Unsupervised Discovery",
 }
 VALUES = {
     "eigenvalues": "eigenvalue",
@@ -36,6 +37,7 @@ VALUES = {
     "accuracy_validation": "validation accuracy",
     "cosine": "cosine with the original",
     "slope": "score per unit of strength",
+    "recognition": "share that was told",
 }
 """What ranks the directions of a page: the first entry of `report` that is there."""
 

@@ -17,6 +17,9 @@ from jaxlatent.networks.resnet import ResNet
 Guess = tuple[jax.Array, jax.Array]
 """(logits [N, K] of the direction, shift [N])."""
 
+LENET_PIXELS = 32
+"""What the convolutions of a LeNet leave one pixel of."""
+
 
 class PairResNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a ResNet-18.
@@ -63,7 +66,7 @@ class PairResNet(nn.Module):
 class PairLeNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a small network.
 
-    Images have 32 pixels or more along a side.
+    Images of less than 32 pixels along a side are brought to that, as by `nearest`.
 
     Attributes:
         directions: how many there are, K.
@@ -84,9 +87,11 @@ class PairLeNet(nn.Module):
         """Guess; with `train`, batch norms use the batch's own statistics.
 
         Raises:
-            ValueError: for images of another number of channels, or too small.
+            ValueError: for images of another number of channels.
         """
         x = paired(before, after, self.image_channels)
+        if min(x.shape[1:3]) < LENET_PIXELS:
+            x = nearest(x, LENET_PIXELS)
         x = lenet_trunk(x, self.channels, train=train)
 
         def head(name: str, outputs: int) -> jax.Array:

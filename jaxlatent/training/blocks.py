@@ -95,16 +95,24 @@ def run_block(
 _MANY = 2**20
 """Numbers in a method's models from where on a step takes longer than its launch."""
 
+_NETWORK = 2**16
+"""Numbers that are learned, from where on they are a network's."""
 
-def suitable_block(method: Any) -> int:
+
+def suitable_block(method: Any, state: Any) -> int:
     """How many steps of a method are best run without a look from the host.
 
     XLA's compiler for CPUs brings no convolution inside of a loop into the form that is
-    fast, and gradients of convolutions need it: there, large models take their steps
-    one by one (measured: a third of the time with 3 x 3 kernels, 128 channels).
+    fast, and gradients of convolutions need it: there, large models, and methods that
+    train a network, take their steps one by one (measured: a third of the time with 3 x
+    3 kernels, 128 channels, and a sixth with the LeNet of pairs).
     """
-    numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(method))
-    return 1 if jax.default_backend() == "cpu" and numbers >= _MANY else 50
+    numbers, learned = (
+        sum(np.size(leaf) for leaf in jax.tree.leaves(tree))
+        for tree in (method, state.params)
+    )
+    slow = numbers >= _MANY or learned >= _NETWORK
+    return 1 if jax.default_backend() == "cpu" and slow else 50
 
 
 @jax.jit

@@ -132,8 +132,7 @@ def fit(
             `update` does not return what it should.
         CheckpointError: no checkpoint in `folder` can be used.
     """
-    block = suitable_block(method) if block is None else block
-    _check(steps, key, batch, data, block, mesh, save_every)
+    _check(steps, key, batch, data, 1 if block is None else block, mesh, save_every)
     key = jax.random.wrap_key_data(
         own(jax.random.key_data(key), None), impl=jax.random.key_impl(key)
     )
@@ -144,6 +143,7 @@ def fit(
             "method: a state with a key in it given; arrays of numbers are accepted, "
             "for each step draws from its own keys"
         )
+    block = suitable_block(method, run.state) if block is None else block
     strict = strictness(run.state)
     with ExitStack() as stack:
         checkpoints = None
