@@ -16,6 +16,9 @@ from jaxlatent.networks.resnet import ResNet
 Guess = tuple[jax.Array, jax.Array]
 """(logits [N, K] of the direction, shift [N])."""
 
+LENET_PIXELS = 32
+"""What the convolutions of a LeNet leave one pixel of."""
+
 
 class PairResNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a ResNet-18.
@@ -62,7 +65,7 @@ class PairResNet(nn.Module):
 class PairLeNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a small network.
 
-    Images have 32 pixels or more along a side.
+    Images of less than 32 pixels along a side are brought to that, nearest pixels taken.
 
     Attributes:
         directions: how many there are, K.
@@ -83,14 +86,11 @@ class PairLeNet(nn.Module):
         """Guess; with `train`, batch norms use the batch's own statistics.
 
         Raises:
-            ValueError: for images of another number of channels, or too small.
+            ValueError: for images of another number of channels.
         """
         x = paired(before, after, self.image_channels)
-        if min(x.shape[1:3]) < 32:
-            raise ValueError(
-                f"images: {x.shape[1]} x {x.shape[2]} pixels given; 32 or more along "
-                "a side are accepted"
-            )
+        if min(x.shape[1:3]) < LENET_PIXELS:
+            x = nearest(x, LENET_PIXELS)
         for index, channels in zip((0, 4, 8), self.channels, strict=True):
             x = conv(x, channels, 5, f"convnet_{index}")
             x = nn.relu(BatchNorm(name=f"convnet_{index + 1}")(x, train=train))
