@@ -19,6 +19,11 @@ Guess = tuple[jax.Array, jax.Array]
 LENET_PIXELS = 32
 """What the convolutions of a LeNet leave one pixel of."""
 
+NORMED = frozenset(
+    (*("convnet_0", "convnet_4", "convnet_8"), *("fc_logits_0", "fc_shift_0"))
+)
+"""The layers of a LeNet with a batch norm behind them."""
+
 
 class PairResNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a ResNet-18.
@@ -65,7 +70,7 @@ class PairResNet(nn.Module):
 class PairLeNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a small network.
 
-    Images of less than 32 pixels along a side are brought to that, nearest pixels taken.
+    Images of less than 32 pixels along a side are brought to that, as by `nearest`.
 
     Attributes:
         directions: how many there are, K.
