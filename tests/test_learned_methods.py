@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +28,10 @@ from jaxlatent.methods.ganalyze_settings import Settings as GANalyzeSettings
 from jaxlatent.methods.steerability import Steerability
 from jaxlatent.methods.steerability_edits import Color
 from jaxlatent.methods.steerability_settings import Settings as SteerabilitySettings
+from jaxlatent.methods.warped_ganspace import WarpedGANSpace
+from jaxlatent.methods.warped_ganspace_settings import Settings as WarpedSettings
 from jaxlatent.networks.distances import squared_distance
+from jaxlatent.networks.reconstructors import PairLeNet
 from jaxlatent.training.fit import fit
 from jaxlatent.types import as_model
 
@@ -107,6 +111,22 @@ def factors(scale: float = 1.0, **settings: Any) -> FactorsOfVariation:
     return FactorsOfVariation(records, FactorsSettings(ridge=0.3, **settings))
 
 
+@flax.struct.dataclass(eq=False)
+class SmallWarped(WarpedGANSpace):
+    """With less to compute."""
+
+    @property
+    def module(self) -> PairLeNet:
+        return PairLeNet(3, 1, channels=(3, 4, 6), hidden=8)
+
+
+def warped(scale: float = 1.0, **settings: Any) -> WarpedGANSpace:
+    rates = {"learning_rate": 0.01, "reconstructor_rate": 0.01}
+    lengths = {"min_shift": 1.0, "max_shift": 2.0}
+    how = WarpedSettings(paths=3, dipoles=2, **rates, **lengths, **settings)
+    return SmallWarped(prior(generator(scale)), how)
+
+
 METHODS = {
     "ganalyze": Entry(ganalyze),
     "enjoy": Entry(enjoy),
@@ -114,6 +134,7 @@ METHODS = {
     "steerability": Entry(steerability),
     "steerability network": Entry(partial(steerability, walk="network")),
     "factors": Entry(factors, accumulates=False),
+    "warped": Entry(warped, accumulates=False),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 

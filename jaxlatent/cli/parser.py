@@ -26,6 +26,7 @@ from jaxlatent.cli import (
     regional,
     sampling,
     steerability,
+    warped,
 )
 from jaxlatent.cli.options import shown
 
@@ -89,6 +90,7 @@ METHODS = {
     "enjoy": enjoy.discover_enjoy,
     "steerability": steerability.discover_steerability,
     "factors": factors.discover_factors,
+    "warped": warped.discover_warped,
 }
 
 

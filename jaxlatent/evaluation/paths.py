@@ -163,7 +163,8 @@ def turning(points: ArrayLike) -> np.ndarray:
             "accepted"
         )
     lengths = np.linalg.norm(steps, axis=-1, keepdims=True)
-    units = np.divide(steps, lengths, out=np.full_like(steps, np.nan), where=lengths > 0)
+    nowhere = np.full_like(steps, np.nan)
+    units = np.divide(steps, lengths, out=nowhere, where=lengths > 0)
     # of half the angle, whose digits near zero an arccosine would lose
     apart = np.linalg.norm(units[..., 1:, :] - units[..., :-1, :], axis=-1)
     return np.degrees(2 * np.arcsin(np.minimum(apart / 2, 1))).mean(axis=-1)

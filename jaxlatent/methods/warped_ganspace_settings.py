@@ -85,6 +85,7 @@ class Settings:
             self.learning_rate,
             self.reconstructor_rate,
             self.accumulate,
+            self.sparse_rows,
         )
 
 
@@ -102,44 +103,32 @@ class Preset:
     """z is drawn from the normal law within this many deviations."""
 
 
-def _preset(steps: int, batch: int, told: dict[str, Any], **settings: Any) -> Preset:
-    return Preset(Settings(**settings), steps, batch, **told)
-
-
 _LARGE: dict[str, Any] = dict(reconstructor="resnet", min_shift=0.1, max_shift=0.2)
+_FACES: dict[str, Any] = dict(paths=200, dipoles=512, step=0.15, **_LARGE)
 
 PRESETS = {
     # of short runs, on small pictures
-    "quick": _preset(
-        1500,
-        32,
-        {},
-        paths=32,
-        dipoles=32,
-        min_shift=0.5,
-        max_shift=2.0,
-        learning_rate=1e-2,
-        reconstructor_rate=1e-3,
+    "quick": Preset(
+        Settings(
+            paths=32,
+            dipoles=32,
+            min_shift=0.5,
+            max_shift=2.0,
+            learning_rate=1e-2,
+            reconstructor_rate=1e-3,
+        ),
+        steps=1500,
     ),
-    "warped-mnist": _preset(120_000, 128, {}, min_shift=0.15, max_shift=0.25),
-    "warped-anime": _preset(
-        120_000, 128, {}, min_shift=0.25, max_shift=0.35, step=0.25, steps=24
+    "warped-mnist": Preset(Settings(min_shift=0.15, max_shift=0.25), 120_000, 128),
+    "warped-anime": Preset(
+        Settings(min_shift=0.25, max_shift=0.35, step=0.25, steps=24), 120_000, 128
     ),
-    "warped-biggan": _preset(
-        150_000, 32, {"label": 239}, paths=120, dipoles=256, **_LARGE
+    "warped-biggan": Preset(
+        Settings(paths=120, dipoles=256, **_LARGE), 150_000, label=239
     ),
-    "warped-proggan": _preset(
-        150_000, 8, {}, paths=200, dipoles=512, step=0.15, steps=30, **_LARGE
-    ),
-    "warped-stylegan2": _preset(
-        150_000,
-        12,
-        {"space": "w", "truncation": 0.7},
-        paths=200,
-        dipoles=512,
-        step=0.15,
-        steps=20,
-        **_LARGE,
+    "warped-proggan": Preset(Settings(steps=30, **_FACES), 150_000, 8),
+    "warped-stylegan2": Preset(
+        Settings(steps=20, **_FACES), 150_000, 12, space="w", truncation=0.7
     ),
 }
 """The original's scripts by the generators that they are for, and minutes on a CPU."""
