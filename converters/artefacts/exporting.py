@@ -17,6 +17,7 @@ from converters.artefacts.units import (
     check_space_and_shape,
     unit_and_scale,
 )
+from converters.artefacts.warped_ganspace import encode_support_sets
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.files import atomic_write
@@ -24,6 +25,7 @@ from jaxlatent.files import atomic_write
 LAYOUTS = (
     *("npy", "interfacegan", "lowrankgan", "resefa"),
     *("ganspace", "ganspace-direction", "pca-pt", "safetensors"),
+    "support-sets",
 )
 
 _OPTIONS = {
@@ -55,6 +57,7 @@ def export_edit(
     | "ganspace-direction" | `.pkl` | one direction of z or w, layers, strength |
     | "pca-pt" | `.pt` | directions of w, mean, scale |
     | "safetensors" | `.safetensors` | everything |
+    | "support-sets" | `.pt` | paths of radial basis functions, for WarpedGANSpace |
 
     What a layout has no place for (layers and names, say) is left out. Lengths other
     than one go into the scale where there is a place for it.
@@ -81,7 +84,8 @@ def export_edit(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} given; {LAYOUTS} are accepted")
-    edit = linear(edit, "edit")
+    if layout != "support-sets":
+        edit = linear(edit, "edit")
     if activations is not None:
         activations = linear(activations, "activations")
     options = {
@@ -144,4 +148,5 @@ _ENCODERS: dict[str, Callable[..., bytes]] = {
     "ganspace-direction": encode_named_direction,
     "pca-pt": encode_pca,
     "safetensors": encode_directions,
+    "support-sets": encode_support_sets,
 }

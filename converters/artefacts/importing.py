@@ -16,9 +16,16 @@ from converters.artefacts.ganspace_named import (
 from converters.artefacts.latent2im import is_module, latent2im_walk
 from converters.artefacts.safetensors_layout import decode_directions, is_directions
 from converters.artefacts.steerability import is_walk, read_walk
-from converters.checkpoints import CheckpointFile, opened
+from converters.artefacts.warped_ganspace import (
+    find_experiment,
+    is_experiment,
+    is_support_sets,
+    read_support_sets,
+)
+from converters.checkpoints import Checkpoint, CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.rbf import RBFField
 from jaxlatent.edits.walks import NeuralWalk
 from jaxlatent.generators.base import Generator
 from jaxlatent.guesses import Guess, warn_of
@@ -37,7 +44,7 @@ def import_edit(
     num_layers: int | None = None,
     per_layer: bool | None = None,
     generator: Generator | None = None,
-) -> Directions | NeuralWalk:
+) -> Directions | NeuralWalk | RBFField:
     """Read directions that another project wrote, or `export_edit`.
 
     The kind of a file is told by its content; its name and its folders add what
@@ -46,7 +53,8 @@ def import_edit(
     Nothing in a file is executed.
 
     Args:
-        file: its path, or what `read` returned.
+        file: its path, or what `read` returned; or the folder of an experiment of
+            WarpedGANSpace.
         space: the space the directions live in; None for what the file tells.
         layers: rows of w+ to shift: indices, a selection such as "4-7", or "all"; None
             for what the file tells.
@@ -64,7 +72,7 @@ def import_edit(
         Directions with `method` "ganspace", "interfacegan", "lowrankgan", "resefa",
         "steerability", what the file says, or "imported"; of GANalyze's files, and of
         steerability's networks, a walk that keeps the length of z; of Latent2im's,
-        "enjoy", directions of rows or a walk.
+        "enjoy", directions of rows or a walk; of WarpedGANSpace's, paths.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -92,7 +100,7 @@ def import_edit(
 
 def guess_edit(
     file: CheckpointFile, asked: Asked
-) -> tuple[Directions | NeuralWalk, tuple[Guess, ...]]:
+) -> tuple[Directions | NeuralWalk | RBFField, tuple[Guess, ...]]:
     """`import_edit`, and how the file was read in place of a warning."""
     part, layer, rows = asked.part, asked.layer, asked.rows
     if part not in (None, *PARTS):
@@ -101,6 +109,8 @@ def guess_edit(
         check_space(asked.space)
     layers = parse_layers(asked.layers, rows or MOST_ROWS)
     guesses: tuple[Guess, ...] = ()
+    if not isinstance(file, Checkpoint) and is_experiment(file):
+        file = find_experiment(file).support_sets
     try:
         checkpoint = opened(file, numpy_files=True)
     except CheckpointError as error:
@@ -126,6 +136,8 @@ def guess_edit(
         )
     elif is_ganalyze(checkpoint):
         edit = ganalyze_walk(checkpoint)
+    elif is_support_sets(checkpoint):
+        edit, guesses = read_support_sets(checkpoint, asked)
     elif is_walk(checkpoint):
         edit, guesses = read_walk(checkpoint, asked)
     elif is_pca(holds):
@@ -139,11 +151,11 @@ def guess_edit(
 
 
 def _with(
-    edit: Directions | NeuralWalk,
+    edit: Directions | NeuralWalk | RBFField,
     space: str | None,
     layers: tuple[int, ...] | None,
     has_layers: bool,
-) -> Directions | NeuralWalk:
+) -> Directions | NeuralWalk | RBFField:
     """The edit with what the caller knows better than the file."""
     if edit.space.startswith("feature:") and (space is not None or has_layers):
         raise ValueError(

@@ -11,6 +11,7 @@ from jaxlatent.cli.options import Repeated, Rows, Space, option
 from jaxlatent.edits import combining
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
+from jaxlatent.evaluation.ranking_files import load_orders
 from jaxlatent.methods import interfacegan
 from jaxlatent.texts import printable
 
@@ -26,6 +27,7 @@ Layout = Literal[
     "ganspace-direction",
     "pca-pt",
     "safetensors",
+    "support-sets",
 ]
 
 
@@ -85,11 +87,13 @@ def import_file(
     num_layers: int | None = None,
     per_layer: bool = False,
     join: Annotated[Repeated, option("FILE")] = (),
+    ranking: Annotated[Path | None, option("FILE")] = None,
 ) -> None:
     """Turn another tool's directions into an edit.
 
     Args:
-        file: Boundaries, components, named directions: .npy, .npz, .pkl, .pt.
+        file: Boundaries, components, named directions, support sets: .npy, .npz, .pkl,
+            .pt; or the folder of an experiment of WarpedGANSpace.
         out: The .npz edit to write.
         space: The space they live in, instead of what is told or guessed; w takes an
             array [L, D] for L directions.
@@ -100,18 +104,23 @@ def import_file(
             an array is flattened or has a row for each of them.
         per_layer: Take an array [L, D] for one direction with a row for each of w+.
         join: More such files, whose directions follow, numbered on.
+        ranking: WarpedGANSpace's interpretable_paths.json or attr_idx_*.csv; the best
+            path of each attribute is named after it.
     """
     from converters import Asked, guess_edit
+    from converters.artefacts.warped_ganspace import is_experiment
 
     asked = Asked(space, layers, part, layer, num_layers, per_layer or None)
     parts, guesses = [], []
     for argument, path in [("FILE", file), *(("join", Path(one)) for one in join)]:
-        if not path.is_file():
+        if not (path.is_file() or is_experiment(path)):
             raise ValueError(f"{argument}: {path} is not a file")
         part_edit, part_guesses = guess_edit(path, asked)
         parts.append(part_edit)
         guesses += part_guesses
     edit = _joined(parts) if join else parts[0]
+    if ranking is not None:
+        edit = edit.rename(load_orders(ranking).names(len(edit)))
     _save(out, edit)
     for guess in guesses:
         print(guess.text({}))
@@ -142,7 +151,8 @@ def export_file(
     """
     from converters import export_edit
 
-    loaded = _load(edit, "EDIT")
+    paths = layout == "support-sets"
+    loaded = _any_edit(edit, "EDIT") if paths else _load(edit, "EDIT")
     export_edit(
         loaded,
         out,
