@@ -18,6 +18,7 @@ CASES = {
     "enjoy-stylegan2-64": "enjoy",
     "factors-sngan": "factors",
     "inversion": "inversion",
+    "warped-sngan-mnist": "warped",
 }
 """The module of each case."""
 
