@@ -98,11 +98,10 @@ def test_the_loss_and_its_first_gradient_are_those_of_the_formula():
     keys = sample_keys(KEY, range(2000))
     square = float(np.mean(alphas(keys) ** 2))
     assert square == pytest.approx(1 / 12, rel=0.05)
+    descent = jax.jit(jax.value_and_grad(method().loss, has_aux=True))
     for theta in (np.zeros(4, np.float32), np.float32([0.3, 0.1, -0.2, 0.5])):
         off = SLOPE @ theta - 1
-        (loss, metrics), gradient = jax.value_and_grad(method().loss, has_aux=True)(
-            direction(theta), keys
-        )
+        (loss, metrics), gradient = descent(direction(theta), keys)
         assert float(loss) == pytest.approx(square * off**2, rel=1e-4)
         np.testing.assert_allclose(
             gradient["layers"]["0"]["bias"], 2 * square * off * SLOPE, rtol=1e-4
@@ -308,7 +307,7 @@ def test_gradients_are_those_of_finite_differences(transformer, normalize):
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("f8")}
         keys = sample_keys(KEY, range(3))
         check_grads(
-            lambda params: walk.loss(params, keys)[0],
+            jax.jit(lambda params: walk.loss(params, keys)[0]),
             (params,),
             order=1,
             modes=["rev"],

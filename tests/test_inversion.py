@@ -224,7 +224,7 @@ def test_new_weights_and_pictures_compile_nothing():
 def test_noise_maps_are_found_and_stay_noise():
     generator = fresh("stylegan2")
     keys = sample_keys(KEY, range(2))
-    w = generator.map(generator.sample(KEY, 2))
+    w = jax.jit(lambda model: model.map(model.sample(KEY, 2)))(generator)
     strong = jax.tree_util.tree_map_with_path(
         lambda path, leaf: (
             jnp.full_like(leaf, 0.5) if path[-1].key == "noise_strength" else leaf
@@ -232,14 +232,15 @@ def test_noise_maps_are_found_and_stay_noise():
         generator.params,
     )
     generator = dataclasses.replace(generator, params=strong)
-    targets = Targets(generator.synthesize(w, noise=keys))
+    draw = jax.jit(lambda w, noise: generator.synthesize(w, noise=noise))
+    targets = Targets(draw(w, keys))
     how = preset(150, noise=True, autocorrelation=1.0)
     found = invert(generator, targets, how, key=KEY)
     assert found.latents.space == "w+"
     assert set(found.noise) == set(generator.noise_maps)
     for maps in found.noise.values():
         np.testing.assert_allclose(jnp.mean(maps**2, axis=(1, 2)), 1, rtol=1e-4)
-    drawn = generator.synthesize(found.latents.codes, noise=found.noise)
+    drawn = draw(found.latents.codes, found.noise)
     np.testing.assert_allclose(found.images, drawn, atol=1e-4)
     history = found.fitted.history
     assert history["pixel"][-5:].mean() < 0.1 * history["pixel"][:5].mean()

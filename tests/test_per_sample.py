@@ -87,24 +87,32 @@ def check(generator, latent, label=None, noise=lambda: Noise.FIXED, own=None):
     return str(jax.make_jaxpr(again)(generator, latent, label, noise()))
 
 
-@pytest.mark.parametrize(
-    ("noise", "own"),
-    [
-        (lambda: Noise.NONE, None),
-        (key, lambda index: keys()[index : index + 1]),
-        (keys, lambda index: keys()[index : index + 1]),
-        (
-            lambda: MAPS,
-            lambda index: {
-                name: rows[index : index + 1] if len(rows) > 1 else rows
-                for name, rows in MAPS.items()
-            },
-        ),
-    ],
-    ids=["none", "key", "keys", "maps"],
-)
-def test_every_image_is_the_one_that_it_is_alone(large, noise, own):
-    generator = fresh(STYLEGAN2)
+def _key_of(index):
+    return keys()[index : index + 1]
+
+
+def _maps_of(index):
+    return {
+        name: rows[index : index + 1] if len(rows) > 1 else rows
+        for name, rows in MAPS.items()
+    }
+
+
+# (noise of a batch, of one image of it)
+NOISES = {
+    "none": (lambda: Noise.NONE, None),
+    "key": (key, _key_of),
+    "keys": (keys, _key_of),
+    "maps": (lambda: MAPS, _maps_of),
+}
+# a noise of its own for each bound, and all of them where some layers are large
+PAIRS = [(1, "keys"), (16 * 16 * 3, "maps"), (2**30, "key")]
+PAIRS += [(8 * 8 * 4, name) for name in NOISES]
+
+
+@pytest.mark.parametrize(("large", "noise"), PAIRS, indirect=["large"])
+def test_every_image_is_the_one_that_it_is_alone(large, noise):
+    generator, (noise, own) = fresh(STYLEGAN2), NOISES[noise]
     latent = jnp.asarray(np.random.default_rng(1).normal(size=(5, 4)), jnp.float32)
     program = check(generator, latent, noise=noise, own=own)
     assert ("scan[" in program) == (large < 2**30)

@@ -337,7 +337,9 @@ def test_registered_edits_have_names_and_units():
         drawn = jax.eval_shape(lambda edit=edit: edit.draw(KEY, (8, 8, 3)))
         assert drawn.shape == (len(names),)
         assert edit.reach((8, 8, 3)) > 0
-        images, mask = edit(jnp.zeros((2, 8, 8, 3)), jnp.full((2, len(names)), 0.3))
+        images, mask = jax.eval_shape(
+            edit, jnp.zeros((2, 8, 8, 3)), jnp.full((2, len(names)), 0.3)
+        )
         assert images.shape == (2, 8, 8, 3)
         assert mask.shape == (2, 8, 8, 1)
 
