@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +14,6 @@ from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
 from converters.plans import assemble
 from jaxlatent.checkpoint import load_edit, save_edit
-from jaxlatent.edits.directions import directions
-from jaxlatent.evaluation.paths import follow_paths
 from jaxlatent.evaluation.recognition import (
     Pairs,
     Shifts,
@@ -43,21 +40,8 @@ from jaxlatent.methods.warped_ganspace import (
     learner,
 )
 from jaxlatent.methods.warped_ganspace_settings import PRESETS, Preset, Settings
-from jaxlatent.networks.reconstructors import PairLeNet
-from jaxlatent.training.fit import fit
 
 KEY = jax.random.key(8)
-
-
-@flax.struct.dataclass(eq=False)
-class Small(WarpedGANSpace):
-    """With less to compute."""
-
-    @property
-    def module(self):
-        return PairLeNet(self.settings.paths, 1, channels=(3, 4, 8), hidden=16)
-
-
 D, K = 6, 4
 TRACE = golden("wgs_train3_a")
 SMALL = Settings(paths=K, dipoles=3, learning_rate=1e-2)
@@ -320,56 +304,3 @@ def test_discover_tells_and_keeps_what_it_found(tmp_path):
     again = load_edit(tmp_path / "edit.npz")
     assert again.facts == edit.facts
     np.testing.assert_array_equal(again.supports, edit.supports)
-
-
-def rings(params, z):
-    """A square whose light is the angle of a code, in a frame that is its length."""
-    x, y = (z @ params["turn"])[:, :2].T
-    angle, length = jnp.arctan2(y, x + 4), jnp.hypot(x + 4, y)
-    light = jnp.tanh(4 * angle)[:, None, None]
-    frame = jnp.tanh(2 * (length - 4))[:, None, None]
-    inside = np.zeros((32, 32), np.float32)
-    inside[8:24, 8:24] = 1
-    pictures = inside[None] * light + (1 - inside)[None] * frame
-    return pictures[..., None]
-
-
-def test_paths_follow_a_curve_better_than_any_straight_direction():
-    """The angle changes and the length rests along a circle, which is not straight.
-
-    The measure is what else changes: of a way of one to either side, how much the
-    length of the code changes for a radian of its angle.
-    """
-    turn = np.linalg.qr(np.random.default_rng(6).normal(size=(2, 2)))[0]
-    params = {"turn": jnp.asarray(turn, jnp.float32)}
-    planted = Generator.from_functions(rings, z_dim=2, params=params)
-    how = Settings(
-        paths=2,
-        dipoles=8,
-        min_shift=0.5,
-        max_shift=1.5,
-        gamma=0.1,
-        learning_rate=0.03,
-        reconstructor_rate=5e-3,
-        step=0.1,
-        steps=20,
-    )
-    walk = Small(prior(planted), how)
-    fitted = fit(walk, 250, key=KEY, batch=32)
-    assert fitted.history["accuracy"][-50:].mean() > 0.9
-    codes = walk.prior(sample_keys(KEY, range(40))).codes
-
-    def strays(edit):
-        points = follow_paths(edit, codes, [-1.0, 0.0, 1.0]) @ turn
-        x, y = points[..., 0] + 4, points[..., 1]
-        of_length, of_angle = (
-            np.abs(np.diff(values, axis=2)).mean(axis=(1, 2))
-            for values in (np.hypot(x, y), np.arctan2(y, x))
-        )
-        return of_length / of_angle
-
-    angles = np.linspace(0, np.pi, 90, endpoint=False)
-    lines = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    straight = strays(directions(lines, space="z")).min()
-    print(strays(walk.edit(fitted.state)), straight)
-    assert strays(walk.edit(fitted.state)).min() < 0.6 * straight
