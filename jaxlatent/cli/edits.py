@@ -134,7 +134,7 @@ def export_file(
     edit: EditFile,
     out: OutPosition,
     *,
-    layout: Layout,
+    layout: Annotated[Layout, option("LAYOUT")],
     index: Annotated[int | None, option("NUMBER")] = None,
     strength: Annotated[float | None, option("SIGMA")] = None,
     activations: Annotated[Path | None, option("EDIT")] = None,
@@ -144,7 +144,8 @@ def export_file(
     Args:
         edit: The .npz edit.
         out: The file to write.
-        layout: Whose: plain vectors, the original projects', or safetensors.
+        layout: One of npy, interfacegan, lowrankgan, resefa, ganspace,
+            ganspace-direction, pca-pt, safetensors, and support-sets for warped paths.
         index: Write this direction alone.
         strength: Of ganspace-direction: the strength to keep with it.
         activations: Of GANSpace's: the edit of activations of the same components.
