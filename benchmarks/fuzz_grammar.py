@@ -111,6 +111,11 @@ TAME: dict[str, Sequence[str]] = {
         *("--steps", "2", "--batch", "2", "--held-out", "4", "--edit", "shiftx"),
     ],
     "discover sefa": ["--k", "1", "--strengths", "0,1"],
+    "discover warped": [
+        *("--steps", "1", "--batch", "2", "--paths", "2", "--dipoles", "1"),
+        *("--pairs", "4", "--top", "1", "--strengths", "0,1", "--reconstructor"),
+        "lenet",
+    ],
     "edit": ["--strengths", "0,1"],
     "naturalness": [
         *("--steps", "1", "--batch", "2", "--validation", "1", "--size", "32"),

@@ -221,12 +221,15 @@ class Prior:
             [M] of classes, or weights [M, C], one of which is drawn for each sample.
         truncation: of w, or of the prior of z; None for none.
         space: of the codes.
+        bound: z is drawn from the normal law within this many deviations; None for the
+            generator's own law.
     """
 
     generator: Generator
     choices: jax.Array | None
     truncation: Truncation | None
     space: str = flax.struct.field(pytree_node=False)
+    bound: float | None = flax.struct.field(pytree_node=False, default=None)
 
     def __call__(self, keys: jax.Array) -> Latents:
         """Draw N codes, with a typed key [N] for each."""
@@ -236,6 +239,9 @@ class Prior:
         fold = jax.vmap(jax.random.fold_in, (0, None))
 
         def one(key: jax.Array) -> jax.Array:
+            if self.bound is not None:
+                size = (self.generator.config.z_dim,)
+                return jax.random.truncated_normal(key, -self.bound, self.bound, size)
             return self.generator.sample(key, 1, truncation=psi)[0]  # pyright: ignore
 
         z = jax.vmap(one)(keys)
@@ -262,6 +268,7 @@ def prior(
     space: str = "z",
     label: int | Sequence[int] | jax.Array | str | None = None,
     truncation: Truncation | None = None,
+    bound: float | None = None,
 ) -> Prior:
     """The prior of a generator, in one of its spaces.
 
@@ -273,10 +280,18 @@ def prior(
             classes alike. None for an unconditional generator.
         truncation: of w on the way to w+, or of the prior of z where the generator has
             it (1 then draws within two deviations, as BigGAN); None for none.
+        bound: draw z from the normal law within this many deviations, as
+            WarpedGANSpace does for StyleGAN2; None for the generator's own law.
 
     Raises:
         ValueError: names the argument that does not fit.
     """
+    own = getattr(generator.config, "sample_function", None) is not None
+    if bound is not None and (own or generator.truncates_prior or not bound > 0):
+        raise ValueError(
+            f"bound: {bound} given; a number above 0 is accepted, where z is normal "
+            "and its prior is not truncated otherwise"
+        )
     accepted = generator.code_spaces
     if space not in accepted:
         raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
@@ -286,7 +301,7 @@ def prior(
             "generator's prior has none"
         )
     choices = class_choices(label, generator.config.label_dim)
-    return Prior(generator, choices, truncation, space)
+    return Prior(generator, choices, truncation, space, bound)
 
 
 def prior_truncation(generator: Generator, psi: float | None) -> Truncation | None:

@@ -248,6 +248,37 @@ def keras_adam(
     return optax.GradientTransformation(moments.init, update)
 
 
+def sparse_adam(learning_rate: float) -> optax.GradientTransformation:
+    """Adam that leaves rows alone whose gradient is zero, their moments included.
+
+    Rows are those of the first axis of each leaf, such as one entry for each direction
+    of which a batch sees few. The bias is corrected by the number of all steps.
+    """
+    adam: Any = optax.scale_by_adam()
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        del params
+
+        def kept(gradient: jax.Array, new: jax.Array, old: Any) -> jax.Array:
+            axes = tuple(range(1, gradient.ndim))
+            moved = jnp.any(gradient != 0, axis=axes, keepdims=True)
+            return jnp.where(moved, new, old)
+
+        moves, after = adam.update(updates, state)
+        resting = jax.tree.map(jnp.zeros_like, moves)
+        moves = jax.tree.map(kept, updates, moves, resting)
+        moments = {
+            name: jax.tree.map(
+                kept, updates, getattr(after, name), getattr(state, name)
+            )
+            for name in ("mu", "nu")
+        }
+        moves = jax.tree.map(lambda move: -learning_rate * move, moves)
+        return moves, after._replace(**moments)
+
+    return optax.GradientTransformation(adam.init, update)
+
+
 def _pair(found: Any) -> Any:
     """A loss and its metrics, whether or not it came with any."""
     return found if isinstance(found, tuple) else (found, {})

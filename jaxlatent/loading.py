@@ -238,12 +238,16 @@ def _arranged(
 ) -> tuple[np.ndarray, str, tuple[Guess, ...]]:
     """The codes of a file, their space, and what was guessed."""
     from converters.artefacts.code_shapes import arrange_codes
-    from converters.artefacts.codes import find_codes
+    from converters.artefacts.codes import Codes, find_codes
+    from converters.artefacts.warped_ganspace import is_pool, read_pool
 
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() and not is_pool(path):
         raise ValueError(f"codes: {path} is not a file")
     try:
+        if path.is_dir():
+            pool = Codes(read_pool(path).codes, "z", "z", listed=True)
+            return arrange_codes(pool, shapes, file=str(path), space=space)
         found = find_codes(path, space)
     except CheckpointError as error:
         raise CheckpointError(f"codes: {error}") from error

@@ -78,7 +78,7 @@ OPTIONS = {
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",
     "import": "FILE OUT --join --space --layers --part --layer --num-layers "
-    "--per-layer --debug",
+    "--per-layer --ranking --debug",
     "export": "EDIT OUT --layout --index --strength --activations --debug",
     "name": "EDIT INDEX NAME --debug",
 }

@@ -40,7 +40,19 @@ WORDS = ["rank", "corner:make", "axes.npz", "--scorer", "corner:corners"]
 
 
 def test_directions_are_told_by_what_they_change(place, capsys):
-    ok(*WORDS, "--out", "r", "--attribute", "0-1", "--samples", "8", "--top", "1")
+    ok(
+        *WORDS,
+        "--out",
+        "r",
+        "--attribute",
+        "0-1",
+        "--samples",
+        "8",
+        "--top",
+        "1",
+        "--group-of",
+        "0,1",
+    )
     told = capsys.readouterr().out
     assert "0: direction 1 (0.0" in told
     assert "1: direction 0 (0.0" in told
@@ -53,6 +65,7 @@ def test_directions_are_told_by_what_they_change(place, capsys):
     assert slope["0", "2"] == pytest.approx(0.06, rel=0.05)
     assert slope["1", "1"] == 0
     assert [row["rank"] for row in rows] == ["1", "2", "3"] * 2
+    assert "0 rather than 1: direction 1 (100%)" in told
     record = run_file(place / "r")
     assert {"ranking.csv", "edit.npz", "index.html"} <= set(record["files"])
     assert not {"direction_002.png"} & set(record["files"])
@@ -65,6 +78,8 @@ def test_directions_are_told_by_what_they_change(place, capsys):
         (["--strengths", "1,1"], "strengths: 1,1 given; two different ones"),
         (["--index", "5"], "index: 5 given; there are directions 0 to 2"),
         (["--top", "0"], "top: 0 given; 1 or more is accepted"),
+        (["--group-of", "0"], "group_of: 0 given; two or more different ones of 0, 1"),
+        (["--group-of", "0,9"], "group_of: 0,9 given; two or more different ones"),
     ],
 )
 def test_what_does_not_fit_is_named_before_the_work(words, expected, place, capsys):

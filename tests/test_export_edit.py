@@ -10,7 +10,7 @@ import pytest
 from artefact_files import cache, named_direction, normal, same, unit, write
 
 from converters import import_edit
-from converters.artefacts.exporting import LAYOUTS, export_edit
+from converters.artefacts.exporting import LAYOUTS, LINEAR_LAYOUTS, export_edit
 from jaxlatent.edits.base import as_facts
 from jaxlatent.edits.directions import directions
 from jaxlatent.edits.rbf import rbf_field
@@ -447,7 +447,7 @@ def test_what_a_layout_cannot_hold_is_refused(tmp_path, edit, layout, options, m
     assert path.read_text() == "older"
 
 
-@pytest.mark.parametrize("layout", [one for one in LAYOUTS if one != "annotations"])
+@pytest.mark.parametrize("layout", [*LINEAR_LAYOUTS, "deformator"])
 def test_edits_that_are_not_linear_are_refused(tmp_path, layout):
     with pytest.raises(TypeError, match=r"^edit: a RBFField given; linear directions"):
         export_edit(FIELD, tmp_path / "a", layout=layout)

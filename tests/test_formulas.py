@@ -20,6 +20,9 @@ RED = picture(np.broadcast_to([1.0, 0, 0], (6, 8, 3)))
 HALVES = picture(np.repeat(np.array([0.0, 1.0]), 4)[None, :, None] * np.ones((6, 8, 3)))
 RAMP = picture(np.linspace(0, 0.7, 8)[None, :, None] * np.ones((6, 8, 3)))
 
+BAR = picture(np.isin(np.arange(8), (3, 4))[None, :, None] * np.ones((6, 8, 3)))
+RISING = picture(np.eye(7)[::-1, :, None] * np.ones(3))
+
 
 @pytest.mark.parametrize(
     ("name", "images", "expected"),
@@ -42,6 +45,10 @@ RAMP = picture(np.linspace(0, 0.7, 8)[None, :, None] * np.ones((6, 8, 3)))
         ("edge-density", GRAY, 0.0),
         ("symmetry", GRAY, 1.0),
         ("symmetry", HALVES, 0.0),
+        ("thickness", BAR, 2.0),
+        ("slant", BAR, 0.0),
+        ("slant", RISING, 1.0),
+        ("slant", RISING[:, :, ::-1], -1.0),
     ],
 )
 def test_known_scores(name, images, expected):

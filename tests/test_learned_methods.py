@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +35,10 @@ from jaxlatent.methods.unsupervised_discovery import UnsupervisedDiscovery
 from jaxlatent.methods.unsupervised_discovery_settings import (
     Settings as DiscoverySettings,
 )
+from jaxlatent.methods.warped_ganspace import WarpedGANSpace
+from jaxlatent.methods.warped_ganspace_settings import Settings as WarpedSettings
 from jaxlatent.networks.distances import squared_distance
+from jaxlatent.networks.reconstructors import PairLeNet
 from jaxlatent.training.fit import Fitted, fit
 from jaxlatent.training.sources import ArraySource
 from jaxlatent.types import as_model
@@ -137,12 +141,33 @@ def pictures() -> ArraySource:
 PICTURES = pictures()
 
 
+SMALL = PairLeNet(3, 1, channels=(3, 4, 6), hidden=8)
+"""Less to compute than the papers' networks."""
+
+
+@flax.struct.dataclass(eq=False)
+class SmallDiscovery(UnsupervisedDiscovery):
+    module = SMALL
+
+
 def discovery(
     scale: float = 1.0, deformator: str = "orthonormal", **settings: Any
 ) -> UnsupervisedDiscovery:
     rates = PairSettings(directions_rate=0.01, reconstructor_rate=0.01, **settings)
-    how = DiscoverySettings(deformator, 3, reconstructor="lenet", learning=rates)
-    return UnsupervisedDiscovery(prior(generator(scale)), how)
+    how = DiscoverySettings(deformator, 3, learning=rates)
+    return SmallDiscovery(prior(generator(scale)), how)
+
+
+@flax.struct.dataclass(eq=False)
+class SmallWarped(WarpedGANSpace):
+    module = SMALL
+
+
+def warped(scale: float = 1.0, **settings: Any) -> WarpedGANSpace:
+    rates = {"learning_rate": 0.01, "reconstructor_rate": 0.01}
+    lengths = {"min_shift": 1.0, "max_shift": 2.0}
+    how = WarpedSettings(paths=3, dipoles=2, **rates, **lengths, **settings)
+    return SmallWarped(prior(generator(scale)), how)
 
 
 METHODS = {
@@ -154,6 +179,7 @@ METHODS = {
     "factors": Entry(factors, accumulates=False),
     "glo": Entry(glo, data=PICTURES, ends_in_edit=False),
     "unsupervised discovery": Entry(discovery, accumulates=False),
+    "warped": Entry(warped, accumulates=False),
 }
 each = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS.keys())
 

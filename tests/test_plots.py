@@ -13,7 +13,9 @@ from jaxlatent.gallery.plots import (
     RIGHT,
     TOP,
     WIDTH,
+    Plane,
     Plot,
+    draw_plane,
     draw_plot,
 )
 
@@ -108,3 +110,20 @@ def test_names_are_escaped():
 def test_curves_that_do_not_fit_are_refused(x, curves, bands):
     with pytest.raises(ValueError, match=r"^curves: "):
         draw_plot(Plot("Loss", x, curves, bands=bands))
+
+
+def test_curves_in_a_plane_keep_their_proportions():
+    square = [[0.0, 0], [2, 0], [2, 1], [0, 1]]
+    svg = draw_plane(Plane("Paths", {"<a>": square}, marks=[[1.0, 0.5]]))
+    (points,) = re.findall(r'<polyline class="thin c0" points="([^"]*)"', svg)
+    places = np.asarray([pair.split(",") for pair in points.split()], float)
+    sides = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    np.testing.assert_allclose(sides / sides[1], [2, 1, 2], rtol=1e-3)
+    # up is up, and the mark is in the middle
+    assert places[0, 1] > places[3, 1]
+    across, down = re.findall(r'cx="([^"]*)" cy="([^"]*)"', svg)[0]
+    np.testing.assert_allclose([float(across), float(down)], places.mean(0), atol=0.1)
+    assert "<title>&lt;a&gt;</title>" in svg
+    for curves in ({}, {"a": [[0.0]]}, {"a": [[np.nan, 0.0]]}):
+        with pytest.raises(ValueError, match=r"^curves: "):
+            draw_plane(Plane("Paths", curves))

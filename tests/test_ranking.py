@@ -41,6 +41,25 @@ def test_slopes_and_shares_of_lines():
     np.testing.assert_allclose(alone.selectivity[1], 1)
 
 
+def test_groups_rank_by_their_targets():
+    slopes = np.float64([[3.0, 1, 9], [2, 2, 0], [1, 0, 0], [0, 0, 5]])
+    scores = slopes[None, :, None] * STRENGTHS[None, None, :, None]
+    ranges = dict.fromkeys("abc", (-100.0, 100.0))
+    found = rank_scores(scores, STRENGTHS, attributes=[*ranges], ranges=ranges)
+    # shares of a in a and b: 3 / 4, 1 / 2, 1, none
+    np.testing.assert_array_equal(found.best(["a", "b"]), [2, 0, 1, 3])
+    # of a in all: 3 / 13, 1 / 2, 1, 0
+    np.testing.assert_array_equal(found.best(["a", "b", "c"]), [2, 1, 0, 3])
+    # of a and b in all: 4 / 13, 1, 1, 0
+    np.testing.assert_array_equal(found.best("abc", targets=2), [1, 2, 0, 3])
+    np.testing.assert_array_equal(found.best(["a", "b"], "steepness"), [0, 1, 2, 3])
+    for group, targets in ((["a", "a"], 1), (["a"], 2), (["a"], 0)):
+        with pytest.raises(ValueError, match="group, targets: "):
+            found.best(group, targets=targets)
+    with pytest.raises(ValueError, match="by: 'slope' given"):
+        found.best(["a"], "slope")
+
+
 def test_signs_of_codes_count():
     signs = np.float64([1, -1, 1, -1, 1, 1])[:, None, None, None]
     scores = signs * STRENGTHS[None, None, :, None]

@@ -20,6 +20,7 @@ CASES = {
     "glo-64": "glo",
     "inversion": "inversion",
     "voynov": "voynov",
+    "warped-sngan-mnist": "warped",
 }
 """The module of each case."""
 

@@ -18,16 +18,19 @@ from converters.artefacts.units import (
     check_space_and_shape,
     unit_and_scale,
 )
+from converters.artefacts.warped_ganspace import encode_support_sets
 from jaxlatent.edits.annotations import annotations
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
 from jaxlatent.files import atomic_write
 
-LAYOUTS = (
+LINEAR_LAYOUTS = (
     *("npy", "interfacegan", "lowrankgan", "resefa"),
     *("ganspace", "ganspace-direction", "pca-pt", "safetensors"),
-    *("deformator", "annotations"),
 )
+"""Those that hold linear directions and nothing else."""
+
+LAYOUTS = (*LINEAR_LAYOUTS, "deformator", "annotations", "support-sets")
 
 _OPTIONS = {
     "ganspace": ("activations", "feature_shape"),
@@ -60,9 +63,10 @@ def export_edit(
     | "safetensors" | `.safetensors` | everything |
     | "deformator" | `.pt` | GANLatentDiscovery's deformator: directions of z or w |
     | "annotations" | `.txt` | the names that are not the default ones |
+    | "support-sets" | `.pt` | paths of radial basis functions, for WarpedGANSpace |
 
-    All but the last hold linear directions, and "deformator" a `Deformation` as well;
-    to GANLatentDiscovery, linear ones are of the type `linear`.
+    All but the last three hold linear directions alone, "deformator" a `Deformation`
+    as well; to GANLatentDiscovery, linear ones are of the type `linear`.
 
     What a layout has no place for (layers and names, say) is left out. Lengths other
     than one go into the scale where there is a place for it.
@@ -89,7 +93,7 @@ def export_edit(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} given; {LAYOUTS} are accepted")
-    if layout not in ("deformator", "annotations"):
+    if layout in LINEAR_LAYOUTS:
         edit = linear(edit, "edit")
     if activations is not None:
         activations = linear(activations, "activations")
@@ -159,4 +163,5 @@ _ENCODERS: dict[str, Callable[..., bytes]] = {
     "safetensors": encode_directions,
     "deformator": encode_deformator,
     "annotations": _encode_annotations,
+    "support-sets": encode_support_sets,
 }

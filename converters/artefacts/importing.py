@@ -21,16 +21,23 @@ from converters.artefacts.ganspace_named import (
 from converters.artefacts.latent2im import is_module, latent2im_walk
 from converters.artefacts.safetensors_layout import decode_directions, is_directions
 from converters.artefacts.steerability import is_walk, read_walk
-from converters.checkpoints import CheckpointFile, opened
+from converters.artefacts.warped_ganspace import (
+    find_experiment,
+    is_experiment,
+    is_support_sets,
+    read_support_sets,
+)
+from converters.checkpoints import Checkpoint, CheckpointFile, opened
 from jaxlatent.checkpoint import EDIT_HEADER
 from jaxlatent.edits.deformation import Deformation
 from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.rbf import RBFField
 from jaxlatent.edits.walks import NeuralWalk
 from jaxlatent.generators.base import Generator
 from jaxlatent.guesses import Guess, warn_of
 from jaxlatent.types import CheckpointError, check_space, parse_layers
 
-Imported = Directions | NeuralWalk | Deformation
+Imported = Directions | NeuralWalk | RBFField | Deformation
 
 PARTS = ("latent", "activation")
 
@@ -61,8 +68,9 @@ def import_edit(
     were not and are lost. Nothing in a file is executed.
 
     Args:
-        file: its path, or what `read` returned; or a folder of GANLatentDiscovery's,
-            whose deformator of the most steps is taken.
+        file: its path, or what `read` returned; or a folder: of GANLatentDiscovery's,
+            whose deformator of the most steps is taken, or of an experiment of
+            WarpedGANSpace's.
         generator: whose codes are to be moved; tells the number of rows, and the space
             where the dimensions differ.
         **asked: what the file does not tell, or tells wrongly; see `Asked`.
@@ -72,7 +80,7 @@ def import_edit(
         "steerability", what the file says, or "imported"; of GANalyze's files, and of
         steerability's networks, a walk that keeps the length of z; of Latent2im's,
         "enjoy", directions of rows or a walk; of GANLatentDiscovery's, "unsupervised
-        discovery", directions or a `Deformation`.
+        discovery", directions or a `Deformation`; of WarpedGANSpace's, paths.
 
     Raises:
         CheckpointError: says what was found and what is accepted.
@@ -99,6 +107,8 @@ def guess_edit(
         check_space(asked.space)
     layers = parse_layers(asked.layers, rows or MOST_ROWS)
     guesses: tuple[Guess, ...] = ()
+    if not isinstance(file, Checkpoint) and is_experiment(file):
+        file = find_experiment(file).support_sets
     try:
         checkpoint = opened(deformator_file(file), numpy_files=True)
     except CheckpointError as error:
@@ -126,6 +136,8 @@ def guess_edit(
         edit = ganalyze_walk(checkpoint)
     elif is_deformator(checkpoint):
         edit, guesses = read_deformator(checkpoint, asked)
+    elif is_support_sets(checkpoint):
+        edit, guesses = read_support_sets(checkpoint, asked)
     elif is_walk(checkpoint):
         edit, guesses = read_walk(checkpoint, asked)
     elif is_pca(holds):

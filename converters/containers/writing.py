@@ -158,21 +158,22 @@ def ordered(items: dict, state: object = None) -> Call:
     return call("collections.OrderedDict", items=items, state=state)
 
 
-def torch_zip(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """What ``torch.save`` writes since 1.6 for a dict of tensors.
+def torch_zip(arrays: Mapping[str, np.ndarray] | np.ndarray) -> bytes:
+    """What ``torch.save`` writes since 1.6 for a dict of tensors, or for one.
 
     Raises:
         TypeError: for an element type that torch does not have.
     """
     tensors, members = {}, {}
-    for key, (name, array) in enumerate(arrays.items()):
+    named = {"": arrays} if isinstance(arrays, np.ndarray) else arrays
+    for key, (name, array) in enumerate(named.items()):
         dense = np.asarray(array, order="C")
         strides = tuple(step // dense.itemsize for step in dense.strides)
         storage = storage_id(dense.dtype, str(key), dense.size)
         tensors[name] = tensor(storage, 0, dense.shape, strides)
         members[f"data/{key}"] = dense.tobytes()
     members = {
-        "data.pkl": pickled(tensors),
+        "data.pkl": pickled(tensors if named is arrays else tensors[""]),
         "byteorder": b"little",
         **members,
         "version": b"3\n",

@@ -12,6 +12,7 @@ from jaxlatent.edits import combining
 from jaxlatent.edits.annotations import annotated
 from jaxlatent.edits.base import Edit
 from jaxlatent.edits.directions import Directions, linear
+from jaxlatent.evaluation.ranking_files import load_orders
 from jaxlatent.methods import interfacegan
 from jaxlatent.texts import printable
 
@@ -29,6 +30,7 @@ Layout = Literal[
     "safetensors",
     "deformator",
     "annotations",
+    "support-sets",
 ]
 
 
@@ -89,12 +91,13 @@ def import_file(
     per_layer: bool = False,
     deformator: Literal["linear", "projective"] | None = None,
     join: Annotated[Repeated, option("FILE")] = (),
+    ranking: Annotated[Path | None, option("FILE")] = None,
 ) -> None:
     """Turn another tool's directions into an edit.
 
     Args:
-        file: Boundaries, components, named directions: .npy, .npz, .pkl, .pt; or a
-            folder of GANLatentDiscovery's.
+        file: Boundaries, components, named directions, support sets: .npy, .npz, .pkl,
+            .pt; or a folder of GANLatentDiscovery's or WarpedGANSpace's.
         out: The .npz edit to write.
         space: The space they live in, instead of what is told or guessed; w takes an
             array [L, D] for L directions.
@@ -107,6 +110,8 @@ def import_file(
         deformator: Of GANLatentDiscovery's: what a linear layer is, where no args.json
             beside the file tells.
         join: More such files, whose directions follow, numbered on.
+        ranking: WarpedGANSpace's interpretable_paths.json or attr_idx_*.csv; the best
+            path of each attribute is named after it.
     """
     from converters import Asked, guess_edit
 
@@ -121,6 +126,8 @@ def import_file(
         parts.append(part_edit)
         guesses += part_guesses
     edit = _joined(parts) if join else parts[0]
+    if ranking is not None:
+        edit = edit.rename(load_orders(ranking).names(len(edit)))
     _save(out, edit)
     for guess in guesses:
         print(guess.text({}))
@@ -134,7 +141,7 @@ def export_file(
     edit: EditFile,
     out: OutPosition,
     *,
-    layout: Layout,
+    layout: Annotated[Layout, option("LAYOUT")],
     index: Annotated[int | None, option("NUMBER")] = None,
     strength: Annotated[float | None, option("SIGMA")] = None,
     activations: Annotated[Path | None, option("EDIT")] = None,
@@ -144,14 +151,16 @@ def export_file(
     Args:
         edit: The .npz edit.
         out: The file to write.
-        layout: Whose: plain vectors, the original projects', or safetensors.
+        layout: One of npy, interfacegan, lowrankgan, resefa, ganspace,
+            ganspace-direction, pca-pt, safetensors, and support-sets for warped paths.
         index: Write this direction alone.
         strength: Of ganspace-direction: the strength to keep with it.
         activations: Of GANSpace's: the edit of activations of the same components.
     """
     from converters import export_edit
+    from converters.artefacts.exporting import LINEAR_LAYOUTS
 
-    loaded = _any_edit(edit, "EDIT")
+    loaded = (_load if layout in LINEAR_LAYOUTS else _any_edit)(edit, "EDIT")
     export_edit(
         loaded,
         out,

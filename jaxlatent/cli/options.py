@@ -68,7 +68,8 @@ class Codes:
     numpy.random.RandomState(seed).randn."""
     codes: Path | None = None
     """Read the codes instead: .npy, .npz or .pt, [N, D], [N, L, D] or one code [L, D];
-    a projector's or an encoder's file, whose dicts and lists are looked into."""
+    a projector's or an encoder's file, whose dicts and lists are looked into; or a
+    pool, the folder of codes that WarpedGANSpace writes."""
     space: Space = None
     """The space of the codes in FILE, instead of what its shape and names tell."""
     label: Annotated[str | None, option("CLASS")] = None

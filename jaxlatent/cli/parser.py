@@ -30,6 +30,7 @@ from jaxlatent.cli import (
     steerability,
     train,
     voynov,
+    warped,
 )
 from jaxlatent.cli.options import shown
 
@@ -94,6 +95,7 @@ METHODS = {
     "steerability": steerability.discover_steerability,
     "factors": factors.discover_factors,
     "voynov": voynov.discover_voynov,
+    "warped": warped.discover_warped,
 }
 
 

@@ -1,5 +1,6 @@
 """Directions by what they do to scores, as a command."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import jax
@@ -11,9 +12,11 @@ from jaxlatent.cli.options import (
     JobGroup,
     Page,
     PageGroup,
+    Repeated,
     Scoring,
     ScoringGroup,
     group,
+    option,
 )
 from jaxlatent.cli.session import Session, curve_plot
 from jaxlatent.collectives import is_main
@@ -33,6 +36,7 @@ def rank(
     chosen: Annotated[ChosenEdit, group("")],
     *,
     top: int = 3,
+    group_of: Annotated[Repeated, option("TARGET,OTHER,...")] = (),
     scoring: ScoringGroup = FEW_CODES,
     page: PageGroup = Page("-2:2:5"),
 ) -> None:
@@ -42,6 +46,8 @@ def rank(
         job: What to work on; its codes are those that are drawn.
         chosen: Whose directions are ranked.
         top: Directions of each score that are told and drawn.
+        group_of: Scores by name of which the first is to change and the others are to
+            rest; directions are ranked by its share in the changes of these.
         scoring: What scores the pictures, and how many codes are moved for it.
         page: How directions are drawn; scores are taken at the same strengths.
     """
@@ -56,7 +62,8 @@ def rank(
             f"strengths: {page.strengths} given; two different ones or more are needed"
         )
     scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
-    scores.check_attributes(session, scoring, scorers)
+    kept = scores.check_attributes(session, scoring, scorers)
+    groups = [parse_group(text, kept) for text in group_of]
     key = jax.random.key(arguments.check_seed(scoring.seed))
     keys = sample_keys(key, np.arange(scoring.samples))
     truncation = inputs.truncation_of(job.start, session.generator, page.truncate)
@@ -76,9 +83,12 @@ def rank(
     found = rank_scores(values, strengths, directions=edit.names, attributes=names)
     found = found.choose(arguments.parse_columns(scoring.attribute, names))
     best = [told(found, name, top) for name in found.attributes]
-    drawn = dict.fromkeys(
-        int(index) for name in found.attributes for index in found.order(name)[:top]
-    )
+    chosen_rows = [found.order(name)[:top] for name in found.attributes]
+    for names_of_group in groups:
+        rows = found.best(names_of_group)[:top]
+        chosen_rows.append(rows)
+        best.append(told_of_group(found, names_of_group, rows))
+    drawn = dict.fromkeys(int(index) for rows in chosen_rows for index in rows)
     plots = []
     for name in found.attributes[:_MOST_PLOTS]:
         first = found.order(name)[0]
@@ -104,6 +114,17 @@ def rank(
     )
 
 
+def parse_group(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Several different ones of the scores."""
+    group = tuple(one.strip() for one in text.split(","))
+    if len(group) < 2 or len({*group}) < len(group) or {*group} - {*names}:
+        raise ValueError(
+            f"group_of: {text} given; two or more different ones of {', '.join(names)} "
+            "are accepted"
+        )
+    return group
+
+
 def told(found: Ranking, attribute: str, top: int) -> str:
     """The best directions of an attribute, in words."""
     column = found.attributes.index(attribute)
@@ -113,3 +134,10 @@ def told(found: Ranking, attribute: str, top: int) -> str:
         for row in found.order(attribute)[:top]
     ]
     return f"{attribute}: {'; '.join(words)}"
+
+
+def told_of_group(found: Ranking, group: Sequence[str], rows: np.ndarray) -> str:
+    """The best directions of a group, in words."""
+    share = found.choose(group).selectivity[:, 0]
+    words = [f"{found.directions[row]} ({share[row]:.0%})" for row in rows]
+    return f"{group[0]} rather than {', '.join(group[1:])}: {'; '.join(words)}"

@@ -86,6 +86,11 @@ def _file(value: Any, name: str) -> None:
         raise ValueError(f"{name}: {value} is not a file")
 
 
+def _file_or_folder(value: Any, name: str) -> None:
+    if not Path(value).exists():
+        raise ValueError(f"{name}: {value} is not a file")
+
+
 def _folder(value: Any, name: str) -> None:
     if not Path(value).is_dir():
         raise ValueError(f"{name}: {value} is not a folder")
@@ -114,6 +119,7 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(("devices", "processes"), _devices),
     "num_layers": _count,
     **dict.fromkeys(("num", "interpolate"), _codes),
+    "codes": _file_or_folder,
     **dict.fromkeys(("relax", "cutoff", "process_id"), _margin),
     "seed": lambda value, _: arguments.check_seed(value),
     **dict.fromkeys(
@@ -125,7 +131,7 @@ RULES: dict[str, Callable[[Any, str], object]] = {
     **dict.fromkeys(("alpha", "area", "score_range"), arguments.parse_ends),
     **dict.fromkeys(
         (
-            *("codes", "scored_codes", "activations", "annotations"),
+            *("scored_codes", "activations", "annotations"),
             *("lpips", "lpips_trunk"),
         ),
         _file,

@@ -242,12 +242,12 @@ def draw_table(
 
 def check_attributes(
     session: Session, scoring: Scoring, scorers: Mapping[str, Model]
-) -> None:
-    """Refuse scores that the scorers do not return, before any picture is drawn."""
+) -> tuple[str, ...]:
+    """The scores that are kept; refuses others, before any picture is drawn."""
     shapes = score_shapes(session.generator, scorers, session.label)
     alike = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     columns = tables.columns(alike, odds=scoring.odds)
-    keep_attributes(ScoreTable(*columns), scoring.attribute)
+    return keep_attributes(ScoreTable(*columns), scoring.attribute).names
 
 
 def read_table(file: Path, folder: Path | None) -> ScoreTable:

@@ -67,10 +67,18 @@ class RBFField(Followed, Described):
             for array in (self.supports, self.weights, self.scales)
         )
 
-        def velocity(point: jax.Array, sign: jax.Array) -> jax.Array:
-            return sign * unit_gradient(point, supports, weights, scale)
+        away, squares = _distances(code, supports)
 
-        return along_path(velocity, code, strength, step=self.step, steps=self.steps)
+        def velocity(offset: jax.Array, sign: jax.Array) -> jax.Array:
+            ahead = jnp.matmul(away, offset, precision="highest")
+            now = squares + 2 * ahead + jnp.vdot(offset, offset, precision="highest")
+            pull = _pull(away, jnp.maximum(now, 0), weights, scale, offset)
+            return sign * _unit(pull)
+
+        # how far a path has gone is small beside where it is, and keeps more digits
+        start = jnp.zeros_like(code)
+        gone = along_path(velocity, start, strength, step=self.step, steps=self.steps)
+        return jnp.broadcast_to(code, gone.shape) + gone
 
 
 def unit_gradient(
@@ -82,6 +90,9 @@ def unit_gradient(
     size of the largest term is taken from all, so that codes far from every support
     vector do not vanish.
 
+    Distances are those of differences. Expanding the square into products would save
+    the differences, but not the time, and cost the digits that a large g multiplies.
+
     Args:
         code: [D].
         supports: [M, D].
@@ -91,8 +102,31 @@ def unit_gradient(
     Returns:
         [D] of length one; zero where the gradient is exactly zero.
     """
+    return _unit(_pull(*_distances(code, supports), weights, scale))
+
+
+def _distances(code: jax.Array, supports: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A code as seen from support vectors, [M, D], and the squared distances [M]."""
     away = code[None] - supports
-    squares = jnp.sum(away * away, axis=1)
+    return away, jnp.sum(away * away, axis=1)
+
+
+def _pull(
+    away: jax.Array,
+    squares: jax.Array,
+    weights: jax.Array,
+    scale: jax.Array,
+    offset: jax.Array | None = None,
+) -> jax.Array:
+    """The gradient of a sum of radial basis functions, but for a positive factor.
+
+    Args:
+        away: [M, D], some code as seen from the support vectors.
+        squares: [M], squared distances from where the gradient is asked for.
+        weights: [M].
+        scale: scalar g.
+        offset: [D], from that code to there; None for that code itself.
+    """
     # before the scale, where the nearest one's own exponent is zero without rounding
     exponents = -scale * (squares - jnp.min(squares))
     sizes = jnp.abs(lax.stop_gradient(weights))
@@ -102,12 +136,17 @@ def unit_gradient(
     largest = jnp.max(sizes + lax.stop_gradient(exponents))
     exponents = exponents - jnp.where(jnp.isfinite(largest), largest, 0)
     # a term may have a large exponent where its weight or its distance is zero
-    limit = math.log(float(jnp.finfo(code.dtype).max)) / 2
+    limit = math.log(float(jnp.finfo(away.dtype).max)) / 2
     shares = weights * jnp.exp(jnp.minimum(exponents, limit))
-    gradient = -jnp.matmul(shares, away, precision="highest")
-    square = jnp.sum(gradient * gradient)
+    pull = jnp.matmul(shares, away, precision="highest")
+    return -pull if offset is None else -pull - jnp.sum(shares) * offset
+
+
+def _unit(vector: jax.Array) -> jax.Array:
+    """A vector of length one; zero for zero, where its slopes are finite too."""
+    square = jnp.sum(vector * vector)
     safe = jnp.where(square > 0, square, 1)
-    return gradient * jnp.where(square == 0, 0, lax.rsqrt(safe))
+    return vector * jnp.where(square == 0, 0, lax.rsqrt(safe))
 
 
 def rbf_field(

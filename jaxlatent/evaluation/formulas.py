@@ -93,6 +93,33 @@ def extent(images: jax.Array) -> jax.Array:
     return _root(jnp.maximum(square, 0))
 
 
+def thickness(images: jax.Array) -> jax.Array:
+    """Mean width of strokes of light on dark, in pixels.
+
+    A stroke's area is its width times its length, and along both of its edges together
+    luma changes by twice its height times its length.
+    """
+    y = luma(images)
+    down = (y[:, 1:, :-1] - y[:, :-1, :-1]) ** 2
+    across = (y[:, :-1, 1:] - y[:, :-1, :-1]) ** 2
+    edges = jnp.sum(_root(down + across), axis=(1, 2))
+    area = jnp.sum(y[:, :-1, :-1], axis=(1, 2))
+    return 2 * area / jnp.maximum(edges, _TINY)
+
+
+def slant(images: jax.Array) -> jax.Array:
+    """How far light leans to the right, pixels across for each pixel up.
+
+    The regression of the column on the row, weighed by luma.
+    """
+    y = luma(images)
+    across, down = (
+        _places(y, axis) - _centre(y, axis)[:, None, None] for axis in (2, 1)
+    )
+    mixed, square = jnp.sum(y * across * down, (1, 2)), jnp.sum(y * down**2, (1, 2))
+    return -mixed / jnp.where(jnp.abs(square) < _TINY, _TINY, square)
+
+
 FORMULAS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "brightness": brightness,
     "contrast": contrast,
@@ -104,6 +131,8 @@ FORMULAS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "centre-x": centre_x,
     "centre-y": centre_y,
     "extent": extent,
+    "thickness": thickness,
+    "slant": slant,
 }
 """The formulas by the names under which commands know them."""
 

@@ -69,8 +69,7 @@ class Ranking:
         """
         if by not in MEASURES:
             raise ValueError(f"by: {by!r} given; one of {MEASURES} is accepted")
-        values = getattr(self, by)[:, self._column(attribute)]
-        return np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
+        return _descending(getattr(self, by)[:, self._column(attribute)])
 
     def choose(self, attributes: Sequence[int | str]) -> "Ranking":
         """Some of the attributes, among which the selectivity is then measured.
@@ -85,6 +84,38 @@ class Ranking:
         }
         names = tuple(self.attributes[column] for column in columns)
         return replace(self, attributes=names, **arrays)
+
+    def best(
+        self,
+        group: Sequence[int | str],
+        by: str = "selectivity",
+        *,
+        targets: int = 1,
+    ) -> np.ndarray:
+        """[K] directions by what they do to the targets of a group, the best first.
+
+        The paper's groups are an attribute and those that should rest when it changes:
+        the selectivity is the target's share in the steepness of the group alone.
+
+        Args:
+            group: attributes by number or name, targets first.
+            by: one of `MEASURES`.
+            targets: how many of the group are; the measure of several is their sum.
+
+        Raises:
+            ValueError: for an attribute or a measure that there is not, the same one
+                twice, or another number of targets.
+        """
+        columns = [self._column(one) for one in group]
+        if len(set(columns)) < len(columns) or not 1 <= targets <= len(columns):
+            raise ValueError(
+                f"group, targets: {[*group]}, {targets} given; different attributes "
+                "and from 1 to as many targets are accepted"
+            )
+        chosen = self.choose(group)
+        if by not in MEASURES:
+            raise ValueError(f"by: {by!r} given; one of {MEASURES} is accepted")
+        return _descending(getattr(chosen, by)[:, :targets].sum(axis=1))
 
     def to_csv(self) -> str:
         """A line for each attribute and direction, the steepest of each first."""
@@ -108,6 +139,11 @@ class Ranking:
             f"attribute: {attribute!r} given; 0 to {len(self.attributes) - 1}, or one "
             f"of {', '.join(self.attributes)}, is accepted"
         )
+
+
+def _descending(values: np.ndarray) -> np.ndarray:
+    """The order from the largest down; what is not a number comes last."""
+    return np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
 
 
 def rank_scores(

@@ -6,7 +6,9 @@ them by it: the reconstructor's classification accuracy, RCA. WarpedGANSpace (Tz
 et al., 2021) does the same with paths. Any edit and any reconstructor will do here.
 """
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -32,20 +34,24 @@ class Shifts:
     Attributes:
         law: "uniform" in [-most, most] and "normal" of deviation `most`, neither nearer
             to zero than `least` (Voynov and Babenko); or "two-sided", of a size that is
-            uniform in [least, most] and either sign (Tzelepis et al.).
+            uniform in [least, most] and either sign (Tzelepis et al.); or "pool", of
+            such a size, with the signs of their published code: of twice as many
+            numbers as samples, the first half negative, as many as samples are drawn
+            with weights that grow with the place, so that 7 of 10 are positive. There
+            a sample's sign depends on the keys of all.
         most: the largest size, or the deviation; in units of strength.
         least: the least size.
     """
 
-    law: Literal["uniform", "normal", "two-sided"] = "uniform"
+    law: Literal["uniform", "normal", "two-sided", "pool"] = "uniform"
     most: float = 6.0
     least: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.law not in ("uniform", "normal", "two-sided"):
+        if self.law not in ("uniform", "normal", "two-sided", "pool"):
             raise ValueError(
-                f"law: {self.law!r} given; 'uniform', 'normal' or 'two-sided' is "
-                "accepted"
+                f"law: {self.law!r} given; 'uniform', 'normal', 'two-sided' or 'pool' "
+                "is accepted"
             )
         if not 0 <= self.least <= self.most < np.inf or self.most == 0:
             raise ValueError(
@@ -60,8 +66,11 @@ class Shifts:
         raw = jax.vmap(jax.random.normal if normal else jax.random.uniform)(
             fold(keys, _SHIFT_DRAW)
         )
-        if self.law == "two-sided":
-            sides = jax.vmap(jax.random.bernoulli)(fold(keys, _SIGN_DRAW))
+        if self.law in ("two-sided", "pool"):
+            draw = jax.vmap(jax.random.bernoulli)
+            sides = (draw if self.law == "two-sided" else pool_signs)(
+                fold(keys, _SIGN_DRAW)
+            )
             size = self.least + raw * (self.most - self.least)
             return jnp.where(sides, size, -size)
         return self.at_least(self.most * (raw if normal else 2 * raw - 1))
@@ -69,6 +78,21 @@ class Shifts:
     def at_least(self, shifts: jax.Array) -> jax.Array:
         """Shifts of which those nearer to zero than `least` are brought there."""
         return jnp.sign(shifts) * jnp.maximum(jnp.abs(shifts), self.least)
+
+
+def pool_signs(keys: jax.Array) -> jax.Array:
+    """[N] whether shifts are positive, by the law "pool", for typed keys [N]."""
+    return pool_places(keys) >= keys.shape[0]
+
+
+def pool_places(keys: jax.Array) -> jax.Array:
+    """[N] of the places 0 to 2 N - 1, drawn without replacement, place n n times as
+    likely as place 1.
+    """
+    count = keys.shape[0]
+    # the largest of Gumbel draws about logarithms of weights are such a sample
+    noise = jax.vmap(lambda key: jax.random.gumbel(key, (2,)))(keys).T.ravel()
+    return jax.lax.top_k(noise + jnp.log(jnp.arange(2.0 * count)), count)[1]
 
 
 class Pairs(NamedTuple):
@@ -138,6 +162,16 @@ class Recognition:
         total = self.confusion.sum(axis=1)
         right = np.diag(self.confusion)
         return np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)
+
+    def to_csv(self, names: Sequence[str]) -> str:
+        """A line for each direction: its number and name, accuracy and shift error."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("direction", "name", "pairs", "accuracy", "shift_error"))
+        figures = (self.confusion.sum(axis=1), self.by_direction, self.shift_error)
+        for number, (name, *row) in enumerate(zip(names, *figures, strict=True)):
+            writer.writerow((number, name, *(f"{one:.6g}" for one in row)))
+        return text.getvalue()
 
 
 def recognition(

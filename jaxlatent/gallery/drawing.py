@@ -13,7 +13,7 @@ from jaxlatent.editing import check_traversal, has_rows, traverse_images, where_
 from jaxlatent.edits.base import Edit
 from jaxlatent.gallery.animation import save_gif
 from jaxlatent.gallery.page import Gallery, Row, write_page
-from jaxlatent.gallery.plots import Plot
+from jaxlatent.gallery.plots import Plane, Plot
 from jaxlatent.gallery.raster import CHANNELS, enlarge, grid, save_png, shrink
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Latents, Truncation
@@ -30,6 +30,7 @@ METHODS = {
     "ganalyze": "GANalyze",
     "factors of variation": "Factors of Variation",
     "unsupervised discovery": "Unsupervised Discovery",
+    "warpedganspace": "WarpedGANSpace",
 }
 VALUES = {
     "eigenvalues": "eigenvalue",
@@ -78,7 +79,7 @@ class Heading:
     title: str
     lines: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
-    plots: Sequence[Plot] = ()
+    plots: Sequence[Plot | Plane] = ()
     decorate: Callable[[np.ndarray], np.ndarray] = field(default=lambda images: images)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
-from jaxlatent.gallery.plots import Plot, draw_plot
+from jaxlatent.gallery.plots import Plane, Plot, draw_plane, draw_plot
 from jaxlatent.gallery.raster import as_pillow, has_alpha, shrink, to_uint8
 from jaxlatent.texts import printable
 
@@ -72,7 +72,7 @@ class Gallery:
     lines: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     value_name: str = "eigenvalue"
-    plots: Sequence[Plot] = ()
+    plots: Sequence[Plot | Plane] = ()
 
 
 def write_page(
@@ -115,7 +115,10 @@ def write_page(
         lines="\n".join(f'<p dir="auto">{_text(line)}</p>' for line in gallery.lines),
         facts=_definitions(gallery.facts),
         rows="\n".join(_rows(gallery, pictures, labels)),
-        plots="\n".join(map(draw_plot, gallery.plots)),
+        plots="\n".join(
+            draw_plane(one) if isinstance(one, Plane) else draw_plot(one)
+            for one in gallery.plots
+        ),
         count=_text(_count(gallery)),
         steps=len(labels),
         width=width,

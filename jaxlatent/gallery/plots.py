@@ -1,4 +1,4 @@
-"""Curves as SVG: losses over the steps of a run, scores over strengths."""
+"""Curves as SVG: losses over the steps of a run, scores over strengths, paths."""
 
 import html
 import itertools
@@ -31,6 +31,64 @@ class Plot:
     curves: Mapping[str, ArrayLike]
     bands: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None
     x_name: str = "step"
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Curves in a plane, both of whose axes have one scale.
+
+    Args:
+        title: what they show.
+        curves: [P, 2] finite places each, by name.
+        marks: places [M, 2] that are marked by dots, such as where curves begin.
+    """
+
+    title: str
+    curves: Mapping[str, ArrayLike]
+    marks: ArrayLike | None = None
+
+
+def draw_plane(plane: Plane) -> str:
+    """Curves in a plane as one SVG element; a curve's name is its tooltip.
+
+    Raises:
+        ValueError: for no curves, or places that are not finite [P, 2].
+    """
+    curves = {name: np.asarray(y, np.float64) for name, y in plane.curves.items()}
+    dots = np.zeros((0, 2)) if plane.marks is None else np.asarray(plane.marks)
+    everything = [*curves.values(), dots.astype(np.float64)]
+    shapes = [places.shape for places in everything]
+    fits = all(len(shape) == 2 and shape[1] == 2 for shape in shapes)
+    if not curves or not fits or not np.isfinite(np.concatenate(everything)).all():
+        raise ValueError(
+            f"curves: {shapes} given; some of finite places (P, 2) are needed"
+        )
+    low = np.concatenate(everything).min(axis=0)
+    high = np.concatenate(everything).max(axis=0)
+    room = np.asarray([WIDTH, WIDTH]) - 2 * TOP
+    scale = (room / np.maximum(high - low, np.finfo(float).tiny)).min()
+    height = 2 * TOP + scale * (high - low)[1]
+    middle = (low + high) / 2
+
+    def place(places: np.ndarray) -> list[str]:
+        shown = (places - middle) * scale * np.asarray([1, -1])
+        shown = shown + np.asarray([WIDTH, height]) / 2
+        return [f"{across:.1f},{down:.1f}" for across, down in shown]
+
+    parts = [
+        f'<polyline class="thin c{number % 4}" points="{" ".join(place(places))}">'
+        f"<title>{html.escape(name)}</title></polyline>"
+        for number, (name, places) in enumerate(curves.items())
+    ]
+    for dot in place(everything[-1]):
+        across, down = dot.split(",")
+        parts.append(f'<circle class="dot" cx="{across}" cy="{down}" r="4"/>')
+    body, title = "\n".join(parts), html.escape(plane.title)
+    return (
+        f'<figure class="plot"><figcaption>{title}</figcaption>\n<svg viewBox="0 0 '
+        f'{WIDTH} {height:.1f}" role="img" aria-label="{title}">\n{body}\n</svg>'
+        "</figure>"
+    )
 
 
 def draw_plot(plot: Plot) -> str:

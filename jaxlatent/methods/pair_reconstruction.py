@@ -23,9 +23,9 @@ import optax
 from jaxlatent.evaluation.recognition import Pairs, Shifts, draw_pairs, pair_images
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Prior
-from jaxlatent.learning import Metrics, State, accumulated, descend
+from jaxlatent.learning import Metrics, State, accumulated, descend, sparse_adam
 from jaxlatent.networks.base import Network, trainable
-from jaxlatent.networks.reconstructors import PairLeNet, PairResNet
+from jaxlatent.networks.reconstructors import NORMED, PairLeNet, PairResNet
 
 DIRECTIONS, RECONSTRUCTOR = "directions", "reconstructor"
 """The names of what is learned, in `State.params`."""
@@ -47,6 +47,8 @@ class PairSettings:
         reconstructor_rate: Adam's for the reconstructor.
         accumulate: steps whose gradients are averaged before the params move; batch
             norms see each step's batch alone.
+        sparse_rows: whether directions that no sample of a step moved along rest,
+            rather than move on by Adam's momentum.
     """
 
     shifts: Shifts = Shifts()
@@ -55,12 +57,14 @@ class PairSettings:
     directions_rate: float = 1e-4
     reconstructor_rate: float = 1e-4
     accumulate: int = 1
+    sparse_rows: bool = False
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
         """Adam for each of the two."""
+        adam = sparse_adam if self.sparse_rows else optax.adam
         rates: dict[Any, optax.GradientTransformation] = {
-            DIRECTIONS: optax.adam(self.directions_rate),
+            DIRECTIONS: adam(self.directions_rate),
             RECONSTRUCTOR: optax.adam(self.reconstructor_rate),
         }
         # one label stands for the whole subtree
@@ -172,8 +176,21 @@ def pair_step(
         state,
         pairs,
         optimizer=settings.optimizer,
-        mask=trainable(state.params),
+        mask=_learned(state.params),
     )
+
+
+def _learned(params: Any) -> Any:
+    """What the optimisers move.
+
+    Not the biases of a LeNet that a batch norm takes away again: their gradient is that
+    of rounding alone, which Adam would make steps of its rate of.
+    """
+    mask = trainable(params)
+    network = mask[RECONSTRUCTOR]
+    for layer in NORMED.intersection(network):
+        network[layer] = {**network[layer], "bias": False}
+    return mask
 
 
 def pair_loss(

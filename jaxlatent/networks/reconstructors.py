@@ -20,6 +20,11 @@ Guess = tuple[jax.Array, jax.Array]
 LENET_PIXELS = 32
 """What the convolutions of a LeNet leave one pixel of."""
 
+NORMED = frozenset(
+    (*("convnet_0", "convnet_4", "convnet_8"), *("fc_logits_0", "fc_shift_0"))
+)
+"""The layers of a LeNet with a batch norm behind them."""
+
 
 class PairResNet(nn.Module):
     """Two batches of images [N, H, W, C] in [-1, 1] -> a guess, by a ResNet-18.

@@ -1,0 +1,287 @@
+"""WarpedGANSpace: Finding Non-linear RBF Paths in GAN Latent Space.
+
+Christos Tzelepis, Georgios Tzimiropoulos, Ioannis Patras, ICCV 2021, arXiv 2109.13357.
+
+K functions f_k(z) = sum_i a_ki exp(-g_k |z - s_ki|^2) of a latent warp its space; codes
+move along their unit gradients (eq. 1-3), and a network is to tell from the two
+pictures which function it was and how far (eq. 5, `pair_reconstruction`). Support
+vectors begin as dipoles, s with weight 1 and -s with -1, of lengths that grow from one
+path to the next; afterwards each is free. One unit of strength is one of length.
+
+Where this differs from the original code, and why:
+
+- Steps of either sign are as likely; there 7 of 10 are positive, which
+  `sampling="reference"` keeps.
+- Both pictures of a pair are of one class; there each gets its own.
+- w is computed once for a step, not three times.
+- Where all exponentials would vanish, `edits.rbf` still has the direction.
+- A run goes on with Adam's moments.
+
+As there, Adam is dense: a path that no sample of a step moved along still moves on by
+its momentum, unless `sparse_rows`.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from jaxlatent.edits.base import as_facts
+from jaxlatent.edits.rbf import RBFField, rbf_field, unit_gradient
+from jaxlatent.evaluation.recognition import Pairs, Recognition
+from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.latents import Prior, Truncation, prior
+from jaxlatent.learning import Metrics, State
+from jaxlatent.methods.pair_reconstruction import (
+    DIRECTIONS,
+    RECONSTRUCTOR,
+    pair_reconstructor,
+    pair_state,
+    pair_update,
+)
+from jaxlatent.methods.warped_ganspace_settings import PRESETS, Preset, Settings
+from jaxlatent.networks.base import Network
+from jaxlatent.networks.reconstructors import PairLeNet, PairResNet
+from jaxlatent.training.fit import FitOptions, Fitted, fit
+
+SUPPORTS, ALPHAS, LOG_GAMMAS = "supports", "alphas", "log_gammas"
+"""What is learned of the functions: [K, 2 N, D], [K, 2 N] and [K]."""
+
+_SUPPORTS_DRAW, _RECONSTRUCTOR_DRAW = range(2)
+
+
+@flax.struct.dataclass(eq=False)
+class WarpedGANSpace:
+    """The method of `jaxlatent.training.fit`; one sample is one code and one step.
+
+    Attributes:
+        prior: what draws codes and classes, and the generator; paths are in its space.
+        settings: what is learned, and how.
+    """
+
+    prior: Prior
+    settings: Settings = flax.struct.field(pytree_node=False, default=Settings())
+
+    @property
+    def module(self) -> PairLeNet | PairResNet:
+        """The reconstructor's architecture."""
+        how = self.settings
+        return pair_reconstructor(
+            self.prior.generator,
+            how.paths,
+            how.reconstructor,
+            downsample=how.downsample,
+        )
+
+    def init(self, key: jax.Array) -> State:
+        """Dipoles and a fresh reconstructor.
+
+        Raises:
+            ValueError: for codes with rows.
+        """
+        one = jax.eval_shape(self.prior, jax.random.key(0)[None]).codes
+        if len(one.shape) != 2:
+            raise ValueError(
+                f"prior: codes of {self.prior.space} given; those of z or w are "
+                "accepted, of which each has its own support vectors"
+            )
+        warps = dipoles(
+            self.settings,
+            one.shape[-1],
+            key=jax.random.fold_in(key, _SUPPORTS_DRAW),
+            dtype=one.dtype,
+        )
+        return pair_state(
+            warps,
+            self.module,
+            self.settings.pairs,
+            self.prior.generator,
+            key=jax.random.fold_in(key, _RECONSTRUCTOR_DRAW),
+        )
+
+    def move(self, warps: Any, pairs: Pairs) -> tuple[jax.Array, Any]:
+        """Codes one step on, each along its own path; see `pair_reconstruction.Move`.
+
+        No gradient reaches what is not learned.
+        """
+        how, codes = self.settings, pairs.latents.codes
+        learned = {
+            SUPPORTS: how.learn_supports,
+            ALPHAS: how.learn_alphas,
+            LOG_GAMMAS: how.learn_gammas,
+        }
+        rows = {
+            name: (leaf if learned[name] else jax.lax.stop_gradient(leaf))[pairs.index]
+            for name, leaf in warps.items()
+        }
+        scales = jnp.exp(rows[LOG_GAMMAS])
+        ahead = jax.vmap(unit_gradient)(codes, rows[SUPPORTS], rows[ALPHAS], scales)
+        return codes + pairs.shift[:, None] * ahead, warps
+
+    def update(
+        self, state: State, keys: jax.Array, data: Any = None
+    ) -> tuple[State, Metrics]:
+        """One step of both optimisers; there is no data."""
+        del data
+        return pair_update(
+            self.move,
+            state,
+            keys,
+            prior=self.prior,
+            module=self.module,
+            settings=self.settings.pairs,
+        )
+
+    def edit(self, state: State) -> RBFField:
+        """The paths; `report` has the "gamma" of each."""
+        return field(state.params[DIRECTIONS], self.settings, space=self.prior.space)
+
+    def reconstructor(self, state: State) -> Network:
+        """What tells the paths apart."""
+        return Network(state.params[RECONSTRUCTOR], self.module)
+
+
+def dipoles(
+    settings: Settings, dimension: int, *, key: jax.Array, dtype: Any = jnp.float32
+) -> dict[str, jax.Array]:
+    """The functions before the first step.
+
+    Function k has `dipoles` pairs of s and -s, in turns, whose directions are uniform
+    and whose length is r_0 + k (r_1 - r_0) / K for `radii` (r_0, r_1); their weights
+    are 1 and -1.
+
+    Args:
+        settings: how many, how long, how wide.
+        dimension: D of the codes.
+        key: of the directions; function k draws from `fold_in(key, k)`.
+        dtype: of the arrays.
+    """
+    count, pairs = settings.paths, settings.dipoles
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(count))
+    halves = jax.vmap(lambda one: jax.random.normal(one, (pairs, dimension), dtype))(
+        keys
+    )
+    first, last = settings.radii
+    lengths = (first + (last - first) * jnp.arange(count) / count).astype(dtype)
+    halves *= lengths[:, None, None] / jnp.linalg.norm(halves, axis=-1, keepdims=True)
+    signs = jnp.asarray([1, -1], dtype)
+    gamma = 1 / dimension if settings.gamma is None else settings.gamma
+    both = halves[:, :, None] * signs[None, None, :, None]
+    return {
+        SUPPORTS: both.reshape(count, 2 * pairs, dimension),
+        ALPHAS: jnp.tile(signs, (count, pairs)),
+        LOG_GAMMAS: jnp.full(count, jnp.log(gamma), dtype),
+    }
+
+
+def field(warps: dict[str, jax.Array], settings: Settings, *, space: str) -> RBFField:
+    """The paths of learned functions.
+
+    Args:
+        warps: what `dipoles` makes.
+        settings: how paths are followed.
+        space: of their codes.
+    """
+    gammas = jnp.exp(warps[LOG_GAMMAS])
+    return rbf_field(
+        warps[SUPPORTS],
+        warps[ALPHAS],
+        gammas,
+        step=settings.step,
+        steps=settings.steps,
+        space=space,
+        names=[f"path {number}" for number in range(len(gammas))],
+        method="warpedganspace",
+        report={"gamma": gammas},
+    )
+
+
+def discover(
+    generator: Generator,
+    *,
+    key: jax.Array,
+    preset: Preset = PRESETS["quick"],
+    space: str | None = None,
+    label: int | Sequence[int] | jax.Array | str | None = None,
+    truncation: Truncation | None = None,
+    **run: Unpack[FitOptions],
+) -> tuple[RBFField, Network]:
+    """Learn paths of a generator that a network can tell apart, and the network.
+
+    Args:
+        generator: the generator; `prepare` it first.
+        key: of the whole run.
+        preset: what is learned and for how long; one of `PRESETS`, or your own.
+        space: "z" or "w"; the preset's if left out.
+        label: the classes that codes are drawn with, see `latents.prior`; the preset's
+            if left out.
+        truncation: of the prior, where the generator has it (BigGAN).
+        **run: as for `fit`.
+
+    Returns:
+        The paths of `WarpedGANSpace.edit`, whose `facts` hold the means of "loss",
+        "classification", "regression" and "accuracy" over the last tenth of the run,
+        the number of good "steps", the step that "failed", if any, and the settings;
+        and the reconstructor, for `evaluation.recognition`.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    method = learner(generator, preset, space=space, label=label, truncation=truncation)
+    fitted = fit(method, preset.steps, key=key, batch=preset.batch, **run)
+    return finished(method, fitted), method.reconstructor(fitted.state)
+
+
+def learner(
+    generator: Generator,
+    preset: Preset = PRESETS["quick"],
+    *,
+    space: str | None = None,
+    label: int | Sequence[int] | jax.Array | str | None = None,
+    truncation: Truncation | None = None,
+) -> WarpedGANSpace:
+    """The method that `discover` runs; see there for the arguments."""
+    if label is None and generator.config.label_dim:
+        label = preset.label
+    drawn = prior(
+        generator,
+        space=space or preset.space,
+        label=label,
+        truncation=truncation,
+        bound=preset.truncation,
+    )
+    return WarpedGANSpace(drawn, preset.settings)
+
+
+def finished(
+    method: WarpedGANSpace, fitted: Fitted, recognised: Recognition | None = None
+) -> RBFField:
+    """The paths of a run, with what `discover` tells about them.
+
+    Args:
+        method: what ran.
+        fitted: how it ended.
+        recognised: how well its reconstructor tells the paths, where that was measured:
+            "recognition" by path joins the report, and "rca" the facts.
+    """
+    found = method.edit(fitted.state)
+    facts: dict[str, Any] = {
+        **fitted.late_means(),
+        "steps": fitted.steps,
+        "failed": fitted.failed,
+        "settings": dataclasses.asdict(method.settings),
+    }
+    report = dict(found.report)
+    if recognised is not None:
+        facts["rca"] = recognised.accuracy
+        told = jnp.asarray(recognised.by_direction, jnp.float32)
+        report = {"recognition": told} | report
+    return dataclasses.replace(
+        found,
+        report=report,
+        facts=as_facts(facts),
+        generator=fingerprint(method.prior.generator),
+    )
