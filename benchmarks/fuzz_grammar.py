@@ -113,7 +113,7 @@ TAME: dict[str, Sequence[str]] = {
     "discover sefa": ["--k", "1", "--strengths", "0,1"],
     "discover warped": [
         *("--steps", "1", "--batch", "2", "--paths", "2", "--dipoles", "1"),
-        *("--pairs", "4", "--top", "1", "--strengths", "0,1", "--reconstructor"),
+        *("--held-out", "4", "--num", "1", "--strengths", "0,1", "--reconstructor"),
         "lenet",
     ],
     "edit": ["--strengths", "0,1"],

@@ -31,8 +31,8 @@ def own(workplace):
 
 
 def test_a_run_ends_in_paths_a_page_and_what_is_told_of_them(own, capsys):
-    words = [*WORDS, "2", "--steps", "3", "--batch", "4", "--seeds", "0", "--top", "2"]
-    words += ["--pairs", "8", "--strengths=-1,0,1", "--sampling", "reference"]
+    words = [*WORDS, "2", "--steps", "3", "--batch", "4", "--seeds", "0", "--num", "2"]
+    words += ["--held-out", "8", "--strengths=-1,0,1", "--sampling", "reference"]
     ok(*words)
     assert "the path is told in" in capsys.readouterr().out
     edit = load_edit("r/warped.npz")
@@ -58,7 +58,7 @@ def test_a_run_ends_in_paths_a_page_and_what_is_told_of_them(own, capsys):
     [
         (["0"], "dipoles: 0 given; 1 or more is accepted"),
         (["1", "--min-shift", "9"], "least, most: 9.0, 2.0 given"),
-        (["1", "--pairs", "0"], "pairs: 0 given; 1 or more is accepted"),
+        (["1", "--held-out", "0"], "held_out: 0 given; 1 or more is accepted"),
         (["1", "--learned-space", "w"], "space: 'w' given; ['z'] are accepted"),
         (["1", "--move", "to"], "move: to given, but a RBFField knows no coordinate"),
     ],

@@ -150,7 +150,7 @@ def test_both_pictures_of_a_pair_are_of_one_class():
 
 
 def test_codes_of_w_are_drawn_within_a_bound():
-    preset = Preset(SMALL, space="w", truncation=0.7)
+    preset = Preset(SMALL, space="w", bound=0.7)
     walk = learner(toy.make(), preset)
     codes = np.asarray(walk.prior(sample_keys(KEY, range(500))).codes)
     # w = 2 z

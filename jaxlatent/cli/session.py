@@ -23,6 +23,7 @@ from jaxlatent.editing import check_edit, check_traversal, where_edited
 from jaxlatent.edits.base import Edit, knows_coordinates
 from jaxlatent.edits.directions import directions
 from jaxlatent.evaluation.curves import ScoreCurve
+from jaxlatent.evaluation.recognition import Recognition
 from jaxlatent.gallery.drawing import (
     Heading,
     Traversal,
@@ -293,6 +294,11 @@ class Session:
     def held_out_key(self, training: Training) -> jax.Array:
         """The key of codes that a run does not see."""
         return jax.random.fold_in(jax.random.key(training.seed), HELD_OUT)
+
+    def keep_recognition(self, found: Recognition, names: Sequence[str]) -> None:
+        """Record how well each direction was told from the others."""
+        if is_main():
+            self.run.file("recognition.csv").write_text(found.to_csv(names))
 
     def keep_losses(self, fitted: Fitted, part: str = "") -> Sequence[Plot]:
         """Record `losses.csv`; the losses as a plot for the page."""

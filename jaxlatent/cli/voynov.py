@@ -4,7 +4,9 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 import jax
+import numpy as np
 
+from jaxlatent.cli import arguments
 from jaxlatent.cli.options import (
     JobGroup,
     Page,
@@ -15,6 +17,7 @@ from jaxlatent.cli.options import (
     group,
 )
 from jaxlatent.cli.session import Session, check_move
+from jaxlatent.collectives import is_main
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.methods import unsupervised_discovery as discovery
@@ -94,6 +97,7 @@ def discover_voynov(
     learned_space: Space = None,
     held_out: int = 3200,
     num: int | None = None,
+    bound: float | None = None,
     changes: Annotated[Changes, group("setting")] = Changes(),
     learning: Annotated[Learning, group("learning")] = Learning(),
     training: TrainingGroup = Training(),
@@ -106,7 +110,8 @@ def discover_voynov(
         preset: The paper's settings of one of its generators, or minutes on a CPU.
         learned_space: Where codes move; the preset's if left out.
         held_out: Unseen pairs that the accuracy is measured on.
-        num: How many directions to draw; all if left out.
+        num: How many directions to draw, those told best; all if left out.
+        bound: Learn from z within so many deviations.
         changes: What replaces the preset's settings.
         learning: What replaces the preset's shifts and weights.
         training: How long to learn.
@@ -114,6 +119,9 @@ def discover_voynov(
             strengths are left out.
     """
     chosen = PRESETS[preset]
+    for name, number in (("held_out", held_out), ("num", num)):
+        if number is not None:
+            arguments.at_least_one(number, name)
     settings = learning.applied(changes.applied(chosen.settings))
     if page.strengths == CHARTS:
         far = discovery.chart_strengths(settings.learning.shifts.most)
@@ -122,7 +130,7 @@ def discover_voynov(
     session.check(page, learned_space or chosen.space)
     method = discovery.learner(
         session.generator,
-        dataclasses.replace(chosen, settings=settings),
+        dataclasses.replace(chosen, settings=settings, bound=bound),
         space=learned_space,
         label=session.label,
         truncation=session.truncation,
@@ -145,11 +153,14 @@ def discover_voynov(
         f"chance it would in {1 / len(edit):.1%}. Strengths up to "
         f"{settings.learning.shifts.most:g} were taught."
     )
+    session.keep_recognition(found, edit.names)
+    if is_main():
+        print(text)
     accuracy = fitted.history["accuracy"]
     plots = [
         Plot("Accuracy of a batch", range(len(accuracy)), {"accuracy": accuracy}),
         *session.keep_losses(fitted),
     ]
     heading = Heading(f"Unsupervised Discovery of {session.name}", [text], plots=plots)
-    drawn = range(min(len(edit), len(edit) if num is None else num))
-    session.draw({"voynov.npz": edit}, page, heading, drawn)
+    best = np.argsort(-np.nan_to_num(found.by_direction), kind="stable")[:num]
+    session.draw({"voynov.npz": edit}, page, heading, [int(one) for one in best])

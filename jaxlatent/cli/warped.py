@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import jax
 import numpy as np
 
+from jaxlatent.cli import arguments
 from jaxlatent.cli.options import (
     JobGroup,
     Page,
@@ -28,8 +29,6 @@ from jaxlatent.gallery.plots import Plane
 from jaxlatent.latents import to_space
 from jaxlatent.methods import warped_ganspace
 from jaxlatent.methods.warped_ganspace_settings import PRESETS, Settings
-
-RECOGNITION = "recognition.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +88,9 @@ def discover_warped(
         "warped-stylegan2",
     ] = "quick",
     learned_space: Literal["z", "w"] | None = None,
-    pairs: int = 3200,
-    top: int = 8,
+    held_out: int = 3200,
+    num: int | None = None,
+    bound: float | None = None,
     warps: Annotated[Warps, group("setting")] = Warps(),
     training: TrainingGroup = Training(),
     page: PageGroup = Page("-3:3:7"),
@@ -101,8 +101,9 @@ def discover_warped(
         job: What to work on; label "every" learns from all classes.
         preset: One of the original's scripts, or minutes on a CPU.
         learned_space: Where codes move; the preset's if left out.
-        pairs: Pairs of pictures whose path is told, once learned (RCA).
-        top: Paths that are drawn, those that are told best.
+        held_out: Unseen pairs that the accuracy is measured on (RCA).
+        num: How many paths to draw, those told best; all if left out.
+        bound: Learn from z within so many deviations; the preset's if left out.
         warps: What replaces the preset's settings.
         training: How long to learn.
         page: How paths are drawn; strengths are lengths along them.
@@ -111,9 +112,11 @@ def discover_warped(
     chosen = PRESETS[preset]
     chosen = dataclasses.replace(chosen, settings=warps.applied(chosen.settings))
     session.check(page, learned_space or chosen.space)
-    for name, number in (("pairs", pairs), ("top", top)):
-        if number < 1:
-            raise ValueError(f"{name}: {number} given; 1 or more is accepted")
+    for name, number in (("held_out", held_out), ("num", num)):
+        if number is not None:
+            arguments.at_least_one(number, name)
+    if bound is not None:
+        chosen = dataclasses.replace(chosen, bound=bound)
     label = chosen.label if job.start.label is None else session.label
     method = warped_ganspace.learner(
         session.generator,
@@ -125,14 +128,14 @@ def discover_warped(
     # what it learns from is of the kind that it will be
     check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
-    with session.progress("telling paths", pairs, "pair") as progress:
+    with session.progress("measuring", held_out, "pair") as progress:
         found = recognition(
             method.prior,
             method.edit(fitted.state),
             method.reconstructor(fitted.state),
             method.settings.pairs.shifts,
             key=session.held_out_key(training),
-            num=pairs,
+            num=held_out,
             mesh=session.mesh,
             progress=progress,
         )
@@ -143,14 +146,14 @@ def discover_warped(
     )
     straight = straightness(points)
     text = (
-        f"Of {pairs} pairs of pictures of unseen codes, the path is told in "
+        f"Of {held_out} pairs of pictures of unseen codes, the path is told in "
         f"{found.accuracy:.1%}; chance is {1 / len(edit):.1%}. The distance between "
         f"the ends of a path is {straight.min():.1%} to {straight.max():.1%} of its "
         "length."
     )
-    best = np.argsort(-np.nan_to_num(found.by_direction), kind="stable")[:top]
+    best = np.argsort(-np.nan_to_num(found.by_direction), kind="stable")[:num]
+    session.keep_recognition(found, edit.names)
     if is_main():
-        session.run.file(RECOGNITION).write_text(found.to_csv(edit.names))
         print(text)
     places, shares = project_paths(points[:, 0])
     picture = Plane(

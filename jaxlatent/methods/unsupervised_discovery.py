@@ -21,8 +21,8 @@ Where this differs from the original code, and why:
   directions beyond the dimension start at random, for there are no more axes.
 - The matrix of "random" is a part of what is saved.
 - The two pictures of a pair are of the same class in validation too.
-- Truncation draws a share of what two deviations bound (`latents.Truncation`), where
-  the original bounds whole ones.
+- The original's truncation is the preset's `bound`; `latents.Truncation` is BigGAN's, a
+  share of what two deviations bound.
 
 "fc" sees its batch through batch norms; its edit is that of their running statistics.
 
@@ -233,7 +233,13 @@ def learner(
 ) -> UnsupervisedDiscovery:
     """The method that `discover` runs; see there for the arguments."""
     where = space or preset.space
-    drawn = prior(generator, space=where, label=label, truncation=truncation)
+    drawn = prior(
+        generator,
+        space=where,
+        label=label,
+        truncation=truncation,
+        bound=preset.bound,
+    )
     return UnsupervisedDiscovery(drawn, preset.settings)
 
 

@@ -62,6 +62,8 @@ class Preset:
     steps: int = 100_000
     batch: int = 32
     space: str = "z"
+    bound: float | None = None
+    """z is drawn from the normal law within this many deviations."""
 
 
 MNIST = Preset(Settings(reconstructor="lenet"), batch=128)

@@ -251,7 +251,7 @@ def learner(
         space=space or preset.space,
         label=label,
         truncation=truncation,
-        bound=preset.truncation,
+        bound=preset.bound,
     )
     return WarpedGANSpace(drawn, preset.settings)
 

@@ -99,7 +99,7 @@ class Preset:
     space: str = "z"
     label: int | None = None
     """The class of the original's run, where the generator has classes."""
-    truncation: float | None = None
+    bound: float | None = None
     """z is drawn from the normal law within this many deviations."""
 
 
@@ -128,7 +128,7 @@ PRESETS = {
     ),
     "warped-proggan": Preset(Settings(steps=30, **_FACES), 150_000, 8),
     "warped-stylegan2": Preset(
-        Settings(steps=20, **_FACES), 150_000, 12, space="w", truncation=0.7
+        Settings(steps=20, **_FACES), 150_000, 12, space="w", bound=0.7
     ),
 }
 """The original's scripts by the generators that they are for, and minutes on a CPU."""
