@@ -465,7 +465,7 @@ def test_what_a_file_cannot_hold_is_refused(tmp_path, changes, message):
 
 def test_classes_that_no_file_could_name_are_refused(tmp_path):
     with pytest.raises(
-        TypeError, match=r"edit: Walk given; of the kinds .'directions'"
+        TypeError, match=r"edit: Walk given; of the kinds .'deformation', 'directions'"
     ):
         checkpoint.save_edit(tmp_path / "e.npz", walk())
 
@@ -484,7 +484,9 @@ def test_fields_that_a_file_uses_itself_are_refused(tmp_path):
 def test_an_unknown_kind_is_named(tmp_path, monkeypatch):
     checkpoint.save_edit(tmp_path / "e.npz", walk())
     monkeypatch.delitem(EDIT_KINDS, "walk of a test")
-    with pytest.raises(CheckpointError, match=r"kind 'walk of a test'; \['directions'"):
+    with pytest.raises(
+        CheckpointError, match=r"kind 'walk of a test'; \['deformation', 'directions'"
+    ):
         checkpoint.load_edit(tmp_path / "e.npz")
 
 

@@ -78,9 +78,9 @@ OPTIONS = {
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",
     "import": "FILE OUT --join --space --layers --part --layer --num-layers "
-    "--per-layer --ranking --debug",
+    "--per-layer --deformator --ranking --debug",
     "export": "EDIT OUT --layout --index --strength --activations --debug",
-    "name": "EDIT INDEX NAME --debug",
+    "name": "EDIT INDEX NAME --annotations --debug",
 }
 
 

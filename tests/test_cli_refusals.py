@@ -10,7 +10,7 @@ from helpers import GOLDEN, ok, run_file
 
 from benchmarks import fuzz_commands
 from jaxlatent import cli
-from jaxlatent.cli import session
+from jaxlatent.cli import fitting, session
 from jaxlatent.evaluation import tables
 from jaxlatent.files import check_place
 from jaxlatent.gallery import page
@@ -159,7 +159,7 @@ def test_refusals_come_before_the_work(words, expected, capsys, monkeypatch):
     monkeypatch.setattr(tables, "score_latents", work)
     monkeypatch.setattr("jaxlatent.cli.regional.mean_region_grams", work)
     monkeypatch.setattr(session, "draw_edits", work)
-    monkeypatch.setattr(session, "fit", work)
+    monkeypatch.setattr(fitting, "fit", work)
     assert expected in refused(words, capsys)
 
 
