@@ -173,8 +173,13 @@ def read_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def is_experiment(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is the folder of an experiment."""
-    return (Path(path) / MODELS).is_dir() and (Path(path) / ARGUMENTS).is_file()
+    """Whether a path is the folder of an experiment.
+
+    GANLatentDiscovery's folders have the same names, but for those of their models.
+    """
+    models = Path(path) / MODELS
+    has_both = models.is_dir() and (Path(path) / ARGUMENTS).is_file()
+    return has_both and not any(models.glob("deformator_*"))
 
 
 class Experiment(NamedTuple):
