@@ -1,3 +1,4 @@
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +10,10 @@ from jaxlatent.latents import Latents, prior, sample_keys
 from jaxlatent.methods.pair_reconstruction import (
     DIRECTIONS,
     RECONSTRUCTOR,
+    PairMethod,
     PairSettings,
     pair_loss,
     pair_reconstructor,
-    pair_state,
-    pair_update,
 )
 from jaxlatent.networks.reconstructors import PairLeNet
 
@@ -31,25 +31,22 @@ def generator():
     )
 
 
-def move(params, pairs):
-    steps = pairs.shift[:, None] * params["matrix"][pairs.index]
-    return pairs.latents.codes + steps, params
+@flax.struct.dataclass(eq=False)
+class Matrix(PairMethod):
+    """Directions are the rows of a matrix."""
 
-
-def run(generator, directions, settings):
+    pairs = PairSettings(directions_rate=0.01, reconstructor_rate=0.001)
     module = PairLeNet(K, 1, channels=(2, 3, 4), hidden=5)
-    state = pair_state(directions, module, settings, generator, key=KEY)
-    with_keys = jax.jit(
-        lambda state, keys: pair_update(
-            move,
-            state,
-            keys,
-            prior=prior(generator),
-            module=module,
-            settings=settings,
-        )
-    )
-    return state, *with_keys(state, sample_keys(KEY, range(8)))
+
+    def init(self, key):
+        return self.begun({"matrix": jnp.eye(K, D)}, key=key)
+
+    def move(self, directions, pairs):
+        steps = pairs.shift[:, None] * directions["matrix"][pairs.index]
+        return pairs.latents.codes + steps, directions
+
+    def edit(self, state):
+        return state.params[DIRECTIONS]["matrix"]
 
 
 def test_a_guess_costs_what_the_formula_says():
@@ -67,8 +64,9 @@ def test_a_guess_costs_what_the_formula_says():
 
 
 def test_both_move_by_their_own_rate(generator):
-    how = PairSettings(directions_rate=0.01, reconstructor_rate=0.001)
-    before, after, metrics = run(generator, {"matrix": jnp.eye(K, D)}, how)
+    method = Matrix(prior(generator))
+    before = method.init(KEY)
+    after, metrics = jax.jit(method.update)(before, sample_keys(KEY, range(8)))
     assert np.isfinite(metrics["loss"])
     moves = jax.tree.map(lambda a, b: np.abs(a - b), after.params, before.params)
     # Adam's first step is its rate wherever there is a gradient

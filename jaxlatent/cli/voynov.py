@@ -21,6 +21,7 @@ from jaxlatent.collectives import is_main
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.gallery.plots import Plot
 from jaxlatent.methods import unsupervised_discovery as discovery
+from jaxlatent.methods.pair_reconstruction import finished
 from jaxlatent.methods.unsupervised_discovery_settings import PRESETS, Settings
 
 CHARTS = "-18,-12,-6,-4,-2,0,2,4,6,12,18"
@@ -146,7 +147,7 @@ def discover_voynov(
             mesh=session.mesh,
             progress=progress,
         )
-    edit: Any = discovery.finished(method, fitted, found)
+    edit: Any = finished(method, fitted, found)
     text = (
         f"A network that sees two pictures tells which of {len(edit)} directions lies "
         f"between them in {found.accuracy:.1%} of {held_out} unseen pairs (RCA); by "

@@ -23,11 +23,11 @@ from jaxlatent.evaluation.paths import (
     project_paths,
     straightness,
 )
-from jaxlatent.evaluation.recognition import recognition
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.gallery.plots import Plane
 from jaxlatent.latents import to_space
 from jaxlatent.methods import warped_ganspace
+from jaxlatent.methods.pair_reconstruction import finished
 from jaxlatent.methods.warped_ganspace_settings import PRESETS, Settings
 
 
@@ -129,17 +129,15 @@ def discover_warped(
     check_move(page, method.edit(method.init(jax.random.key(0))))
     fitted = session.fit(method, training, steps=chosen.steps, batch=chosen.batch)
     with session.progress("measuring", held_out, "pair") as progress:
-        found = recognition(
-            method.prior,
-            method.edit(fitted.state),
-            method.reconstructor(fitted.state),
-            method.settings.pairs.shifts,
+        found = method.recognition(
+            fitted.state,
             key=session.held_out_key(training),
             num=held_out,
+            chunk=max(job.chunk, 32),
             mesh=session.mesh,
             progress=progress,
         )
-    edit = warped_ganspace.finished(method, fitted, found)
+    edit = finished(method, fitted, found)
     codes = to_space(session.generator, session.samples().latents, edit.space).codes
     points = follow_paths(
         edit, codes, path_strengths(edit.step, edit.steps), mesh=session.mesh

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import flax.struct
 import jax
@@ -172,6 +172,15 @@ class Recognition:
         for number, (name, *row) in enumerate(zip(names, *figures, strict=True)):
             writer.writerow((number, name, *(f"{one:.6g}" for one in row)))
         return text.getvalue()
+
+
+class RecognitionOptions(TypedDict, total=False):
+    """What is handed on to `recognition`, which explains it."""
+
+    num: int
+    chunk: int
+    mesh: Mesh | None
+    progress: Callable[[int], None] | None
 
 
 def recognition(

@@ -7,32 +7,39 @@ reconstructor R sees both pictures, and directions and R are trained together on
 
     E cross_entropy(k, k'(pictures)) + weight |e - e'(pictures)|.
 
-A method says how codes move; the rest is here. The first picture does not depend on
-what is learned, and the generator's weights are never differentiated.
+A method says how codes move; the rest is `PairMethod`. The first picture does not
+depend on what is learned, and the generator's weights are never differentiated.
 """
 
-from collections.abc import Callable
+import abc
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
-import flax.linen as nn
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxlatent.evaluation.recognition import Pairs, Shifts, draw_pairs, pair_images
-from jaxlatent.generators.base import Generator
+from jaxlatent.edits.base import as_facts
+from jaxlatent.evaluation.recognition import (
+    Pairs,
+    Recognition,
+    RecognitionOptions,
+    Shifts,
+    draw_pairs,
+    pair_images,
+    recognition,
+)
+from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.latents import Prior
 from jaxlatent.learning import Metrics, State, accumulated, descend, sparse_adam
 from jaxlatent.networks.base import Network, trainable
 from jaxlatent.networks.reconstructors import NORMED, PairLeNet, PairResNet
+from jaxlatent.training.fit import FitOptions, Fitted, fit
 
 DIRECTIONS, RECONSTRUCTOR = "directions", "reconstructor"
 """The names of what is learned, in `State.params`."""
-
-Move = Callable[[Any, Pairs], tuple[jax.Array, Any]]
-"""`move(directions, pairs)`: the codes after, and the directions' own params with the
-running statistics that they may have updated."""
 
 
 @dataclass(frozen=True)
@@ -102,81 +109,169 @@ def pair_reconstructor(
     return PairLeNet(directions, channels)
 
 
-def pair_state(
-    directions: Any,
-    module: nn.Module,
-    settings: PairSettings,
-    generator: Generator,
+@flax.struct.dataclass(eq=False)
+class PairMethod(abc.ABC):
+    """A method of `jaxlatent.training.fit` that learns from pairs; one sample is one.
+
+    A method of its own adds what is abstract here; its `init` ends in `begun`.
+
+    Attributes:
+        prior: what draws codes and classes, and the generator; edits are in its space.
+    """
+
+    prior: Prior
+
+    @property
+    @abc.abstractmethod
+    def pairs(self) -> PairSettings:
+        """How it learns."""
+
+    @property
+    @abc.abstractmethod
+    def module(self) -> PairLeNet | PairResNet:
+        """The reconstructor's architecture."""
+
+    @abc.abstractmethod
+    def init(self, key: jax.Array) -> State:
+        """The state before the first step."""
+
+    @abc.abstractmethod
+    def move(self, directions: Any, pairs: Pairs) -> tuple[jax.Array, Any]:
+        """The codes after.
+
+        Args:
+            directions: what is learned of them.
+            pairs: codes, directions and shifts.
+
+        Returns:
+            The codes; and the directions, with the running statistics that they may
+            have updated.
+        """
+
+    @abc.abstractmethod
+    def edit(self, state: State) -> Any:
+        """What was learned, as an edit."""
+
+    def begun(self, directions: Any, *, key: jax.Array) -> State:
+        """The state before the first step, with a fresh reconstructor.
+
+        Args:
+            directions: what is learned of them, a dict.
+            key: of the reconstructor's weights.
+        """
+        images = jnp.zeros((1, *self.prior.generator.image_shape))
+        network = Network.init(key, self.module, images, images)
+        params = {DIRECTIONS: directions, RECONSTRUCTOR: network.params}
+        return State.init(params, self.pairs.optimizer)
+
+    def update(
+        self, state: State, keys: jax.Array, data: Any = None
+    ) -> tuple[State, Metrics]:
+        """`step` on pairs that are drawn with typed keys [N], each with its own."""
+        del data
+        count = self.module.directions
+        return self.step(state, draw_pairs(self.prior, self.pairs.shifts, count, keys))
+
+    def step(self, state: State, pairs: Pairs) -> tuple[State, Metrics]:
+        """One step of both optimisers; can be compiled.
+
+        Returns:
+            The new state; "loss", "classification", "regression" and the "accuracy" of
+            the batch, whose own statistics the batch norms used.
+        """
+
+        def loss(params: Any, pairs: Pairs) -> tuple[jax.Array, Metrics, Any]:
+            moved, directions = self.move(params[DIRECTIONS], pairs)
+            network = Network(params[RECONSTRUCTOR], self.module)
+            guess, network = network.train(*pair_images(self.prior, pairs, moved))
+            value, metrics = pair_loss(guess, pairs, self.pairs)
+            passed = {DIRECTIONS: directions, RECONSTRUCTOR: network.params}
+            return value, metrics, passed
+
+        return descend(
+            loss,
+            state,
+            pairs,
+            optimizer=self.pairs.optimizer,
+            mask=_learned(state.params),
+        )
+
+    def reconstructor(self, state: State) -> Network:
+        """What tells the directions apart."""
+        return Network(state.params[RECONSTRUCTOR], self.module)
+
+    def recognition(
+        self, state: State, *, key: jax.Array, **how: Unpack[RecognitionOptions]
+    ) -> Recognition:
+        """RCA of what was learned, on pairs of `key`; see `evaluation.recognition`."""
+        return recognition(
+            self.prior,
+            self.edit(state),
+            self.reconstructor(state),
+            self.pairs.shifts,
+            key=key,
+            **how,
+        )
+
+
+def discovered(
+    method: PairMethod,
+    steps: int,
     *,
     key: jax.Array,
-) -> State:
-    """The state before the first step, with a fresh reconstructor.
+    batch: int,
+    held_out: int,
+    **run: Unpack[FitOptions],
+) -> Any:
+    """The edit of `finished`, from running a method and measuring it.
 
     Args:
-        directions: what is learned of them.
-        module: the reconstructor.
-        settings: how they learn.
-        generator: whose pictures are told apart.
-        key: of the reconstructor's weights.
+        method: what to learn.
+        steps: how many.
+        key: of the whole run, and of the unseen pairs.
+        batch: pairs of a step.
+        held_out: unseen pairs for the RCA.
+        **run: as for `fit`.
     """
-    images = jnp.zeros((1, *generator.image_shape))
-    network = Network.init(key, module, images, images)
-    params = {DIRECTIONS: directions, RECONSTRUCTOR: network.params}
-    return State.init(params, settings.optimizer)
+    # folded as no number of a sample is
+    unseen = jax.random.fold_in(key, jnp.uint32(2**32 - 3))
+    fitted = fit(method, steps, key=key, batch=batch, **run)
+    mesh = run.get("mesh")
+    found = method.recognition(fitted.state, key=unseen, num=held_out, mesh=mesh)
+    return finished(method, fitted, found)
 
 
-def pair_update(
-    move: Move,
-    state: State,
-    keys: jax.Array,
-    *,
-    prior: Prior,
-    module: PairLeNet | PairResNet,
-    settings: PairSettings,
-) -> tuple[State, Metrics]:
-    """`pair_step` on pairs that are drawn with typed keys [N], each with its own."""
-    pairs = draw_pairs(prior, settings.shifts, module.directions, keys)
-    return pair_step(move, state, pairs, prior=prior, module=module, settings=settings)
-
-
-def pair_step(
-    move: Move,
-    state: State,
-    pairs: Pairs,
-    *,
-    prior: Prior,
-    module: PairLeNet | PairResNet,
-    settings: PairSettings,
-) -> tuple[State, Metrics]:
-    """One step of both optimisers; can be compiled.
+def finished(method: Any, fitted: Fitted, found: Recognition) -> Any:
+    """The edit of a run, with what was found about it.
 
     Args:
-        move: how codes move.
-        state: of `pair_state`.
-        pairs: N codes, directions and shifts.
-        prior: what drew the codes.
-        module: the reconstructor.
-        settings: how they learn.
+        method: what ran, with its `settings`.
+        fitted: how it ended.
+        found: how well its reconstructor tells the directions.
 
     Returns:
-        The new state; "loss", "classification", "regression" and the "accuracy" of the
-        batch, whose own statistics the batch norms used.
+        The edit of the last state. Its `report` has the "recognition" of each
+        direction, the share of its pairs that was told, and "shift_error"; its `facts`
+        the "rca", the means of every metric over the last tenth of the run, the number
+        of good "steps", the step that "failed", if any, and the settings.
     """
-
-    def loss(params: Any, pairs: Pairs) -> tuple[jax.Array, Metrics, Any]:
-        moved, directions = move(params[DIRECTIONS], pairs)
-        network = Network(params[RECONSTRUCTOR], module)
-        guess, network = network.train(*pair_images(prior, pairs, moved))
-        value, metrics = pair_loss(guess, pairs, settings)
-        passed = {DIRECTIONS: directions, RECONSTRUCTOR: network.params}
-        return value, metrics, passed
-
-    return descend(
-        loss,
-        state,
-        pairs,
-        optimizer=settings.optimizer,
-        mask=_learned(state.params),
+    edit = method.edit(fitted.state)
+    facts = {
+        **fitted.late_means(),
+        "rca": found.accuracy,
+        "steps": fitted.steps,
+        "failed": fitted.failed,
+        "settings": dataclasses.asdict(method.settings),
+    }
+    report = {
+        "recognition": jnp.asarray(found.by_direction, jnp.float32),
+        "shift_error": jnp.asarray(found.shift_error, jnp.float32),
+    }
+    return dataclasses.replace(
+        edit,
+        report=report | edit.report,
+        facts=as_facts(facts),
+        generator=fingerprint(method.prior.generator),
     )
 
 

@@ -30,48 +30,41 @@ RCA near one does not make directions the factors of a generator: where those ac
 linearly, any rotation of them can be told apart as well.
 """
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import flax.struct
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh
 
-from jaxlatent.edits.base import Edit, as_facts
+from jaxlatent.edits.base import Edit
 from jaxlatent.edits.deformation import change_of, deformation, resized, vectors_of
-from jaxlatent.evaluation.recognition import Pairs, Recognition, recognition
-from jaxlatent.generators.base import Generator, fingerprint
-from jaxlatent.latents import Prior, Truncation, prior
-from jaxlatent.learning import Metrics, State
+from jaxlatent.evaluation.recognition import Pairs
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import Truncation, prior
+from jaxlatent.learning import State
 from jaxlatent.methods.deformators import init_deformator
 from jaxlatent.methods.pair_reconstruction import (
     DIRECTIONS,
-    RECONSTRUCTOR,
+    PairMethod,
+    PairSettings,
+    discovered,
     pair_reconstructor,
-    pair_state,
-    pair_step,
-    pair_update,
 )
 from jaxlatent.methods.unsupervised_discovery_settings import QUICK, Preset, Settings
-from jaxlatent.networks.base import Network
 from jaxlatent.networks.reconstructors import PairLeNet, PairResNet
-from jaxlatent.training.fit import FitOptions, Fitted, fit
+from jaxlatent.training.fit import FitOptions
 
 METHOD = "unsupervised discovery"
 
 
 @flax.struct.dataclass(eq=False)
-class UnsupervisedDiscovery:
+class UnsupervisedDiscovery(PairMethod):
     """The method of `jaxlatent.training.fit`; one sample is one pair.
 
     Attributes:
-        prior: what draws codes and classes, and the generator; edits are in its space.
         settings: what is learned, and how.
     """
 
-    prior: Prior
     settings: Settings = flax.struct.field(pytree_node=False, default=Settings())
 
     @property
@@ -84,6 +77,11 @@ class UnsupervisedDiscovery:
     def directions(self) -> int:
         """K."""
         return self.settings.directions or self.dimension
+
+    @property
+    def pairs(self) -> PairSettings:
+        """How it learns."""
+        return self.settings.learning
 
     @property
     def module(self) -> PairLeNet | PairResNet:
@@ -103,11 +101,11 @@ class UnsupervisedDiscovery:
         """
         own = [jax.random.fold_in(key, number) for number in range(2)]
         params = init_deformator(self.settings, self.directions, self.dimension, own[0])
-        generator, learning = self.prior.generator, self.settings.learning
-        return pair_state(params, self.module, learning, generator, key=own[1])
+        return self.begun(params, key=own[1])
 
-    def move(self, params: Any, pairs: Pairs) -> tuple[jax.Array, Any]:
-        """The codes after, of the deformator's params; see `pair_reconstruction`."""
+    def move(self, directions: Any, pairs: Pairs) -> tuple[jax.Array, Any]:
+        """The codes after, by the deformator's params; see `PairMethod`."""
+        params = directions
         codes, kind = pairs.latents.codes, self.settings.deformator
         vectors = vectors_of(kind, params, self.directions, self.dimension)
         change, params = change_of(
@@ -115,31 +113,6 @@ class UnsupervisedDiscovery:
         )
         change = resized(change, self.dimension)
         return codes + (change if codes.ndim == 2 else change[:, None]), params
-
-    def update(
-        self, state: State, keys: jax.Array, data: Any = None
-    ) -> tuple[State, Metrics]:
-        """One step of both optimisers; there is no data."""
-        del data
-        return pair_update(
-            self.move,
-            state,
-            keys,
-            prior=self.prior,
-            module=self.module,
-            settings=self.settings.learning,
-        )
-
-    def step(self, state: State, pairs: Pairs) -> tuple[State, Metrics]:
-        """`update` with pairs that are drawn already."""
-        return pair_step(
-            self.move,
-            state,
-            pairs,
-            prior=self.prior,
-            module=self.module,
-            settings=self.settings.learning,
-        )
 
     def edit(self, state: State) -> Edit:
         """K directions: linear ones where the deformator is linear.
@@ -153,33 +126,6 @@ class UnsupervisedDiscovery:
             self.dimension,
             space=self.prior.space,
             method=METHOD,
-        )
-
-    def reconstructor(self, state: State) -> Network:
-        """What tells the directions apart."""
-        return Network(state.params[RECONSTRUCTOR], self.module)
-
-    def recognition(
-        self,
-        state: State,
-        *,
-        key: jax.Array,
-        num: int = 3200,
-        chunk: int = 32,
-        mesh: Mesh | None = None,
-        progress: Callable[[int], None] | None = None,
-    ) -> Recognition:
-        """RCA of what was learned, on pairs of `key`; see `evaluation.recognition`."""
-        return recognition(
-            self.prior,
-            self.edit(state),
-            self.reconstructor(state),
-            self.settings.learning.shifts,
-            key=key,
-            num=num,
-            chunk=chunk,
-            mesh=mesh,
-            progress=progress,
         )
 
 
@@ -208,19 +154,20 @@ def discover(
             history as a table.
 
     Returns:
-        The edit of `finished`.
+        The edit of `pair_reconstruction.finished`.
 
     Raises:
         ValueError: names the argument that does not fit.
     """
     method = learner(generator, preset, space=space, label=label, truncation=truncation)
-    # folded as no number of a sample is
-    unseen = jax.random.fold_in(key, jnp.uint32(2**32 - 3))
-    fitted = fit(method, preset.steps, key=key, batch=preset.batch, **run)
-    found = method.recognition(
-        fitted.state, key=unseen, num=held_out, mesh=run.get("mesh")
+    return discovered(
+        method,
+        preset.steps,
+        key=key,
+        batch=preset.batch,
+        held_out=held_out,
+        **run,
     )
-    return finished(method, fitted, found)
 
 
 def learner(
@@ -241,35 +188,6 @@ def learner(
         bound=preset.bound,
     )
     return UnsupervisedDiscovery(drawn, preset.settings)
-
-
-def finished(method: UnsupervisedDiscovery, fitted: Fitted, found: Recognition) -> Edit:
-    """The edit of a run, with what was found about it.
-
-    Returns:
-        The edit of the last state. Its `report` has the "recognition" of each
-        direction, the share of its pairs that was told, and "shift_error"; its `facts`
-        the "rca", the means of every metric over the last tenth of the run, the number
-        of good "steps", the step that "failed", if any, and the settings.
-    """
-    edit: Any = method.edit(fitted.state)
-    facts = {
-        **fitted.late_means(),
-        "rca": found.accuracy,
-        "steps": fitted.steps,
-        "failed": fitted.failed,
-        "settings": dataclasses.asdict(method.settings),
-    }
-    report = {
-        "recognition": jnp.asarray(found.by_direction, jnp.float32),
-        "shift_error": jnp.asarray(found.shift_error, jnp.float32),
-    }
-    return dataclasses.replace(
-        edit,
-        report=report,
-        facts=as_facts(facts),
-        generator=fingerprint(method.prior.generator),
-    )
 
 
 def chart_strengths(most: float, steps: int = 3) -> tuple[float, ...]:

@@ -21,7 +21,6 @@ As there, Adam is dense: a path that no sample of a step moved along still moves
 its momentum, unless `sparse_rows`.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -29,23 +28,21 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from jaxlatent.edits.base import as_facts
 from jaxlatent.edits.rbf import RBFField, rbf_field, unit_gradient
-from jaxlatent.evaluation.recognition import Pairs, Recognition
-from jaxlatent.generators.base import Generator, fingerprint
-from jaxlatent.latents import Prior, Truncation, prior
-from jaxlatent.learning import Metrics, State
+from jaxlatent.evaluation.recognition import Pairs
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import Truncation, prior
+from jaxlatent.learning import State
 from jaxlatent.methods.pair_reconstruction import (
     DIRECTIONS,
-    RECONSTRUCTOR,
+    PairMethod,
+    PairSettings,
+    discovered,
     pair_reconstructor,
-    pair_state,
-    pair_update,
 )
 from jaxlatent.methods.warped_ganspace_settings import PRESETS, Preset, Settings
-from jaxlatent.networks.base import Network
 from jaxlatent.networks.reconstructors import PairLeNet, PairResNet
-from jaxlatent.training.fit import FitOptions, Fitted, fit
+from jaxlatent.training.fit import FitOptions
 
 SUPPORTS, ALPHAS, LOG_GAMMAS = "supports", "alphas", "log_gammas"
 """What is learned of the functions: [K, 2 N, D], [K, 2 N] and [K]."""
@@ -54,16 +51,19 @@ _SUPPORTS_DRAW, _RECONSTRUCTOR_DRAW = range(2)
 
 
 @flax.struct.dataclass(eq=False)
-class WarpedGANSpace:
+class WarpedGANSpace(PairMethod):
     """The method of `jaxlatent.training.fit`; one sample is one code and one step.
 
     Attributes:
-        prior: what draws codes and classes, and the generator; paths are in its space.
         settings: what is learned, and how.
     """
 
-    prior: Prior
     settings: Settings = flax.struct.field(pytree_node=False, default=Settings())
+
+    @property
+    def pairs(self) -> PairSettings:
+        """How it learns."""
+        return self.settings.pairs
 
     @property
     def module(self) -> PairLeNet | PairResNet:
@@ -94,54 +94,30 @@ class WarpedGANSpace:
             key=jax.random.fold_in(key, _SUPPORTS_DRAW),
             dtype=one.dtype,
         )
-        return pair_state(
-            warps,
-            self.module,
-            self.settings.pairs,
-            self.prior.generator,
-            key=jax.random.fold_in(key, _RECONSTRUCTOR_DRAW),
-        )
+        return self.begun(warps, key=jax.random.fold_in(key, _RECONSTRUCTOR_DRAW))
 
-    def move(self, warps: Any, pairs: Pairs) -> tuple[jax.Array, Any]:
-        """Codes one step on, each along its own path; see `pair_reconstruction.Move`.
+    def move(self, directions: Any, pairs: Pairs) -> tuple[jax.Array, Any]:
+        """Codes one step on, each along its own path; see `PairMethod`.
 
         No gradient reaches what is not learned.
         """
         how, codes = self.settings, pairs.latents.codes
-        learned = {
+        moving = {
             SUPPORTS: how.learn_supports,
             ALPHAS: how.learn_alphas,
             LOG_GAMMAS: how.learn_gammas,
         }
         rows = {
-            name: (leaf if learned[name] else jax.lax.stop_gradient(leaf))[pairs.index]
-            for name, leaf in warps.items()
+            name: (leaf if moving[name] else jax.lax.stop_gradient(leaf))[pairs.index]
+            for name, leaf in directions.items()
         }
         scales = jnp.exp(rows[LOG_GAMMAS])
         ahead = jax.vmap(unit_gradient)(codes, rows[SUPPORTS], rows[ALPHAS], scales)
-        return codes + pairs.shift[:, None] * ahead, warps
-
-    def update(
-        self, state: State, keys: jax.Array, data: Any = None
-    ) -> tuple[State, Metrics]:
-        """One step of both optimisers; there is no data."""
-        del data
-        return pair_update(
-            self.move,
-            state,
-            keys,
-            prior=self.prior,
-            module=self.module,
-            settings=self.settings.pairs,
-        )
+        return codes + pairs.shift[:, None] * ahead, directions
 
     def edit(self, state: State) -> RBFField:
         """The paths; `report` has the "gamma" of each."""
         return field(state.params[DIRECTIONS], self.settings, space=self.prior.space)
-
-    def reconstructor(self, state: State) -> Network:
-        """What tells the paths apart."""
-        return Network(state.params[RECONSTRUCTOR], self.module)
 
 
 def dipoles(
@@ -207,9 +183,10 @@ def discover(
     space: str | None = None,
     label: int | Sequence[int] | jax.Array | str | None = None,
     truncation: Truncation | None = None,
+    held_out: int = 3200,
     **run: Unpack[FitOptions],
-) -> tuple[RBFField, Network]:
-    """Learn paths of a generator that a network can tell apart, and the network.
+) -> RBFField:
+    """Learn paths of a generator that a network can tell apart.
 
     Args:
         generator: the generator; `prepare` it first.
@@ -219,20 +196,25 @@ def discover(
         label: the classes that codes are drawn with, see `latents.prior`; the preset's
             if left out.
         truncation: of the prior, where the generator has it (BigGAN).
+        held_out: unseen pairs for the RCA.
         **run: as for `fit`.
 
     Returns:
-        The paths of `WarpedGANSpace.edit`, whose `facts` hold the means of "loss",
-        "classification", "regression" and "accuracy" over the last tenth of the run,
-        the number of good "steps", the step that "failed", if any, and the settings;
-        and the reconstructor, for `evaluation.recognition`.
+        The paths of `pair_reconstruction.finished`; `report` has the "gamma" of each
+        too.
 
     Raises:
         ValueError: names the argument that does not fit.
     """
     method = learner(generator, preset, space=space, label=label, truncation=truncation)
-    fitted = fit(method, preset.steps, key=key, batch=preset.batch, **run)
-    return finished(method, fitted), method.reconstructor(fitted.state)
+    return discovered(
+        method,
+        preset.steps,
+        key=key,
+        batch=preset.batch,
+        held_out=held_out,
+        **run,
+    )
 
 
 def learner(
@@ -254,34 +236,3 @@ def learner(
         bound=preset.bound,
     )
     return WarpedGANSpace(drawn, preset.settings)
-
-
-def finished(
-    method: WarpedGANSpace, fitted: Fitted, recognised: Recognition | None = None
-) -> RBFField:
-    """The paths of a run, with what `discover` tells about them.
-
-    Args:
-        method: what ran.
-        fitted: how it ended.
-        recognised: how well its reconstructor tells the paths, where that was measured:
-            "recognition" by path joins the report, and "rca" the facts.
-    """
-    found = method.edit(fitted.state)
-    facts: dict[str, Any] = {
-        **fitted.late_means(),
-        "steps": fitted.steps,
-        "failed": fitted.failed,
-        "settings": dataclasses.asdict(method.settings),
-    }
-    report = dict(found.report)
-    if recognised is not None:
-        facts["rca"] = recognised.accuracy
-        told = jnp.asarray(recognised.by_direction, jnp.float32)
-        report = {"recognition": told} | report
-    return dataclasses.replace(
-        found,
-        report=report,
-        facts=as_facts(facts),
-        generator=fingerprint(method.prior.generator),
-    )
