@@ -22,6 +22,16 @@ def load(params: Any) -> Weights:
     return found
 
 
+def gradients(weights: Weights) -> list[torch.Tensor]:
+    """Of what is learned, in the layout and the order of our parameters."""
+    found = []
+    for _, weight in sorted(weights.items(), key=lambda item: item[0].split("/")):
+        if weight.grad is not None:
+            axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(weight.ndim, (0,))
+            found.append(weight.grad.permute(axes).clone())
+    return found
+
+
 def guess(
     weights: Weights, before: torch.Tensor, after: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
