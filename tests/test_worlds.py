@@ -130,7 +130,7 @@ def test_factors_of_another_make_are_refused():
 
 def test_paint_covers_what_is_below_by_hand():
     at = Points(jnp.zeros((1, 2)), jnp.zeros((1, 2)))
-    canvas = blank(at, (0.0, 0.0, 0.0), "wall", ("ball",))
+    canvas = blank(at, (0.0, 0.0, 0.0), ("wall", "ball"))
     canvas = canvas.paint((1.0, 0.5, 0.0), jnp.array([[1.0, 0.5]]), "ball")
     np.testing.assert_allclose(canvas.channels, [[[1, 0.5]], [[0.5, 0.25]], [[0, 0]]])
     shaded = canvas.paint((0.0, 0.0, 0.0), jnp.array([[0.5, 0.5]]))

@@ -111,7 +111,7 @@ def pictures(indices: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.asarray(inside(rows) < 0, np.uint8)
 
 
-def _paint(values: Values, size: int) -> Painting:
+def _paint(values: Values, size: int, masks: bool) -> Painting:
     sprite = cover(_distance(values, size), 2.6 / size)
     return Painting(
         2 * sprite[..., None] - 1, {"backdrop": 1 - sprite, "sprite": sprite}

@@ -8,7 +8,7 @@ softly. Masks tell the parts apart: what covers a part takes its pixels.
 
 import jax.numpy as jnp
 
-from jaxlatent.data.faces_parts import OVER, backdrop, look_of
+from jaxlatent.data.faces_parts import OVER, PARTS, backdrop, look_of
 from jaxlatent.data.worlds import Factor, Painting, Values, World, register_world
 
 FACTORS = (
@@ -37,9 +37,9 @@ APPEARANCE = tuple(factor.name for factor in FACTORS[:14])
 """Names of the factors that leave the portrait where it is."""
 
 
-def _portrait(values: Values, size: int) -> Painting:
+def _portrait(values: Values, size: int, masks: bool) -> Painting:
     look = look_of(values, size)
-    canvas = backdrop(look)
+    canvas = backdrop(look, PARTS if masks else ())
     for name, paint in OVER.items():
         # a beard that nobody grows need not be painted
         if name != "beard" or not isinstance(values[name], float):

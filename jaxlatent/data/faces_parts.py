@@ -5,6 +5,7 @@ belongs to. Picture and masks come of the same strokes.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -52,19 +53,17 @@ SWEATER = (
 
 PARTS = (
     "backdrop",
-    (
-        "sweater",
-        "skin",
-        "hair",
-        "beard",
-        "nose",
-        "mouth",
-        "eyes",
-        "brows",
-        "glasses",
-    ),
+    "sweater",
+    "skin",
+    "hair",
+    "beard",
+    "nose",
+    "mouth",
+    "eyes",
+    "brows",
+    "glasses",
 )
-"""Names of the masks: what the whole picture is at first, and what covers it."""
+"""Names of the masks; the whole picture is the first one's until others cover it."""
 
 
 class Look(NamedTuple):
@@ -130,10 +129,10 @@ def look_of(values: Values, size: int) -> Look:
     )
 
 
-def backdrop(look: Look) -> Canvas:
+def backdrop(look: Look, parts: Sequence[str]) -> Canvas:
     """A wall, with a pale disc behind the head: what the other parts cover."""
     at, colour = look.frame, ramp(look.factors["backdrop"], BACKDROP)
-    canvas = blank(at, colour, *PARTS)
+    canvas = blank(at, colour, parts)
     disc = ellipse(at.moved(0.0, 0.02), 0.8, 0.8)
     canvas = canvas.paint(WHITE, 0.38 * look.fill(disc))
     return canvas.paint(WHITE, 0.25 * glow(at.moved(0.0, -0.3), 0.8, 0.8))

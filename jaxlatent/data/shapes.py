@@ -109,7 +109,8 @@ class Canvas(NamedTuple):
 
     Attributes:
         channels: red, green and blue, [H, W] each.
-        parts: soft masks [H, W] by name, which sum to one everywhere.
+        parts: soft masks [H, W] by name, which sum to one everywhere; {} where masks
+            are not asked for.
     """
 
     channels: tuple[jax.Array, ...]
@@ -142,7 +143,7 @@ class Canvas(NamedTuple):
             opacity: [H, W] in [0, 1], of what is given.
             part: one of `parts`.
         """
-        if part not in self.parts:
+        if self.parts and part not in self.parts:
             raise ValueError(f"part: {part!r} given; one of {tuple(self.parts)}")
         parts = {
             name: mask + opacity * ((1 if name == part else 0) - mask)
@@ -151,10 +152,10 @@ class Canvas(NamedTuple):
         return self._replace(parts=parts)
 
 
-def blank(at: Points, colour: Colour, part: str, others: Sequence[str] = ()) -> Canvas:
-    """A canvas of one colour, [3], all of which is one part."""
+def blank(at: Points, colour: Colour, parts: Sequence[str]) -> Canvas:
+    """A canvas of one colour, all of it the first of `parts`; none for no masks."""
     ones = jnp.ones_like(at.x)
-    masks = {part: ones} | {name: jnp.zeros_like(at.x) for name in others}
+    masks = {name: ones if name == parts[0] else 0 * ones for name in parts}
     return Canvas(tuple(ones * channel for channel in colour), masks)
 
 

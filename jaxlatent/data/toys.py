@@ -9,7 +9,7 @@ SOFT = 0.1
 """Over what width a disc's edge fades, in units of half the picture."""
 
 
-def _disc(values: Values, size: int) -> Painting:
+def _disc(values: Values, size: int, masks: bool) -> Painting:
     """A disc of radius r and level b on black: in units of half the picture, in [0, 1].
 
     Its centre of mass is its centre, its area (the sum of its mask times that of a
@@ -24,7 +24,7 @@ def _disc(values: Values, size: int) -> Painting:
     return Painting(picture[..., None], {"backdrop": 1 - disc, "disc": disc})
 
 
-def _ring(values: Values, size: int) -> Painting:
+def _ring(values: Values, size: int, masks: bool) -> Painting:
     """A soft ring, tanh((1 - |d - r|) e^s), d the distance from its centre.
 
     In units of a third of half the picture. Its brightest circle has radius r and is

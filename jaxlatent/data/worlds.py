@@ -57,8 +57,11 @@ class Painting(NamedTuple):
 Values = Mapping[str, jax.Array | float]
 """Factors by name: scalars, or plain numbers where they are constant."""
 
-Painter = Callable[[Values, int], Painting]
-"""Paints one picture from all factors and its size; a function of a module."""
+Painter = Callable[[Values, int, bool], Painting]
+"""Paints one picture from all factors and its size; a function of a module.
+
+Where the last argument is false, parts may be left out, for nobody looks at them.
+"""
 
 
 Painted = TypeVar("Painted")
@@ -128,13 +131,15 @@ class World:
             size: height and width of the pictures.
 
         Returns:
-            Images [N, size, size, C] in [-1, 1], in the dtype of `factors`. A picture
-            does not depend, not even in its last bit, on how many are painted.
+            Images [N, size, size, C] in [-1, 1], in the dtype of `factors`. Compiled
+            for CPUs, a picture has the same bits however many are painted with it.
 
         Raises:
             ValueError: for factors of another shape or without a floating dtype.
         """
-        return self._paint(factors, lambda values: self.painter(values, size).picture)
+        return self._paint(
+            factors, lambda values: self.painter(values, size, False).picture
+        )
 
     def masks(self, factors: jax.Array, *, size: int) -> dict[str, jax.Array]:
         """How much of each pixel shows each part: [N, size, size] by name.
@@ -150,7 +155,9 @@ class World:
         Raises:
             ValueError: as `render`.
         """
-        return self._paint(factors, lambda values: self.painter(values, size).parts)
+        return self._paint(
+            factors, lambda values: self.painter(values, size, True).parts
+        )
 
     def _paint(self, factors: jax.Array, paint: Callable[[Values], Painted]) -> Painted:
         if factors.ndim != 2 or factors.shape[1] != len(self.factors):
