@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import jax
 import numpy as np
 
 from jaxlatent.evaluation.disentanglement_information import (
@@ -18,13 +17,9 @@ from jaxlatent.evaluation.disentanglement_predictors import (
     boosted,
     machine_accuracy,
 )
-from jaxlatent.evaluation.disentanglement_sources import FactorTable, factor_table
 
 MOST_VALUES = 256
 """Of a factor of whole numbers; one of more is cut into bins as others are."""
-
-CHUNK = 512
-"""Votes of a table per compiled call."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +106,6 @@ class Bench:
     seed: int
 
     @property
-    def key(self) -> jax.Array:
-        """Of votes."""
-        return jax.random.key(self.seed)
-
-    @property
     def active(self) -> int:
         """How many codes are not constant."""
         return int((np.ptp(self.given, axis=0) > 0).sum())
@@ -156,16 +146,6 @@ class Bench:
     def machines(self) -> np.ndarray:
         """[C, F] accuracies of linear machines of one code."""
         return machine_accuracy(self.split, C=self.settings.C, seed=self.seed)
-
-    @cached_property
-    def table(self) -> FactorTable:
-        """The codes that are scored, to draw from."""
-        return factor_table(self.codes, self.factors)
-
-    @cached_property
-    def given_table(self) -> FactorTable:
-        """The codes as they are: `prune` is a share of their deviations."""
-        return replace(self.table, codes=np.asarray(self.given, np.float32))
 
     def unrelated(self, number: int) -> "Bench":
         """The same with each code's rows in an order of its own, drawn with the seed.
@@ -235,7 +215,9 @@ def prepare(
             f"factors: factor {constant[0]} has one value; two or more are accepted"
         )
     scored = given if settings.raw else standardised(given)
-    return Bench(given, scored, values, settings, seed)
+    bench = Bench(given, scored, values, settings, seed)
+    _ = bench.split  # refuses rows that cannot be learned from
+    return bench
 
 
 def factor_values(factors: np.ndarray, bins: int = BINS) -> np.ndarray:

@@ -1,25 +1,17 @@
 """BetaVAE's and FactorVAE's scores: which factor was held, by what codes do then.
 
-Batches are drawn in which one factor has the same value, from a source (see
-`disentanglement_sources`). All votes are independent samples of one compiled function.
+Batches are drawn in which one factor has the same value: here from a table of codes and
+factors, and in `disentanglement_sampling` from a sampler of factors and an encoder.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
-from jaxlatent.batching import in_chunks
-from jaxlatent.evaluation.disentanglement_sources import Source
-from jaxlatent.latents import sample_keys
-
-_FACTOR, _BATCH = range(2)
-_PLAIN = np.uint32(2**32 - 1)
+_MOST_NUMBERS = 1 << 23
+"""Of codes that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -69,33 +61,96 @@ class FactorVAE(NamedTuple):
     active: np.ndarray
 
 
+class _Rows:
+    """Rows of a table by the values of its factors."""
+
+    def __init__(self, factors: np.ndarray) -> None:
+        count = int(factors.max()) + 1
+        sizes = (factors[..., None] == np.arange(count)).sum(axis=0)  # [F, V]
+        self.factors, self.sizes = factors, sizes
+        self.starts = np.cumsum(sizes, axis=1) - sizes
+        self.order = np.argsort(factors, axis=0, kind="stable")
+
+    def alike(
+        self, rng: np.random.Generator, rows: np.ndarray, factor: np.ndarray
+    ) -> np.ndarray:
+        """Rows that have the same value of a factor as the given ones."""
+        values = self.factors[rows, factor]
+        place = rng.integers(0, self.sizes[factor, values])
+        return self.order[self.starts[factor, values] + place, factor]
+
+
 def beta_vae(
-    source: Source,
-    votes: Votes = Votes(),
-    *,
-    key: jax.Array,
-    chunk: int = 16,
-    mesh: Mesh | None = None,
-    progress: Callable[[int], None] | None = None,
+    codes: np.ndarray, factors: np.ndarray, votes: Votes = Votes(), *, seed: int = 0
 ) -> BetaVAE:
     """How well a regression tells which factor pairs of codes share.
 
     Higgins et al., "beta-VAE: Learning basic visual concepts with a constrained
     variational framework" (2017), section 3: it sees the mean absolute difference of
-    the pairs in a batch. Codes that know nothing are right 1 time in F, exactly so
-    where a source draws from a sampler; where it is a table, rare values are drawn
-    again and again, by which a factor can be told a little more often.
+    the pairs in a batch.
+
+    A value is held by taking rows that have it, with replacement; what else they have
+    is as in the whole table where factors are independent of each other. Codes that
+    know nothing are right 1 time in F, and a little more often where values are rare,
+    for their rows are drawn again and again.
 
     Args:
-        source: what draws; it can be compiled.
+        codes: [N, C].
+        factors: [N, F] integers from 0.
         votes: how many.
-        key: vote n draws from `fold_in(key, n)`.
-        chunk: votes per compiled call, of 2 x batch codes each; bounds memory.
-        mesh: devices that the votes of a call are split over, None for one.
-        progress: called with the number of votes just done.
+        seed: of the rows.
     """
-    points, factor = _cast(_differences, source, votes, key, chunk, mesh, progress)
+    rng = np.random.default_rng(seed)
+    rows, total = _Rows(factors), votes.train + votes.evaluation
+    factor = rng.integers(0, factors.shape[1], total)
+    first = rng.integers(0, len(codes), (total, votes.batch))
+    second = rows.alike(rng, first, factor[:, None])
+    points = _in_parts(
+        lambda part: np.abs(codes[first[part]] - codes[second[part]]).mean(axis=1),
+        total,
+        votes.batch * codes.shape[1],
+    )
     return told_by_regression(points, factor, votes.train)
+
+
+def factor_vae(
+    codes: np.ndarray, factors: np.ndarray, votes: Votes = Votes(), *, seed: int = 0
+) -> FactorVAE:
+    """How well a majority vote tells which factor is held from the code that rests.
+
+    Kim and Mnih, "Disentangling by factorising" (2018), section 4: of each batch it
+    sees which code has the least variance in units of its variance over all. Values are
+    held, and chance is, as for `beta_vae`.
+
+    Args:
+        codes: [N, C].
+        factors: [N, F] integers from 0.
+        votes: how many.
+        seed: of the rows.
+    """
+    rng = np.random.default_rng(seed)
+    rows, total = _Rows(factors), votes.train + votes.evaluation
+    overall = codes[rng.integers(0, len(codes), votes.variance)].var(axis=0, ddof=1)
+    factor = rng.integers(0, factors.shape[1], total)
+    first = np.broadcast_to(
+        rng.integers(0, len(codes), total)[:, None], (total, votes.batch)
+    )
+    held = rows.alike(rng, first, factor[:, None])
+    local = _in_parts(
+        lambda part: codes[held[part]].var(axis=1, ddof=1),
+        total,
+        votes.batch * codes.shape[1],
+    )
+    return told_by_majority(local, factor, overall, votes, factors.shape[1])
+
+
+def _in_parts(
+    call: Callable[[slice], np.ndarray], total: int, numbers: int
+) -> np.ndarray:
+    """What a call finds of all votes, each of which looks at so many numbers."""
+    size = max(1, _MOST_NUMBERS // numbers)
+    starts = range(0, total, size)
+    return np.concatenate([call(slice(start, start + size)) for start in starts])
 
 
 def told_by_regression(points: np.ndarray, factor: np.ndarray, train: int) -> BetaVAE:
@@ -107,41 +162,12 @@ def told_by_regression(points: np.ndarray, factor: np.ndarray, train: int) -> Be
         train: how many of them, the first, are learned from.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    model = LogisticRegression().fit(points[:train], factor[:train])
+    with threadpool_limits(1):  # threads take longer than products so small
+        model = LogisticRegression().fit(points[:train], factor[:train])
     right = model.predict(points) == factor
     return BetaVAE(float(right[train:].mean()), float(right[:train].mean()))
-
-
-def factor_vae(
-    source: Source,
-    votes: Votes = Votes(),
-    *,
-    key: jax.Array,
-    chunk: int = 16,
-    mesh: Mesh | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> FactorVAE:
-    """How well a majority vote tells which factor is held from the code that rests.
-
-    Kim and Mnih, "Disentangling by factorising" (2018), section 4: of each batch it
-    sees which code has the least variance in units of its variance over all. Chance is
-    as for `beta_vae`.
-
-    Args:
-        source: what draws; it can be compiled.
-        votes: how many.
-        key: vote n draws from `fold_in(key, n)`.
-        chunk: votes per compiled call, of batch codes each; bounds memory.
-        mesh: devices that the votes of a call are split over, None for one.
-        progress: called with the number of votes just done.
-    """
-    size = chunk * votes.batch
-    keys = sample_keys(jax.random.fold_in(key, _PLAIN), np.arange(votes.variance))
-    parts = in_chunks(_drawn, (keys,), votes.variance, size, whole=(source,), mesh=mesh)
-    overall = np.concatenate(list(parts)).astype(np.float64).var(axis=0, ddof=1)
-    local, factor = _cast(_variances, source, votes, key, chunk, mesh, progress)
-    return told_by_majority(local, factor, overall, votes, source.num_factors)
 
 
 def told_by_majority(
@@ -186,59 +212,3 @@ def majority(train: np.ndarray, votes: np.ndarray) -> float:
     """
     best = train.argmax(axis=0)
     return float(votes[best, np.arange(len(best))].sum() / votes.sum())
-
-
-def _cast(
-    call: Any,
-    source: Source,
-    votes: Votes,
-    key: jax.Array,
-    chunk: int,
-    mesh: Mesh | None,
-    progress: Callable[[int], None] | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a call finds of all votes."""
-    total = votes.train + votes.evaluation
-    parts = in_chunks(
-        partial(call, batch=votes.batch),
-        (sample_keys(key, np.arange(total)),),
-        total,
-        chunk,
-        progress,
-        whole=(source,),
-        mesh=mesh,
-    )
-    points, factor = (np.concatenate(one) for one in zip(*parts, strict=True))
-    return points, factor
-
-
-def _held_factor(source: Source, keys: jax.Array) -> jax.Array:
-    """[T] which factor each vote holds."""
-    own = jax.vmap(jax.random.fold_in, (0, None))(keys, _FACTOR)
-    return jax.vmap(lambda key: jax.random.randint(key, (), 0, source.num_factors))(own)
-
-
-@jax.jit
-def _drawn(source: Source, keys: jax.Array) -> jax.Array:
-    return source.draw(keys)
-
-
-@partial(jax.jit, static_argnames=("batch",))
-def _differences(
-    source: Source, keys: jax.Array, *, batch: int
-) -> tuple[jax.Array, jax.Array]:
-    """[T, C] mean absolute differences of pairs that share a factor, and which [T]."""
-    factor = _held_factor(source, keys)
-    own = jax.vmap(jax.random.fold_in, (0, None))(keys, _BATCH)
-    one, two = source.pairs(own, factor, batch)
-    return jnp.abs(one - two).mean(axis=1), factor
-
-
-@partial(jax.jit, static_argnames=("batch",))
-def _variances(
-    source: Source, keys: jax.Array, *, batch: int
-) -> tuple[jax.Array, jax.Array]:
-    """[T, C] variances of batches in which a factor is held, and which [T]."""
-    factor = _held_factor(source, keys)
-    own = jax.vmap(jax.random.fold_in, (0, None))(keys, _BATCH)
-    return source.held(own, factor, batch).var(axis=1, ddof=1), factor

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlatent.evaluation.disentanglement_bench import CHUNK, Bench
+from jaxlatent.evaluation.disentanglement_bench import Bench
 from jaxlatent.evaluation.disentanglement_dependence import (
     gaussian_total_correlation,
     gaussian_wasserstein_correlation,
@@ -56,13 +56,14 @@ class Metric(NamedTuple):
 
 def _beta_vae(bench: Bench) -> Values:
     votes = bench.settings.votes
-    found = beta_vae(bench.table, votes, key=bench.key, chunk=CHUNK)
+    found = beta_vae(bench.codes, bench.factors, votes, seed=bench.seed)
     return {"beta-vae": found.accuracy}
 
 
 def _factor_vae(bench: Bench) -> Values:
     votes = bench.settings.votes
-    found = factor_vae(bench.given_table, votes, key=bench.key, chunk=CHUNK)
+    # codes as they are: which of them take part depends on their deviations
+    found = factor_vae(bench.given, bench.factors, votes, seed=bench.seed)
     return {"factor-vae": found.accuracy}
 
 

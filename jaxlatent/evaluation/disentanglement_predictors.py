@@ -122,7 +122,8 @@ def squared_correlation(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     Kumar et al. (2018): the share of a factor's variance that a line explains.
     """
     one, two = (
-        np.asarray(part - part.mean(axis=0), np.float64) for part in (codes, factors)
+        np.asarray(part, np.float64) - np.mean(part, axis=0, dtype=np.float64)
+        for part in (codes, factors)
     )
     covariance = one.T @ two / len(one)
     scale = np.outer(one.var(axis=0), two.var(axis=0))
@@ -180,7 +181,11 @@ def _area(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def downstream_accuracy(
-    split: Split, kind: Literal["boosted", "logistic"] = "boosted", *, seed: int = 0
+    split: Split,
+    kind: Literal["boosted", "logistic"] = "boosted",
+    *,
+    trees: int = 100,
+    seed: int = 0,
 ) -> np.ndarray:
     """How well a predictor that learned from a split tells each factor.
 
@@ -188,6 +193,7 @@ def downstream_accuracy(
         split: the rows; of the study, 10, 100, 1000 and 10,000 to learn from.
         kind: "boosted" for trees, "logistic" for a multinomial regression whose penalty
             is chosen out of 10 by cross-validation in 5 folds.
+        trees: rounds of boosting.
         seed: of the trees.
 
     Returns:
@@ -197,7 +203,7 @@ def downstream_accuracy(
         ValueError: for another kind.
     """
     if kind == "boosted":
-        return boosted(split, seed=seed).accuracy
+        return boosted(split, trees=trees, seed=seed).accuracy
     if kind != "logistic":
         raise ValueError(f"kind: {kind!r} given; 'boosted' or 'logistic' is accepted")
     from sklearn.linear_model import LogisticRegressionCV
@@ -248,7 +254,10 @@ def unfairness(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Say nothing of iterations that the original stops at, or arguments to come."""
-    with warnings.catch_warnings():
+    """One thread, and nothing said of iterations that the original stops at, too."""
+    from threadpoolctl import threadpool_limits
+
+    # of products as small as these, threads take 5 times as long
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         yield
