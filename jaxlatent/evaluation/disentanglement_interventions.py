@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxlatent.evaluation.disentanglement_predictors import quiet
+
 _MOST_NUMBERS = 1 << 23
 """Of codes that are looked at together."""
 
@@ -162,9 +164,8 @@ def told_by_regression(points: np.ndarray, factor: np.ndarray, train: int) -> Be
         train: how many of them, the first, are learned from.
     """
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # threads take longer than products so small
+    with quiet():
         model = LogisticRegression().fit(points[:train], factor[:train])
     right = model.predict(points) == factor
     return BetaVAE(float(right[train:].mean()), float(right[:train].mean()))

@@ -107,7 +107,7 @@ def machine_accuracy(split: Split, *, C: float = 0.01, seed: int = 0) -> np.ndar
     def accuracy(code: int, factor: int) -> float:
         model = LinearSVC(C=C, class_weight="balanced", random_state=seed)
         column = split.codes[:, code : code + 1]
-        with _quiet():
+        with quiet():
             model.fit(column, split.factors[:, factor])
         told = model.predict(split.unseen_codes[:, code : code + 1])
         return float(np.mean(told == split.unseen_factors[:, factor]))
@@ -156,7 +156,7 @@ def explicitness(split: Split) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for column, held in zip(split.factors.T, split.unseen_factors.T, strict=True):
         model = LogisticRegression()
-        with _quiet():
+        with quiet():
             model.fit(seen, column)
         found.append(
             [
@@ -212,7 +212,7 @@ def downstream_accuracy(
     found = []
     for column, held in zip(split.factors.T, split.unseen_factors.T, strict=True):
         model: Any = LogisticRegressionCV(Cs=10, cv=KFold(n_splits=5))
-        with _quiet():
+        with quiet():
             model.fit(split.codes, column)
         found.append(np.mean(model.predict(split.unseen_codes) == held))
     return np.array(found)
@@ -253,8 +253,8 @@ def unfairness(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """One thread, and nothing said of iterations that the original stops at, too."""
+def quiet() -> Iterator[None]:
+    """One thread; nothing said of iterations, which end where the original's do."""
     from threadpoolctl import threadpool_limits
 
     # of products as small as these, threads take 5 times as long
