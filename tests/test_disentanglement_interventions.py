@@ -75,6 +75,11 @@ def test_codes_that_all_rest_score_nothing():
     assert found.votes.shape == (2, 2)
 
 
+def test_a_single_factor_is_always_told():
+    for score in (beta_vae, factor_vae):
+        assert score(GRID * 1.0, GRID[:, :1], VOTES).accuracy == 1
+
+
 def test_small_deviations_are_pruned_as_shares_of_the_largest():
     local, factor, votes = np.ones((6, 3)), np.zeros(6, int), Votes(train=3)
     for unit in (1.0, 1e-6):

@@ -114,6 +114,24 @@ def test_predictors_learn_from_few_rows(kind):
     np.testing.assert_array_equal(downstream_accuracy(part, kind), 1)
 
 
+@pytest.mark.parametrize("kind", ["boosted", "logistic"])
+def test_predictors_of_values_that_hardly_occur(kind):
+    """Of one value, that one is told; folds may lack one of two."""
+    factors = np.zeros((30, 2), int)
+    factors[9:, 0], factors[[3, 25], 1] = 1, 1
+    codes = factors + 0.0
+    one, rare = downstream_accuracy(split(codes, factors, 9), kind)
+    assert one == 0
+    assert rare >= 20 / 21
+
+
+def test_explicitness_of_what_has_one_value_there():
+    factors = np.r_[np.arange(20) % 2, np.zeros(5, int)][:, None]
+    train, test = explicitness(split(factors * 1.0, factors, 20))
+    assert train == 1
+    assert np.isnan(test)
+
+
 def test_another_predictor_is_refused():
     with pytest.raises(ValueError, match="kind: 'forest' given"):
         downstream_accuracy(split(NOISE), "forest")

@@ -12,8 +12,9 @@ get, from 0 to 0.7; so each comes with its chance and its ceiling:
   the factors themselves get for codes; of the unsupervised scores, which are better the
   lower they are, it is that of codes that determine each other.
 
-`disentanglement_interventions` has BetaVAE and FactorVAE of a sampler and an encoder,
-`disentanglement_across_models` UDR, which compares several models.
+`disentanglement_sampling` has BetaVAE and FactorVAE of a sampler and an encoder,
+`disentanglement_across_models` UDR, which compares several models, and
+`direction_codes` codes of pictures along the directions of an edit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +57,8 @@ def disentanglement_scores(
 ) -> dict[str, Score]:
     """Score codes against the factors of the same pictures.
 
-    The signs, the order and the units of codes make no difference. At the study's sizes
+    The signs and the order of codes make no difference, and neither do their units,
+    unless `Settings.raw` leaves them as they are. At the study's sizes
     trees take minutes: a hundred for each value of each factor, and as many for each
     table of `Settings.refits`.
 
@@ -125,7 +127,7 @@ def _chance(metric: Metric, values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return float("nan"), float("nan")
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-    return float(np.mean(values)), spread / np.sqrt(len(values))
+    return float(np.mean(values)), float(spread / np.sqrt(len(values)))
 
 
 def _tell(progress: Callable[[int], None] | None) -> None:

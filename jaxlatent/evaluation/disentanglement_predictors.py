@@ -140,7 +140,7 @@ def explicitness(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         [F] on what was learned from, and [F] on what was not seen; 0.5 of codes that
-        are all constant.
+        are all constant, NaN of a factor that has one value there.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -176,6 +176,8 @@ def _area(scores: np.ndarray, positive: np.ndarray) -> float:
     behind = len(positive) - ahead
     ranks = (rankdata(scores, axis=0) * positive).sum(axis=0)
     known = (ahead > 0) & (behind > 0)
+    if not known.any():
+        return float("nan")
     won = ranks - ahead * (ahead + 1) / 2
     return float(np.mean(won[known] / (ahead * behind)[known]))
 
@@ -192,7 +194,8 @@ def downstream_accuracy(
     Args:
         split: the rows; of the study, 10, 100, 1000 and 10,000 to learn from.
         kind: "boosted" for trees, "logistic" for a multinomial regression whose penalty
-            is chosen out of 10 by cross-validation in 5 folds.
+            is chosen out of 10 by cross-validation in 5 folds, or is 1 where a fold
+            has too few rows or values. Of one value, that one is told.
         trees: rounds of boosting.
         seed: of the trees.
 
@@ -202,20 +205,40 @@ def downstream_accuracy(
     Raises:
         ValueError: for another kind.
     """
-    if kind == "boosted":
-        return boosted(split, trees=trees, seed=seed).accuracy
-    if kind != "logistic":
+    if kind not in ("boosted", "logistic"):
         raise ValueError(f"kind: {kind!r} given; 'boosted' or 'logistic' is accepted")
-    from sklearn.linear_model import LogisticRegressionCV
+
+    def told(column: np.ndarray) -> Any:
+        if np.ptp(column) == 0:
+            return column[0]
+        if kind == "boosted":
+            part = split._replace(
+                factors=column[:, None], unseen_factors=split.unseen_factors[:, :1]
+            )
+            return boosted(part, trees=trees, seed=seed).predictions[:, 0]
+        with quiet():
+            return (
+                _regression(column).fit(split.codes, column).predict(split.unseen_codes)
+            )
+
+    right = [
+        np.mean(told(column) == held)
+        for column, held in zip(split.factors.T, split.unseen_factors.T, strict=True)
+    ]
+    return np.array(right)
+
+
+def _regression(column: np.ndarray) -> Any:
+    """A regression of a factor, cross-validated where all folds have two values."""
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
     from sklearn.model_selection import KFold
 
-    found = []
-    for column, held in zip(split.factors.T, split.unseen_factors.T, strict=True):
-        model: Any = LogisticRegressionCV(Cs=10, cv=KFold(n_splits=5))
-        with quiet():
-            model.fit(split.codes, column)
-        found.append(np.mean(model.predict(split.unseen_codes) == held))
-    return np.array(found)
+    folds = KFold(n_splits=5)
+    if len(column) < 5 or any(
+        np.ptp(column[seen]) == 0 for seen, _ in folds.split(column)
+    ):
+        return LogisticRegression()
+    return LogisticRegressionCV(Cs=10, cv=folds)
 
 
 def group_counts(predictions: np.ndarray, factors: np.ndarray) -> np.ndarray:
