@@ -75,8 +75,8 @@ OPTIONS = {
     "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
-    "--bins --quantile --trees --C --downstream --raw --repeats --refits --seed "
-    "--debug",
+    "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
+    "--seed --debug",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",

@@ -64,7 +64,7 @@ def drawn(gain=0.8):
 
 def scores(found):
     names = ("mig", "dci", "factor-vae", "beta-vae", "sap-continuous")
-    sizes = Sizes(*(400, 200), bins=6, trees=2, repeats=2)
+    sizes = Sizes(*(400, 200), bins=10, factor_bins=4, trees=2, repeats=2)
     return disentanglement_scores(*found, names, sizes)
 
 

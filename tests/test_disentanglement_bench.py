@@ -103,6 +103,7 @@ def test_what_cannot_be_scored_is_refused(codes, factors, expected):
         {"train": 0},
         {"batch": 1},
         {"bins": 1},
+        {"factor_bins": 1},
         {"repeats": -1},
         {"prune": 1.0},
         {"quantile": 0.0},

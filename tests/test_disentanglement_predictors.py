@@ -115,6 +115,13 @@ def test_predictors_learn_from_few_rows(kind):
 
 
 @pytest.mark.parametrize("kind", ["boosted", "logistic"])
+def test_predictors_from_unrelated_codes_are_at_chance(kind):
+    part = split(NOISE, FACTORS[:, [2]], 60)
+    (found,) = downstream_accuracy(part, kind, trees=5)
+    assert abs(found - 0.5) < 3 * 0.5 / 540**0.5
+
+
+@pytest.mark.parametrize("kind", ["boosted", "logistic"])
 def test_predictors_of_values_that_hardly_occur(kind):
     """Of one value, that one is told; folds may lack one of two."""
     factors = np.zeros((30, 2), int)

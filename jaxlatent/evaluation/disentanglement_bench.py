@@ -38,7 +38,11 @@ class Settings:
     prune: float = 0.05
     """FactorVAE leaves out codes whose deviation is below this share of the largest."""
     bins: int = BINS
-    """Of codes, of equal width; and of factors that are not whole numbers."""
+    """Of codes, of equal width."""
+    factor_bins: int = 10
+    """Of factors that are not whole numbers, of equal width; the study has none. A code
+    of correlation r with its factor tells some -ln(1 - r^2) / 2 nats, so that fine bins
+    are out of reach of all but exact codes."""
     quantile: float = 0.99
     """Of deviations, for the robustness; 1 for its paper's."""
     trees: int = 100
@@ -62,9 +66,9 @@ class Settings:
         Raises:
             ValueError: names the setting.
         """
-        counts = ("train", "test", "batch", "variance", "bins", "trees")
-        least = {**dict.fromkeys(counts, 1), "batch": 2, "variance": 2, "bins": 2}
-        least |= {"repeats": 0, "refits": 0}
+        counts = ("train", "test", "batch", "variance", "bins", "factor_bins", "trees")
+        least = {**dict.fromkeys(counts, 1), "batch": 2, "variance": 2}
+        least |= {"bins": 2, "factor_bins": 2, "repeats": 0, "refits": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(
@@ -208,7 +212,7 @@ def prepare(
             f"codes, factors: {rows[0]} and {rows[1]} rows given; as many of each, 6 "
             "or more, are accepted"
         )
-    values = factor_values(arrays["factors"], settings.bins)
+    values = factor_values(arrays["factors"], settings.factor_bins)
     constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if len(constant):
         raise ValueError(
@@ -220,7 +224,7 @@ def prepare(
     return bench
 
 
-def factor_values(factors: np.ndarray, bins: int = BINS) -> np.ndarray:
+def factor_values(factors: np.ndarray, bins: int) -> np.ndarray:
     """Factors [N, F] of numbers as integers from 0; see `prepare`."""
     cut = discretise(factors, bins)
 
