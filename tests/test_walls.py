@@ -125,7 +125,6 @@ ROOMS = {
         "jaxlatent.types",
         "jaxlatent.edits",
         "jaxlatent.evaluation",
-        "jaxlatent.generators",
         "jaxlatent.networks",
         "jaxlatent.latents",
         "jaxlatent.batching",

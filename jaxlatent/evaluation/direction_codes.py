@@ -25,8 +25,10 @@ learning view" (DisCo, ICLR 2022). The protocol here:
 
 The original learns for 70,000 steps of 128 pairs with Adam at 1e-4, with an encoder of
 several million weights. The defaults are for CPUs: 1500 steps of 32 pairs at 1e-3 with
-a LeNet; of pictures of 32 pixels, a step takes 0.06 s of a core with `block=1`, and
-more without, for compilers make convolutions in loops slow there.
+a LeNet; of pictures of 32 pixels, a step takes 0.06 s of a core. How good codes can be
+is bounded by what pictures show: of the embedded portraits at 32 pixels, 11 of the 14
+true directions get codes that correlate with their factor by 0.84 to 0.98, but smile,
+brows and gaze are too small to be seen (random directions: 0.3 at most).
 """
 
 import dataclasses
@@ -44,7 +46,6 @@ from jax.sharding import Mesh
 from jaxlatent.batching import in_chunks
 from jaxlatent.edits.base import Edit, bare
 from jaxlatent.evaluation.recognition import Shifts, draw_pairs, pair_images
-from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Prior, last_space, sample_keys, to_space
 from jaxlatent.learning import Metrics, State, descend
 from jaxlatent.networks.base import Network, trainable
@@ -250,8 +251,8 @@ def _encoded(
     prior: Prior, models: tuple[Model, Model | None], keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     encoder, factors = models
-    generator: Generator = prior.generator
-    ready = to_space(generator, latents := prior(keys), last_space(generator))
+    generator, latents = prior.generator, prior(keys)
+    ready = to_space(generator, latents, last_space(generator))
     if factors is not None:
         images = generator.synthesize(ready.codes, latents.label)
         return encoder(images), factors(images)
