@@ -28,7 +28,8 @@ several million weights. The defaults are for CPUs: 1500 steps of 32 pairs at 1e
 a LeNet; of pictures of 32 pixels, a step takes 0.06 s of a core. How good codes can be
 is bounded by what pictures show: of the embedded portraits at 32 pixels, 11 of the 14
 true directions get codes that correlate with their factor by 0.84 to 0.98, but smile,
-brows and gaze are too small to be seen (random directions: 0.3 at most).
+brows and gaze are too small to be seen. With factors in 5 bins, MIG is 0.45 and D of
+DCI 0.67 (of the 11 alone 0.60 and 0.89), and 0.04 and 0.27 of random directions.
 """
 
 import dataclasses
