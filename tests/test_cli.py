@@ -74,6 +74,9 @@ OPTIONS = {
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --per-layer "
     "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
+    "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
+    "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
+    "--seed --debug",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",

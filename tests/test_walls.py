@@ -123,6 +123,16 @@ ROOMS = {
         "jaxlatent.learning",
         "jaxlatent.training",
     ],
+    "jaxlatent.evaluation.direction_codes": [
+        "jaxlatent.types",
+        "jaxlatent.edits",
+        "jaxlatent.evaluation",
+        "jaxlatent.networks",
+        "jaxlatent.latents",
+        "jaxlatent.batching",
+        "jaxlatent.learning",
+        "jaxlatent.training",
+    ],
     "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",

@@ -17,6 +17,7 @@ from tyro.constructors import (
 from jaxlatent.cli import (
     commands,
     discovering,
+    disentanglement,
     edits,
     enjoy,
     factors,
@@ -140,6 +141,7 @@ EDITING = {
     "edit": commands.edit,
     "rank": rank.rank,
     "naturalness": naturalness.measure_naturalness,
+    "disentanglement": disentanglement.disentanglement,
     "segment": segmentation.segment,
     "presets": commands.list_presets,
     "condition": edits.condition,
