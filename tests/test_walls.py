@@ -130,6 +130,14 @@ ROOMS = {
         "jaxlatent.latents",
         "jaxlatent.editing",
     ],
+    "jaxlatent.gallery.comparing": [
+        "jaxlatent.gallery",
+        "jaxlatent.gallery.drawing",
+        "jaxlatent.edits",
+        "jaxlatent.generators",
+        "jaxlatent.editing",
+        "jaxlatent.evaluation",
+    ],
     "jaxlatent.runs": [
         "jaxlatent.files",
         "jaxlatent.checkpoint",
