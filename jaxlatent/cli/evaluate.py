@@ -127,7 +127,6 @@ def evaluate(
 
     def measured(edit: Any) -> Effects:
         found = asked.measure(edit=edit, latents=latents, strengths=amounts)
-        found = dataclasses.replace(found, factors=asked.names)
         return found.choose(arguments.parse_columns(scoring.attribute, found.factors))
 
     with session.progress("measuring", unit="edit") as progress:
@@ -135,7 +134,7 @@ def evaluate(
             edits,
             measured,
             key=jax.random.fold_in(key, samples),
-            num=max(len(asked.names), _LEAST) if num is None else num,
+            num=max(asked.count, _LEAST) if num is None else num,
             random=random,
             truth=asked.truth,
             supervised=supervised,
@@ -207,7 +206,7 @@ class Asked(NamedTuple):
 
     Attributes:
         measure: the effects of an `edit` on `latents` at `strengths`.
-        names: of the factors.
+        count: of the factors.
         how: they are known, in words.
         truth: the true directions, where they are known.
         leaks: as for `compare_edits`.
@@ -216,7 +215,7 @@ class Asked(NamedTuple):
     """
 
     measure: Callable[..., Effects]
-    names: tuple[str, ...]
+    count: int
     how: str
     truth: Edit | None = None
     leaks: Any = None
@@ -230,7 +229,7 @@ def _asked(
     """What the options ask for: known factors, scorers, or a network that reads."""
     generator, job = session.generator, session.job
     options: Any = {"truncation": session.truncation, "mesh": session.mesh}
-    pictures = {**options, "chunk": max(job.chunk, 32)}
+    pictures: Any = {**options, "chunk": max(job.chunk, 32)}
     if world is not None:
         arguments.refuse(scoring, ", but a world has its own scorer", *_OF_SCORERS)
         if world not in WORLDS:
@@ -246,26 +245,19 @@ def _asked(
             )
         with session.progress(f"learning to read {world}"):
             reader = learn_to_read(painter, shape[0], key=key, mesh=session.mesh)
-        scorers = {"": reader.network}
+        pictures |= {"scorers": {"": reader.network}, "factors": painter.names}
         return Asked(
-            partial(scored_effects, generator, scorers=scorers, **pictures),
-            painter.names,
+            partial(scored_effects, generator, **pictures),
+            len(painter.names),
             f"read off pictures of {world} by a network",
             accuracy=dict(zip(painter.names, reader.accuracy.tolist(), strict=True)),
         )
     if scoring.scorer or not is_oracle(generator):
         scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
-        all_of_them = dataclasses.replace(scoring, attribute=None)
-        scores.check_attributes(session, scoring, scorers)
+        pictures |= {"scorers": scorers, "odds": scoring.odds}
         return Asked(
-            partial(
-                scored_effects,
-                generator,
-                scorers=scorers,
-                odds=scoring.odds,
-                **pictures,
-            ),
-            scores.check_attributes(session, all_of_them, scorers),
+            partial(scored_effects, generator, **pictures),
+            len(scores.check_attributes(session, scoring, scorers)),
             "by scorers",
             preprocessing=scores.preprocessing(scorers),
         )
@@ -273,10 +265,11 @@ def _asked(
     arguments.refuse(scoring, again, *_OF_SCORERS)
     painted = generator.config.painted
     parts = owned_parts(painted, key=key)
+    arguments.parse_columns(scoring.attribute, painted.names)
     whole = scoring.attribute is None
     return Asked(
         partial(known_effects, generator, **options),
-        generator.config.factor_names,
+        len(generator.config.factor_names),
         "known",
         rendered.truth(generator),
         partial(part_leaks, painted, parts=parts) if parts and whole else None,
