@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 
 class Factor(NamedTuple):
@@ -164,12 +165,25 @@ class World:
         def one(row: jax.Array) -> Painted:
             return paint(fixed | dict(zip(self.names, row, strict=True)))
 
-        return _one_by_one(one, factors)
+        if len(factors) != 1:
+            return jax.vmap(one)(factors)
+        return _alone(jax.vmap(one), factors)
 
 
-def _one_by_one(paint: Callable[[jax.Array], Painted], rows: jax.Array) -> Painted:
-    """Each row's painting, by code that does not know how many rows there are."""
-    return jax.vmap(paint)(rows)
+def _alone(paint: Callable[[jax.Array], Painted], row: jax.Array) -> Painted:
+    """What a batch's function makes of one row, [1, F], to the bit of a larger batch.
+
+    Alone, it would lose an axis in compilation and be rounded otherwise. So there are
+    two rows, behind a branch, where the compiler does not see that one is not asked
+    for; a picture takes the time of two.
+    """
+    two = jnp.concatenate([row, -row])
+    nothing = jax.tree.map(
+        lambda of: jnp.zeros(of.shape, of.dtype), jax.eval_shape(paint, two)
+    )
+    above_all = row[0, 0] > jnp.inf
+    painted = lax.cond(above_all, lambda _: nothing, paint, two)
+    return jax.tree.map(lambda both: both[:1], painted)
 
 
 WORLDS: dict[str, World] = {}
