@@ -143,6 +143,7 @@ ROOMS = {
     ],
     "jaxlatent.gallery.comparing": [
         "jaxlatent.gallery",
+        "jaxlatent.collectives",
         "jaxlatent.gallery.drawing",
         "jaxlatent.edits",
         "jaxlatent.generators",

@@ -1,10 +1,8 @@
 """Edits scored against each other, as a command."""
 
-import csv
 import dataclasses
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +29,7 @@ from jaxlatent.collectives import is_main
 from jaxlatent.data.worlds import WORLDS
 from jaxlatent.edits.base import Edit
 from jaxlatent.evaluation.distortion import Distortion, mapping_distortion
-from jaxlatent.evaluation.edit_scores import Compared, compare_edits
+from jaxlatent.evaluation.edit_scores import compare_edits, effects_csv
 from jaxlatent.evaluation.effects import (
     Effects,
     is_oracle,
@@ -40,7 +38,7 @@ from jaxlatent.evaluation.effects import (
 )
 from jaxlatent.evaluation.factor_reading import learn_to_read
 from jaxlatent.evaluation.leak import owned_parts, part_leaks
-from jaxlatent.gallery.comparing import draw_comparison, score_tables
+from jaxlatent.gallery.comparing import as_text, draw_comparison, score_tables
 from jaxlatent.gallery.drawing import Heading, Traversal
 from jaxlatent.gallery.plots import Table
 from jaxlatent.generators import rendered
@@ -145,7 +143,7 @@ def evaluate(
     first = session.samples()
     drawn = sum(len(one.edit) for one in compared.values())
     if is_main():
-        session.run.file(TABLE).write_text(to_csv(compared))
+        session.run.file(TABLE).write_text(effects_csv(compared))
         session.run.start()
     bent: dict[str, Distortion] = {}
     if distortion is not None:
@@ -184,7 +182,7 @@ def evaluate(
         )
     if not is_main():
         return
-    for line in told([*score_tables(compared), *tables]):
+    for line in as_text([*score_tables(compared), *tables]):
         print(printable(line))
     record = {name: one.scores.to_json() for name, one in compared.items()}
     text = json.dumps(plain(record), indent=1, allow_nan=False)
@@ -305,34 +303,3 @@ def open_edits(session: Session, chosen: EditFiles, said: list[str]) -> dict[str
         name = stem if stems.count(stem) == 1 else str(path)
         found[name] = inputs.restrict(edit, chosen.layers, session.generator)
     return found
-
-
-def told(tables: Sequence[Table]) -> Sequence[str]:
-    """Tables as lines of text."""
-    lines = []
-    for table in tables:
-        cells = [table.columns, *table.rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines += ["", table.title] if lines else []
-        for first, *rest in cells:
-            entries = zip(rest, widths[1:], strict=True)
-            words = [first.ljust(widths[0]), *(one.rjust(to) for one, to in entries)]
-            lines.append("  ".join(words).rstrip())
-    return lines
-
-
-def to_csv(compared: dict[str, Compared]) -> str:
-    """A line for each direction: its unit, its purity, its change of each factor."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    factors = next(iter(compared.values())).effects.factors
-    writer.writerow(("edit", "direction", "name", "unit", "purity", *factors))
-    for name, one in compared.items():
-        for index, words in enumerate(one.effects.directions):
-            figures = (
-                one.effects.units[index],
-                one.scores.purity[index],
-                *one.effects.slope[index],
-            )
-            writer.writerow((name, index, words, *(f"{x:.6g}" for x in figures)))
-    return text.getvalue()
