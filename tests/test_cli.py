@@ -77,6 +77,9 @@ OPTIONS = {
     "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
     "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
     "--seed --debug",
+    "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
+    "--edit-space --world --strengths --distortion --chunk "
+    f"{SCORING} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",

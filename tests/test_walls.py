@@ -133,6 +133,15 @@ ROOMS = {
         "jaxlatent.learning",
         "jaxlatent.training",
     ],
+    "jaxlatent.evaluation.factor_reading": [
+        "jaxlatent.types",
+        "jaxlatent.data",
+        "jaxlatent.networks",
+        "jaxlatent.latents",
+        "jaxlatent.batching",
+        "jaxlatent.learning",
+        "jaxlatent.training",
+    ],
     "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",
@@ -141,6 +150,15 @@ ROOMS = {
         "jaxlatent.generators",
         "jaxlatent.latents",
         "jaxlatent.editing",
+    ],
+    "jaxlatent.gallery.comparing": [
+        "jaxlatent.gallery",
+        "jaxlatent.collectives",
+        "jaxlatent.gallery.drawing",
+        "jaxlatent.edits",
+        "jaxlatent.generators",
+        "jaxlatent.editing",
+        "jaxlatent.evaluation",
     ],
     "jaxlatent.runs": [
         "jaxlatent.files",
