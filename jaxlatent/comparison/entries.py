@@ -1,0 +1,358 @@
+"""The methods that are compared: what each is told, and how each is run.
+
+Every entry calls its method's `discover`, as a user would, with the settings for short
+runs on small pictures. What it is told beside the generator differs, and is said:
+
+- nothing;
+- attributes: the exact value of each factor of every picture, differentiable where the
+  method wants it, as a perfect network would return it;
+- regions: where in the picture each part is;
+- transformations: what a shift, a zoom or a rotation does to any picture.
+
+GLO trains a generator and inversion finds codes of pictures: neither finds directions,
+and neither is an entry.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.edits.base import Edit
+from jaxlatent.edits.directions import directions
+from jaxlatent.edits.random import random_directions
+from jaxlatent.evaluation.tables import score_generator
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import Latents
+from jaxlatent.methods import (
+    enjoy_your_editing,
+    enjoy_your_editing_settings,
+    factors_of_variation,
+    factors_of_variation_settings,
+    ganalyze,
+    ganalyze_settings,
+    ganspace,
+    interfacegan,
+    lowrankgan,
+    resefa,
+    sefa,
+    steerability,
+    steerability_settings,
+    unsupervised_discovery,
+    unsupervised_discovery_settings,
+    warped_ganspace,
+    warped_ganspace_settings,
+)
+from jaxlatent.methods.pair_reconstruction import PairSettings
+from jaxlatent.methods.steerability_edits import EDITS
+from jaxlatent.networks.outputs import Column
+from jaxlatent.numerics.decomposition import Estimation
+from jaxlatent.types import Model, as_model
+
+TRANSFORMATIONS = {
+    "x": ("shiftx", "horizontal_position"),
+    "y": ("shifty", "vertical_position"),
+    "zoom": ("zoom", "log_scale"),
+    "scale": ("zoom", "log_scale"),
+    "orientation": ("rotate2d", None),
+}
+"""By factor: the edit of steerability and the transformation of Factors of Variation
+that move it in a picture; None where there is none."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a method may look at.
+
+    Attributes:
+        pictures: that are drawn, once for each look at it; methods that differentiate
+            count every column of a Jacobian as a picture.
+        looks: exact attributes that are asked for, by methods that are told them.
+    """
+
+    pictures: int = 25_000
+    looks: int = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a method is given.
+
+    Attributes:
+        generator: draws pictures.
+        exact: the same, but it shows [N, 1, 1, F] factors instead.
+        factors: their F names.
+        regions: by part of the picture, [H, W] weights from 0 to 1.
+        key: of everything that is drawn.
+        budget: how much the method may look at.
+    """
+
+    generator: Generator
+    exact: Generator
+    factors: tuple[str, ...]
+    regions: Mapping[str, np.ndarray]
+    key: jax.Array
+    budget: Budget = field(default=Budget())
+
+    @property
+    def space(self) -> str:
+        """Where all methods look for directions: w where there is one, else z."""
+        return self.generator.latent_space
+
+    @property
+    def count(self) -> int:
+        """Directions that a method may return: as many as there are factors."""
+        return len(self.factors)
+
+    @property
+    def scorer(self) -> Model:
+        """Pictures of `exact` -> the values [N, F] of their factors."""
+        return as_model(shown_factors)
+
+    def latents(self, num: int) -> Latents:
+        """Codes to look at."""
+        key = jax.random.fold_in(self.key, 1)
+        return Latents(self.generator.sample(key, num), "z")
+
+    def steps(self, each: int, share: int = 1) -> int:
+        """How many steps of `each` pictures fit into a share of the budget."""
+        return max(1, self.budget.pictures // share // each)
+
+    def looks(self, each: int, share: int = 1) -> int:
+        """How many steps that look at `each` exact attributes fit."""
+        return max(1, self.budget.looks // share // each)
+
+
+def shown_factors(images: jax.Array) -> jax.Array:
+    """[N, 1, 1, F] -> [N, F]."""
+    return images[:, 0, 0]
+
+
+def shares(images: jax.Array) -> jax.Array:
+    """[N, 1, 1, F] in [-1, 1] -> [N, F] in [0, 1]."""
+    return (shown_factors(images) + 1) / 2
+
+
+Found = tuple[Edit, ...]
+"""Edits of one space, whose directions stand side by side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A method in the comparison.
+
+    Attributes:
+        title: its name.
+        told: what it knows beside the generator.
+        discover: runs it; `Budget` bounds what it looks at.
+        fits: whether it can be told what it needs.
+    """
+
+    title: str
+    told: str
+    discover: Callable[[Task], Found]
+    fits: Callable[[Task], bool] = field(default=lambda task: True)
+
+
+def _random(task: Task) -> Found:
+    dim = task.generator.config.w_dim if task.space == "w" else None
+    dim = dim or task.generator.config.z_dim
+    first = directions(jnp.eye(dim)[: task.count], space=task.space)
+    return (random_directions(first, key=task.key),)
+
+
+def _sefa(task: Task) -> Found:
+    return (sefa.discover(task.generator, k=task.count),)
+
+
+def _ganspace(task: Task) -> Found:
+    has_w = "w" in task.generator.code_spaces
+    layer = None if has_w else task.generator.feature_names[0]
+    samples = min(task.budget.looks, 20_000)
+    return ganspace.discover(
+        task.generator, key=task.key, layer=layer, samples=samples, estimation=Estimation(k=task.count)
+    )
+
+
+def _unsupervised_discovery(task: Task) -> Found:
+    module, batch = unsupervised_discovery_settings, 32
+    settings = module.Settings(
+        directions=task.count,
+        reconstructor="lenet",
+        learning=PairSettings(directions_rate=1e-2, reconstructor_rate=2e-3),
+    )
+    preset = module.Preset(settings, steps=task.steps(2 * batch), batch=batch)
+    found = unsupervised_discovery.discover(
+        task.generator, key=task.key, preset=preset, space=task.space, held_out=256
+    )
+    return (found,)
+
+
+def _warped_ganspace(task: Task) -> Found:
+    module, batch = warped_ganspace_settings, 32
+    quick = module.PRESETS["quick"].settings
+    settings = dataclasses.replace(
+        quick, paths=task.count, reconstructor_rate=2e-3
+    )
+    preset = module.Preset(settings, steps=task.steps(2 * batch), batch=batch)
+    found = warped_ganspace.discover(
+        task.generator, key=task.key, preset=preset, space=task.space, held_out=256
+    )
+    return (found,)
+
+
+def _interfacegan(task: Task) -> Found:
+    scorers = {name: Column(task.scorer, i) for i, name in enumerate(task.factors)}
+    seed = int(jax.random.randint(task.key, (), 0, 2**31 - 1))
+    table = score_generator(
+        task.exact, scorers, samples=min(task.budget.looks, 10_000), seed=seed, chunk=512
+    )
+    found = interfacegan.discover(
+        task.exact, table, key=task.key, space=task.space
+    )
+    return (found,)
+
+
+def _ganalyze(task: Task) -> Found:
+    module, batch = ganalyze_settings, 32
+    preset = module.Preset(
+        module.Settings(learning_rate=2e-2),
+        steps=task.looks(2 * batch, task.count),
+        batch=batch,
+    )
+    return tuple(
+        ganalyze.discover(
+            task.exact,
+            Column(task.scorer, jnp.int32(index)),
+            key=jax.random.fold_in(task.key, index),
+            preset=preset,
+            space=task.space,
+        ).rename({0: name})
+        for index, name in enumerate(task.factors)
+    )
+
+
+def _enjoy_your_editing(task: Task) -> Found:
+    module, batch = enjoy_your_editing_settings, 32
+    preset = module.Preset(
+        module.Settings(learning_rate=2e-2),
+        steps=task.looks(2 * batch),
+        batch=batch,
+    )
+    found = enjoy_your_editing.discover(
+        task.exact, as_model(shares), key=task.key, preset=preset, space=task.space
+    )
+    return (found.rename(dict(enumerate(task.factors))),)
+
+
+CODES = 4
+"""At which methods that are told regions differentiate."""
+
+
+def _per_region(task: Task) -> int:
+    return max(1, math.ceil(task.count / len(task.regions)))
+
+
+def _lowrankgan(task: Task) -> Found:
+    count = _per_region(task)
+    latents = task.latents(CODES)
+    found = []
+    for name, mask in task.regions.items():
+        edit = lowrankgan.discover(task.generator, mask, latents, chunk=32)
+        kept = edit.select(range(min(count, len(edit))))
+        found.append(kept.rename({i: f"{name} {i}" for i in range(len(kept))}))
+    return tuple(found)
+
+
+def _resefa(task: Task) -> Found:
+    count = _per_region(task)
+    latents = task.latents(CODES)
+    found = []
+    for name, mask in task.regions.items():
+        edit = resefa.discover(task.generator, mask, latents, k=count, chunk=32)
+        found.append(edit.rename({i: f"{name} {i}" for i in range(len(edit))}))
+    return tuple(found)
+
+
+def _told_transformations(task: Task, which: int) -> dict[str, str]:
+    known = {name: TRANSFORMATIONS.get(name, (None, None))[which] for name in task.factors}
+    return {name: edit for name, edit in known.items() if edit is not None}
+
+
+def _steerability(task: Task) -> Found:
+    module, batch = steerability_settings, 32
+    told = _told_transformations(task, 0)
+    preset = module.Preset(
+        module.Settings(learning_rate=2e-2),
+        steps=task.steps(2 * batch, len(told)),
+        batch=batch,
+        space=task.space,
+    )
+    return tuple(
+        steerability.discover(
+            task.generator,
+            EDITS[edit],
+            key=jax.random.fold_in(task.key, index),
+            preset=preset,
+        ).rename({0: name})
+        for index, (name, edit) in enumerate(told.items())
+    )
+
+
+def _factors_of_variation(task: Task) -> Found:
+    quick = factors_of_variation_settings.QUICK
+    told = _told_transformations(task, 1)
+    amounts, steps = quick.search.amounts, quick.search.steps
+    each = (2 * len(amounts) + 1) * steps
+    preset = dataclasses.replace(
+        quick, trajectories=task.steps(each, len(told))
+    )
+    return tuple(
+        factors_of_variation.discover(
+            task.generator,
+            edit,
+            key=jax.random.fold_in(task.key, index),
+            preset=preset,
+            space=task.space,
+            chunk=32,
+        ).rename({0: name})
+        for index, (name, edit) in enumerate(told.items())
+    )
+
+
+def _has_regions(task: Task) -> bool:
+    return bool(task.regions)
+
+
+ENTRIES = {
+    "random": Entry("Random directions", "nothing", _random),
+    "sefa": Entry("SeFa", "nothing", _sefa),
+    "ganspace": Entry("GANSpace", "nothing", _ganspace),
+    "unsupervised_discovery": Entry(
+        "Unsupervised Discovery", "nothing", _unsupervised_discovery
+    ),
+    "warped_ganspace": Entry("WarpedGANSpace", "nothing", _warped_ganspace),
+    "lowrankgan": Entry("LowRankGAN", "regions", _lowrankgan, _has_regions),
+    "resefa": Entry("ReSeFa", "regions", _resefa, _has_regions),
+    "steerability": Entry(
+        "Steerability",
+        "transformations",
+        _steerability,
+        lambda task: bool(_told_transformations(task, 0)),
+    ),
+    "factors_of_variation": Entry(
+        "Factors of Variation",
+        "transformations",
+        _factors_of_variation,
+        lambda task: bool(_told_transformations(task, 1)),
+    ),
+    "interfacegan": Entry("InterFaceGAN", "attributes", _interfacegan),
+    "ganalyze": Entry("GANalyze", "attributes", _ganalyze),
+    "enjoy_your_editing": Entry("Enjoy Your Editing", "attributes", _enjoy_your_editing),
+}
+"""By the names of their modules, in the order of a table."""
