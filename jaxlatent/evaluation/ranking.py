@@ -246,7 +246,7 @@ def score_directions(
     edit: Edit,
     scorers: Mapping[str, Model],
     latents: Latents,
-    strengths: Sequence[float],
+    strengths: Sequence[float] | np.ndarray,
     *,
     odds: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -259,7 +259,7 @@ def score_directions(
         edit: of any kind, K directions.
         scorers: as for `score_curves`.
         latents: N codes.
-        strengths: S of them.
+        strengths: [S], or [K, S] where every direction has its own.
         odds: whether scores of several classes become log-odds.
         progress: called with the number of directions just done.
         **options: as for `score_curves`.
@@ -268,16 +268,24 @@ def score_directions(
         [N, K, S, A] by ascending strength, and the names of the scores.
     """
     found, names = [], ()
-    for index in range(len(edit)):
+    amounts = np.asarray(strengths, np.float64)
+    if amounts.ndim == 1:
+        amounts = np.tile(amounts, (len(edit), 1))
+    if amounts.ndim != 2 or len(amounts) != len(edit):
+        raise ValueError(
+            f"strengths: shape {amounts.shape} given; [S] or [{len(edit)}, S] is "
+            "accepted"
+        )
+    for index, own in enumerate(amounts):
         curves = score_curves(
-            generator, edit, scorers, latents, index, strengths, **options
+            generator, edit, scorers, latents, index, own.tolist(), **options
         )
         rows = {
             name: curve.scores.reshape(-1, *curve.scores.shape[2:])
             for name, curve in curves.items()
         }
         values, names = tables.columns(rows, odds=odds)
-        found.append(values.reshape(len(latents), len(strengths), -1))
+        found.append(values.reshape(len(latents), amounts.shape[1], -1))
         if progress is not None:
             progress(1)
     return np.stack(found, axis=1), names

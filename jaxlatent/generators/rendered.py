@@ -55,6 +55,8 @@ class Config:
         jitter: length of a unit's weight at right angles to its factor's direction,
             relative to its length along it.
         gain: slope of a factor along its direction, before it saturates.
+        shows: "image", or "factors" for pictures [1, 1, F] that are the factors, so
+            that whatever moves codes and looks at pictures measures factors exactly.
     """
 
     z_dim: int = 64
@@ -62,6 +64,7 @@ class Config:
     largest_group: int = 24
     jitter: float = 0.25
     gain: float = 0.55
+    shows: str = "image"
 
     num_layers = 0
     label_dim = 0
@@ -72,6 +75,11 @@ class Config:
     def resolution(self) -> int:
         """`size`."""
         return self.size
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """What each factor is called."""
+        return tuple(factor.name for factor in faces.FACTORS)
 
     @property
     def w_dim(self) -> int:
@@ -159,7 +167,10 @@ def run(
     without_noise(noise)
     units = yield "layer0", _layer0(params, config, latent)
     values = yield "factors", _factors(params, config, units)
-    yield "image", faces.render(values, size=config.size)
+    if config.shows == "factors":
+        yield "image", values[:, None, None]
+    else:
+        yield "image", faces.render(values, size=config.size)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:

@@ -1,0 +1,136 @@
+"""Effects of directions on factors: a linear generator by hand, and the oracle."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy
+from helpers import compilations
+
+from jaxlatent import parallel
+from jaxlatent.edits.directions import directions
+from jaxlatent.edits.rbf import rbf_field
+from jaxlatent.evaluation.effects import (
+    Effects,
+    known_effects,
+    prior_units,
+    scored_effects,
+)
+from jaxlatent.generators import rendered
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import Latents, Truncation
+
+RNG = np.random.default_rng(4)
+CODES = RNG.normal(size=(40, 3)).astype(np.float32)
+LATENTS = Latents(jnp.asarray(CODES), "z")
+VECTORS = np.float32([[1, 0, 0], [0, -3, 4], [1, 1, 1], [0, 0, 0]])
+SCALES = np.float32([1, 0.5, 2, 1])
+STRENGTHS = (-1.0, 0.0, 2.0)
+SMALL = rendered.Config(z_dim=20, largest_group=15)
+ORACLE = Generator(rendered.init(jax.random.key(3), SMALL), SMALL)
+PLACES = Latents(jnp.asarray(RNG.normal(size=(24, 20)), jnp.float32), "z")
+
+
+def pixels(images):
+    return images[:, 0, :, 0]
+
+
+def deviation(codes, vectors):
+    """Of codes along vectors, none of which is zero."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (codes @ units.T).std(axis=0)
+
+
+def test_effects_of_a_linear_generator():
+    """Pixels are 22 z, whatever the sign and the scale of a direction."""
+    edit = directions(VECTORS, scale=SCALES, space="z", names=[*"abcd"])
+    found = scored_effects(toy.make(), edit, {"": pixels}, LATENTS, STRENGTHS[::-1])
+    lengths = np.linalg.norm(VECTORS[:3], axis=1)
+    units = deviation(CODES, VECTORS[:3]) / lengths / SCALES[:3]
+    np.testing.assert_allclose(found.units, [*units, 1], rtol=1e-4)
+    steps = VECTORS[:3] * (SCALES[:3] * units)[:, None]
+    slope = steps / CODES.std(axis=0)
+    np.testing.assert_allclose(found.slope[:3], slope, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.change[:3], np.abs(slope), rtol=1e-4, atol=1e-6)
+    share = np.abs(slope) / np.abs(slope).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.selectivity[:3], share, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found.rests, [False, False, False, True])
+    assert np.isnan(found.selectivity[3]).all()
+    assert found.directions == ("a", "b", "c", "d")
+    np.testing.assert_array_equal(found.strengths, STRENGTHS)
+    np.testing.assert_allclose(found.monotonicity[2], 1)
+
+
+@pytest.mark.parametrize("space", ["w+", "feature:mixed"])
+def test_a_unit_is_one_deviation_of_the_prior_where_the_edit_acts(space):
+    """w is 2 z, and psi of that off the mean; the feature is 11 w."""
+    edit = directions(VECTORS[:3], space=space)
+    alone = deviation(CODES, VECTORS[:3]) / np.linalg.norm(VECTORS[:3], axis=1)
+    times = 2.0 if space == "w+" else 22.0
+    found = prior_units(toy.make(), edit, LATENTS)
+    np.testing.assert_allclose(found, times * alone, rtol=1e-4)
+    for when, part in (("before", 0.5), ("after", 1.0)):
+        if space == "w+":
+            halved = prior_units(toy.make(), edit, LATENTS, Truncation(0.5, when=when))
+            np.testing.assert_allclose(halved, part * times * alone, rtol=1e-4)
+
+
+def test_paths_that_bend_are_calibrated_too():
+    supports = RNG.normal(size=(2, 4, 3))
+    weights = np.float32([[1, -1, 1, -1], [1, 1, -1, 1]])
+    edit = rbf_field(supports, weights, np.full(2, 0.3), space="z", step=0.2)
+    units = prior_units(toy.make(), edit, LATENTS)
+    for index, unit in enumerate(units):
+        few = CODES[:32]
+        way = np.asarray(edit.shift(jnp.asarray(few), index, unit)) - few
+        lengths = np.linalg.norm(way, axis=1)
+        relative = lengths / deviation(CODES, way)
+        assert relative.mean() == pytest.approx(1, abs=0.02)
+
+
+def test_the_oracle_tells_its_factors_exactly():
+    edit = directions(RNG.normal(size=(3, 20)).astype(np.float32), space="z")
+    found = known_effects(ORACLE, edit, PLACES, STRENGTHS)
+    assert found.factors == ORACLE.config.factor_names
+    factors = jax.jit(lambda z: rendered.factors(ORACLE.params, ORACLE.config, z))
+    for index in range(3):
+        for column, strength in enumerate(STRENGTHS):
+            step = strength * found.units[index] * edit.vectors[index]
+            expected = factors(PLACES.codes + step[None])
+            np.testing.assert_allclose(
+                found.values[:, index, column], expected, atol=1e-5
+            )
+    several = known_effects(
+        ORACLE, edit, PLACES, STRENGTHS, chunk=9, mesh=parallel.mesh(4)
+    )
+    np.testing.assert_allclose(several.values, found.values, atol=1e-6)
+    other = directions(RNG.normal(size=(3, 20)).astype(np.float32), space="z")
+    with compilations() as count:
+        known_effects(ORACLE, other, PLACES, (-2.0, 0.0, 1.0))
+    assert count() == 0
+
+
+def test_activations_of_the_oracle_are_moved_too():
+    size = ORACLE.params["layer0"]["bias"].size
+    inside = directions(np.ones((1, size), np.float32), space="feature:layer0")
+    found = known_effects(ORACLE, inside, PLACES, STRENGTHS)
+    assert (found.slope > 0).all()
+
+
+def test_monotone_is_what_goes_on_in_one_sense():
+    """Of two codes, the one goes up, up, down by 1, the other up, not, up by 3."""
+    one, two = [0.0, 1, 2, 1], [0.0, 3, 3, 6]
+    values = np.asarray([one, two])[:, None, :, None]
+    found = Effects(np.arange(4.0), values, ("a",), ("x",), np.ones(1))
+    np.testing.assert_allclose(found.monotonicity, [[4 / 5]])
+    np.testing.assert_allclose(found.change, [[(3 + 6) / 3 / 2]])
+    back = Effects(np.arange(4.0), -values, ("a",), ("x",), np.ones(1))
+    np.testing.assert_allclose(back.monotonicity, [[4 / 5]])
+    still = Effects(np.arange(4.0), 0 * values, ("a",), ("x",), np.ones(1))
+    assert np.isnan(still.monotonicity).all()
+
+
+def test_refusals():
+    edit = directions(VECTORS, space="z")
+    with pytest.raises(ValueError, match="oracle: a generator that knows no factors"):
+        known_effects(toy.make(), edit, LATENTS)
