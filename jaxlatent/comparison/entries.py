@@ -15,9 +15,8 @@ and neither is an entry.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +53,7 @@ from jaxlatent.networks.outputs import Column
 from jaxlatent.numerics.decomposition import Estimation
 from jaxlatent.types import Model, as_model
 
-TRANSFORMATIONS = {
+TRANSFORMATIONS: dict[str, tuple[str, str | None]] = {
     "x": ("shiftx", "horizontal_position"),
     "y": ("shifty", "vertical_position"),
     "zoom": ("zoom", "log_scale"),
@@ -63,20 +62,6 @@ TRANSFORMATIONS = {
 }
 """By factor: the edit of steerability and the transformation of Factors of Variation
 that move it in a picture; None where there is none."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a method may look at.
-
-    Attributes:
-        pictures: that are drawn, once for each look at it; methods that differentiate
-            count every column of a Jacobian as a picture.
-        looks: exact attributes that are asked for, by methods that are told them.
-    """
-
-    pictures: int = 25_000
-    looks: int = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +74,8 @@ class Task:
         factors: their F names.
         regions: by part of the picture, [H, W] weights from 0 to 1.
         key: of everything that is drawn.
-        budget: how much the method may look at.
+        pictures: how many a call of `discover` may look at; of a Jacobian every column
+            counts as one.
     """
 
     generator: Generator
@@ -97,7 +83,7 @@ class Task:
     factors: tuple[str, ...]
     regions: Mapping[str, np.ndarray]
     key: jax.Array
-    budget: Budget = field(default=Budget())
+    pictures: int
 
     @property
     def space(self) -> str:
@@ -119,13 +105,9 @@ class Task:
         key = jax.random.fold_in(self.key, 1)
         return Latents(self.generator.sample(key, num), "z")
 
-    def steps(self, each: int, share: int = 1) -> int:
-        """How many steps of `each` pictures fit into a share of the budget."""
-        return max(1, self.budget.pictures // share // each)
-
-    def looks(self, each: int, share: int = 1) -> int:
-        """How many steps that look at `each` exact attributes fit."""
-        return max(1, self.budget.looks // share // each)
+    def steps(self, each: int) -> int:
+        """How many steps of `each` pictures may be looked at."""
+        return max(1, self.pictures // each)
 
 
 def shown_factors(images: jax.Array) -> jax.Array:
@@ -160,8 +142,8 @@ class Entry:
 
 
 def _random(task: Task) -> Found:
-    dim = task.generator.config.w_dim if task.space == "w" else None
-    dim = dim or task.generator.config.z_dim
+    config = task.generator.config
+    dim = config.w_dim if task.space == "w" else config.z_dim
     first = directions(jnp.eye(dim)[: task.count], space=task.space)
     return (random_directions(first, key=task.key),)
 
@@ -173,9 +155,13 @@ def _sefa(task: Task) -> Found:
 def _ganspace(task: Task) -> Found:
     has_w = "w" in task.generator.code_spaces
     layer = None if has_w else task.generator.feature_names[0]
-    samples = min(task.budget.looks, 20_000)
+    samples = min(task.pictures, 20_000)
     return ganspace.discover(
-        task.generator, key=task.key, layer=layer, samples=samples, estimation=Estimation(k=task.count)
+        task.generator,
+        key=task.key,
+        layer=layer,
+        samples=samples,
+        estimation=Estimation(k=task.count),
     )
 
 
@@ -196,9 +182,7 @@ def _unsupervised_discovery(task: Task) -> Found:
 def _warped_ganspace(task: Task) -> Found:
     module, batch = warped_ganspace_settings, 32
     quick = module.PRESETS["quick"].settings
-    settings = dataclasses.replace(
-        quick, paths=task.count, reconstructor_rate=2e-3
-    )
+    settings = dataclasses.replace(quick, paths=task.count, reconstructor_rate=2e-3)
     preset = module.Preset(settings, steps=task.steps(2 * batch), batch=batch)
     found = warped_ganspace.discover(
         task.generator, key=task.key, preset=preset, space=task.space, held_out=256
@@ -210,11 +194,9 @@ def _interfacegan(task: Task) -> Found:
     scorers = {name: Column(task.scorer, i) for i, name in enumerate(task.factors)}
     seed = int(jax.random.randint(task.key, (), 0, 2**31 - 1))
     table = score_generator(
-        task.exact, scorers, samples=min(task.budget.looks, 10_000), seed=seed, chunk=512
+        task.exact, scorers, samples=min(task.pictures, 10_000), seed=seed, chunk=512
     )
-    found = interfacegan.discover(
-        task.exact, table, key=task.key, space=task.space
-    )
+    found = interfacegan.discover(task.exact, table, key=task.key, space=task.space)
     return (found,)
 
 
@@ -222,7 +204,7 @@ def _ganalyze(task: Task) -> Found:
     module, batch = ganalyze_settings, 32
     preset = module.Preset(
         module.Settings(learning_rate=2e-2),
-        steps=task.looks(2 * batch, task.count),
+        steps=task.steps(2 * batch),
         batch=batch,
     )
     return tuple(
@@ -241,7 +223,7 @@ def _enjoy_your_editing(task: Task) -> Found:
     module, batch = enjoy_your_editing_settings, 32
     preset = module.Preset(
         module.Settings(learning_rate=2e-2),
-        steps=task.looks(2 * batch),
+        steps=task.steps(2 * batch),
         batch=batch,
     )
     found = enjoy_your_editing.discover(
@@ -279,17 +261,20 @@ def _resefa(task: Task) -> Found:
     return tuple(found)
 
 
-def _told_transformations(task: Task, which: int) -> dict[str, str]:
-    known = {name: TRANSFORMATIONS.get(name, (None, None))[which] for name in task.factors}
-    return {name: edit for name, edit in known.items() if edit is not None}
+def _transformations(task: Task, column: int) -> dict[str, str]:
+    """By the task's factors, those of a column of `TRANSFORMATIONS`."""
+    known = {
+        name: TRANSFORMATIONS[name] for name in task.factors if name in TRANSFORMATIONS
+    }
+    return {name: row[column] for name, row in known.items() if row[column] is not None}
 
 
 def _steerability(task: Task) -> Found:
     module, batch = steerability_settings, 32
-    told = _told_transformations(task, 0)
+    told = _transformations(task, 0)
     preset = module.Preset(
         module.Settings(learning_rate=2e-2),
-        steps=task.steps(2 * batch, len(told)),
+        steps=task.steps(2 * batch),
         batch=batch,
         space=task.space,
     )
@@ -306,12 +291,10 @@ def _steerability(task: Task) -> Found:
 
 def _factors_of_variation(task: Task) -> Found:
     quick = factors_of_variation_settings.QUICK
-    told = _told_transformations(task, 1)
+    told = _transformations(task, 1)
     amounts, steps = quick.search.amounts, quick.search.steps
     each = (2 * len(amounts) + 1) * steps
-    preset = dataclasses.replace(
-        quick, trajectories=task.steps(each, len(told))
-    )
+    preset = dataclasses.replace(quick, trajectories=task.steps(each))
     return tuple(
         factors_of_variation.discover(
             task.generator,
@@ -343,16 +326,36 @@ ENTRIES = {
         "Steerability",
         "transformations",
         _steerability,
-        lambda task: bool(_told_transformations(task, 0)),
+        lambda task: bool(_transformations(task, 0)),
     ),
     "factors_of_variation": Entry(
         "Factors of Variation",
         "transformations",
         _factors_of_variation,
-        lambda task: bool(_told_transformations(task, 1)),
+        lambda task: bool(_transformations(task, 1)),
     ),
     "interfacegan": Entry("InterFaceGAN", "attributes", _interfacegan),
     "ganalyze": Entry("GANalyze", "attributes", _ganalyze),
-    "enjoy_your_editing": Entry("Enjoy Your Editing", "attributes", _enjoy_your_editing),
+    "enjoy_your_editing": Entry(
+        "Enjoy Your Editing", "attributes", _enjoy_your_editing
+    ),
 }
 """By the names of their modules, in the order of a table."""
+
+
+def told_targets(
+    name: str, directions: Sequence[str], task: Task
+) -> list[str | None] | None:
+    """The factor that each direction of an entry was to find; None for no such thing.
+
+    Args:
+        name: of the entry.
+        directions: their names; methods that are told a factor name it so.
+        task: what it was given.
+    """
+    if name not in ENTRIES or ENTRIES[name].told not in (
+        "attributes",
+        "transformations",
+    ):
+        return None
+    return [one if one in task.factors else None for one in directions]
