@@ -1,11 +1,12 @@
 """A small generator of every family, for what all of them promise."""
 
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 from helpers import drawn
 
 from jaxlatent.generators import (
-    base,
     biggan,
     biggan_deep,
     functions,
@@ -53,6 +54,18 @@ CONFIGS = {
         resolution=8, channels=(3, 2), z_dim=D, fused_scale=True, lod=0.25
     ),
     "rendered": rendered.Config(z_dim=24, size=8, largest_group=26),
+    "rendered by rows": rendered.Config(
+        z_dim=D,
+        largest_group=4,
+        factors=("smile", "yaw", "skin"),
+        curved=0.5,
+        mapped=True,
+        rows=2,
+        shows="factors",
+    ),
+    "rendered mapping": rendered.Config(
+        z_dim=D, largest_group=4, factors=("smile", "yaw"), mapped=True, shows="factors"
+    ),
     "sequential": sequential.Config(
         (
             Linear("net.0", 6),
@@ -115,7 +128,7 @@ def fresh(family, seed=0):
         shapes = {"matrix": (4, 2), "bias": (2,), "map": (D, 4)}
         params = {name: normal(seed, *shape) for name, shape in shapes.items()}
         return Generator(params, config)
-    module = base.family_module(family)
+    module = sys.modules[type(config).__module__]
     # behind their tanh or clamp, larger weights draw nothing but black and white
     bounded = ("biggan", "biggan_deep", "sngan", "stylegan3")
     scale = None if family in bounded else 1.0
@@ -132,5 +145,6 @@ def labels(generator, z):
 def answer(generator, z):
     """Images; of the drawn portraits the factors, whose pictures take long to build."""
     if generator.family is rendered:
-        return generator.features(z, names=("factors",))["factors"]
+        found = generator.features(generator.map(z), names=("factors",))
+        return found["factors"]
     return generator.synthesize(generator.map(z), labels(generator, z))

@@ -32,6 +32,7 @@ from jaxlatent.edits.combining import combine, concatenate
 from jaxlatent.edits.deformation import Deformation, deformation
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.edits.factor import factors
+from jaxlatent.edits.flow import flow_paths
 from jaxlatent.edits.random import random_basis, random_directions
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
@@ -137,6 +138,15 @@ EDITS: dict[str, Any] = {
         *(K, D),
         space="w",
         **TOLD,
+    ),
+    "flow": flow_paths(
+        normal(21, K, D),
+        {
+            "layer0": {"rotation": np.eye(D, dtype=np.float32)[::-1]},
+            "layer1": {"second": {"in": normal(22, 2, H), "out": normal(23, H, 2)}},
+            "layer2": {"first": {"in": normal(24, 2, H), "out": normal(25, H, 2)}},
+        },
+        **{"scale": np.float32([0.5, 2, 1]), "space": "z", **TOLD},
     ),
     "network deformation": deformation(
         "fc", network(30, D, H), K, D, space="z", **TOLD
@@ -426,7 +436,8 @@ def test_select_takes_what_belongs_to_the_directions(name):
         np.testing.assert_array_equal(some.report[entry], values[np.array([2, 0])])
     assert some.facts == edit.facts
     weights = edit.weights if isinstance(edit, Deformation) else {}
-    common = [getattr(edit, "mean", None), *jax.tree.leaves(weights)]
+    flow = getattr(edit, "flow", {})
+    common = [getattr(edit, "mean", None), *jax.tree.leaves((weights, flow))]
     for ours, theirs in zip(jax.tree.leaves(some), jax.tree.leaves(edit), strict=True):
         is_common = any(theirs is leaf for leaf in common)
         np.testing.assert_array_equal(

@@ -9,7 +9,7 @@ NAMES = [factor.name for factor in faces.FACTORS]
 COUNT = len(NAMES)
 SIZE = 64
 
-render = jax.jit(faces.render, static_argnames="size")
+render = jax.jit(faces.FACES.render, static_argnames="size")
 
 
 def random_factors(num=5, seed=0, spread=0.9, dtype=np.float32):
@@ -197,7 +197,7 @@ def test_rows_do_not_depend_on_their_batch():
 def test_compiled_equals_eager():
     factors = jnp.asarray(random_factors())
     np.testing.assert_allclose(
-        render(factors, size=SIZE), faces.render(factors, size=SIZE), atol=2e-4
+        render(factors, size=SIZE), faces.FACES.render(factors, size=SIZE), atol=2e-4
     )
 
 
@@ -215,7 +215,7 @@ def test_gradients_are_finite_everywhere_and_reach_every_factor():
     weight = np.random.default_rng(1).normal(size=(SIZE, SIZE, 3)).astype(np.float32)
 
     def score(factors):
-        return jnp.sum(faces.render(factors, size=SIZE) * weight[None])
+        return jnp.sum(faces.FACES.render(factors, size=SIZE) * weight[None])
 
     gradient = jax.jit(jax.grad(score))(factors)
     assert bool(jnp.all(jnp.isfinite(gradient)))
@@ -227,7 +227,7 @@ def test_tangents_match_finite_differences():
         factors = jnp.asarray(random_factors(COUNT, seed=2, dtype=np.float64))
         tangent = jnp.eye(COUNT)
         step = 1e-6
-        plain = jax.jit(lambda factors: faces.render(factors, size=32))
+        plain = jax.jit(lambda factors: faces.FACES.render(factors, size=32))
         _, exact = jax.jit(lambda f, t: jax.jvp(plain, (f,), (t,)))(factors, tangent)
         ahead, behind = (plain(factors + sign * step * tangent) for sign in (1, -1))
         assert exact.dtype == jnp.float64
@@ -243,9 +243,9 @@ def test_tangents_match_finite_differences():
 @pytest.mark.parametrize("shape", [(COUNT,), (2, COUNT + 1), (1, 2, COUNT)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match=r"factors: shape"):
-        faces.render(jnp.zeros(shape))
+        faces.FACES.render(jnp.zeros(shape), size=SIZE)
 
 
 def test_integers_are_refused():
     with pytest.raises(ValueError, match="factors: int32"):
-        faces.render(jnp.zeros((1, COUNT), jnp.int32))
+        faces.FACES.render(jnp.zeros((1, COUNT), jnp.int32), size=SIZE)

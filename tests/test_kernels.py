@@ -17,7 +17,13 @@ from jaxlatent.generators.base import fingerprint
 from jaxlatent.generators.convolutions import winograd_kernel
 
 FORMS = {"weight", "winograd_kernel", "upsample_kernel", "phase_kernels"}
-PLAIN = ("functions", "rendered", "sequential")
+PLAIN = (
+    "functions",
+    "rendered",
+    "rendered by rows",
+    "rendered mapping",
+    "sequential",
+)
 """Families that have nothing to prepare."""
 
 MEASURED = convolutions.LEAST_CHANNELS, convolutions.LEAST_MAP

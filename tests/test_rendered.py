@@ -1,5 +1,4 @@
 import json
-from dataclasses import asdict
 from importlib import resources
 
 import jax
@@ -8,11 +7,12 @@ import numpy as np
 import pytest
 
 from jaxlatent.data import faces
+from jaxlatent.data.worlds import World
 from jaxlatent.generators import rendered
-from jaxlatent.generators.base import Generator
+from jaxlatent.generators.base import Generator, config_from_json
 from jaxlatent.types import Noise
 
-COUNT = len(faces.FACTORS)
+COUNT = len(faces.APPEARANCE)
 SMALL = rendered.Config(z_dim=24, size=16, largest_group=COUNT + 2)
 
 
@@ -53,7 +53,7 @@ def test_shapes(small):
     z = small.sample(jax.random.key(0), 3)
     assert z.shape == (3, 24)
     hidden = sum(SMALL.groups)
-    known = jax.eval_shape(lambda z: small.features(z, names=rendered.FEATURES), z)
+    known = jax.eval_shape(lambda z: small.features(z, names=small.feature_names), z)
     assert {name: value.shape for name, value in known.items()} == {
         "layer0": (3, hidden),
         "factors": (3, COUNT),
@@ -77,7 +77,7 @@ def test_map_is_the_identity_and_prepare_adds_nothing(small):
 
 def test_pictures_are_those_of_the_factors(small, monkeypatch):
     z = small.sample(jax.random.key(3), 3)
-    monkeypatch.setattr(faces, "render", lambda factors, *, size: (factors, size))
+    monkeypatch.setattr(World, "render", lambda _, factors, *, size: (factors, size))
     drawn, size = small.synthesize(z)
     assert size == SMALL.size
     np.testing.assert_array_equal(drawn, rendered.factors(small.params, SMALL, z))
@@ -195,7 +195,7 @@ def test_the_embedded_file_is_what_init_makes(embedded, tmp_path):
         for name in set(kept.files) - {"header"}:
             assert kept[name].dtype == np.float32
             assert kept[name].shape == made[name].shape
-    assert header["config"] == asdict(embedded.config)
+    assert config_from_json("rendered", header["config"]) == embedded.config
     assert header["name"] == rendered.EMBEDDED
     assert embedded.config == rendered.Config()
     shapes = jax.eval_shape(lambda: rendered.init(jax.random.key(0), embedded.config))

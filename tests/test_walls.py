@@ -36,6 +36,8 @@ ROOMS = {
     ],
     "jaxlatent.generators.rendered": [
         "jaxlatent.types",
+        "jaxlatent.numerics",
+        "jaxlatent.edits",
         "jaxlatent.generators",
         "jaxlatent.data",
     ],

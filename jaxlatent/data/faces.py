@@ -26,23 +26,7 @@ from jaxlatent.data.shapes import (
     shaded,
     stroke,
 )
-
-
-class Factor(NamedTuple):
-    """One factor of variation, a number in [-1, 1].
-
-    Attributes:
-        name: a short name.
-        low: what the picture shows at -1.
-        high: what it shows at 1.
-        odd: whether a change of sign mirrors the picture; others leave it upright.
-    """
-
-    name: str
-    low: str
-    high: str
-    odd: bool = False
-
+from jaxlatent.data.worlds import Factor, Painting, Values, World, register_world
 
 FACTORS = (
     Factor("yaw", "head turned to the left", "to the right", odd=True),
@@ -60,7 +44,10 @@ FACTORS = (
     Factor("brows", "stern", "worried"),
     Factor("gaze", "looking to the left", "to the right", odd=True),
 )
-"""What `render` understands, in the order of its columns."""
+"""What the world knows, in the order of its columns."""
+
+APPEARANCE = tuple(factor.name for factor in FACTORS[:14])
+"""Names of the factors that leave the portrait where it is."""
 
 ZOOM = 0.9
 """Half the picture's side, in the units in which the parts are drawn."""
@@ -114,31 +101,8 @@ class Look(NamedTuple):
         return cover(distance, self.pixel)
 
 
-def render(factors: jax.Array, *, size: int = 128) -> jax.Array:
-    """Paint portraits.
-
-    Args:
-        factors: [N, F], one column per entry of `FACTORS`, nominally in [-1, 1]; values
-            beyond saturate softly.
-        size: height and width of the pictures.
-
-    Returns:
-        Images [N, size, size, 3] in [-1, 1], in the dtype of `factors`.
-
-    Raises:
-        ValueError: for factors of another shape or without a floating dtype.
-    """
-    if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
-        raise ValueError(
-            f"factors: shape {factors.shape} given; [N, {len(FACTORS)}] is accepted"
-        )
-    if not jnp.issubdtype(factors.dtype, jnp.floating):
-        raise ValueError(f"factors: {factors.dtype} given; floats are accepted")
-    return jax.vmap(lambda row: _portrait(row, size))(factors)
-
-
-def _portrait(row: jax.Array, size: int) -> jax.Array:
-    look = _look(row, size)
+def _portrait(values: Values, size: int) -> Painting:
+    look = _look(values, size)
     picture = _backdrop(look)
     for part in (
         _hair_behind,
@@ -155,14 +119,17 @@ def _portrait(row: jax.Array, size: int) -> jax.Array:
     ):
         picture = part(picture, look)
     # the brightest lit skin and hair would exceed white
-    return 2 * jnp.clip(picture, 0, 1) - 1
+    return Painting(2 * jnp.clip(picture, 0, 1) - 1, {})
 
 
-def _look(row: jax.Array, size: int) -> Look:
+def _look(values: Values, size: int) -> Look:
+    dtype = jnp.result_type(*values.values())
     # beyond [-1, 1] factors level off; -1 and 1 themselves stay where they are
-    saturated = jnp.tanh(row) / math.tanh(1)
-    factor = {known.name: saturated[i] for i, known in enumerate(FACTORS)}
-    body = Points(*(ZOOM * axis for axis in pixels(size, row.dtype)))
+    factor = {
+        name: jnp.tanh(jnp.asarray(value, dtype)) / math.tanh(1)
+        for name, value in values.items()
+    }
+    body = Points(*(ZOOM * axis for axis in pixels(size, dtype)))
     yaw = factor["yaw"]
     leant = body.moved(0.0, 0.6).turned(0.16 * factor["tilt"]).moved(0.0, -0.6)
     head = leant.moved(0.03 * yaw, 0.0)
@@ -376,3 +343,7 @@ def _glasses(picture: jax.Array, look: Look) -> jax.Array:
     frame = jnp.minimum(jnp.minimum(rim, arm), bridge)
     picture = paint(picture, (0.93, 0.97, 1.0), 0.16 * opacity * look.fill(lens))
     return paint(picture, (0.16, 0.14, 0.19), opacity * look.fill(frame))
+
+
+FACES = register_world(World("faces", FACTORS, _portrait))
+"""Portraits."""

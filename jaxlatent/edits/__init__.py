@@ -11,6 +11,8 @@ from jaxlatent.edits.directions import Directions as Directions
 from jaxlatent.edits.directions import directions as directions
 from jaxlatent.edits.factor import Factors as Factors
 from jaxlatent.edits.factor import factors as factors
+from jaxlatent.edits.flow import FlowPaths as FlowPaths
+from jaxlatent.edits.flow import flow_paths as flow_paths
 from jaxlatent.edits.rbf import RBFField as RBFField
 from jaxlatent.edits.rbf import rbf_field as rbf_field
 from jaxlatent.edits.walks import NeuralWalk as NeuralWalk

@@ -52,18 +52,12 @@ class Directions(Described):
 
     def check(self) -> None:
         """Refuse arrays that do not fit each other, and what `Described` refuses."""
-        check_floats("vectors", self.vectors, ("K", "D"), ("K", "L", "D"))
-        count, *rows, dimension = self.vectors.shape
-        check_floats("scale", self.scale, (count,))
+        check_vectors(self)
         if self.mean is not None:
-            check_floats("mean", self.mean, (dimension,))
+            check_floats("mean", self.mean, (self.dimension,))
         if self.bias is not None:
-            check_floats("bias", self.bias, (count,))
+            check_floats("bias", self.bias, (len(self),))
         super().check()
-        if rows and self.layers and self.layers[-1] >= rows[0]:
-            raise ValueError(
-                f"layers: {self.layers} given; rows 0 to {rows[0] - 1} are accepted"
-            )
 
     def shift(
         self, latent: jax.Array, index: ArrayLike, strength: ArrayLike
@@ -86,7 +80,7 @@ class Directions(Described):
             IndexError: for a concrete index out of range.
         """
         latent = jnp.asarray(latent)
-        vector, scale = self._pick(latent, index)
+        vector, scale = picked(self, latent, index)
         check_per_row("strength", strength, latent)
         step = jnp.asarray(strength, latent.dtype) * scale
         return latent + step.reshape((-1,) + (1,) * (latent.ndim - 1)) * vector
@@ -109,7 +103,7 @@ class Directions(Described):
         rows of w+ it is their average.
         """
         latent = jnp.asarray(latent)
-        vector, scale = self._pick(latent, index)
+        vector, scale = picked(self, latent, index)
         # one vector for all rows counts once for each of them
         vector = jnp.broadcast_to(vector, (vector.shape[0], *latent.shape[1:]))
         axes = tuple(range(1, latent.ndim))
@@ -131,30 +125,46 @@ class Directions(Described):
         step = jnp.asarray(value, latent.dtype) - self.coordinate(latent, index)
         return self.shift(latent, index, step)
 
-    def _pick(self, latent: jax.Array, index: ArrayLike) -> tuple[jax.Array, jax.Array]:
-        """The chosen vectors, shaped to broadcast to the latent, and their scales."""
-        check_latent(self, latent, index)
-        per_layer = self.vectors.ndim == 3
-        if per_layer and latent.ndim == 2:
+
+def check_vectors(edit: Any) -> None:
+    """Refuse vectors, scales and layers of an edit that do not fit each other."""
+    check_floats("vectors", edit.vectors, ("K", "D"), ("K", "L", "D"))
+    count, *rows, _ = edit.vectors.shape
+    check_floats("scale", edit.scale, (count,))
+    layers = edit.layers
+    whole = isinstance(layers, tuple) and all(type(row) is int for row in layers)
+    if rows and whole and layers and max(layers) >= rows[0]:
+        raise ValueError(
+            f"layers: {layers} given; rows 0 to {rows[0] - 1} are accepted"
+        )
+
+
+def picked(
+    edit: Any, latent: jax.Array, index: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
+    """The chosen vectors, shaped to broadcast to the latent, and their scales."""
+    check_latent(edit, latent, index)
+    per_layer = edit.vectors.ndim == 3
+    if per_layer and latent.ndim == 2:
+        raise ValueError(
+            f"latent: shape {latent.shape} has no rows, but these directions shift "
+            "single layers; broadcast it to [N, L, D] first"
+        )
+    index = jnp.atleast_1d(jnp.asarray(index))
+    vector = take(edit.vectors, index, latent.dtype)
+    if latent.ndim == 3:
+        rows = latent.shape[1]
+        if per_layer and edit.vectors.shape[1] != rows:
             raise ValueError(
-                f"latent: shape {latent.shape} has no rows, but these directions shift "
-                "single layers; broadcast it to [N, L, D] first"
+                f"latent: {rows} rows given; these directions have "
+                f"{edit.vectors.shape[1]}"
             )
-        index = jnp.atleast_1d(jnp.asarray(index))
-        vector = take(self.vectors, index, latent.dtype)
-        if latent.ndim == 3:
-            rows = latent.shape[1]
-            if per_layer and self.vectors.shape[1] != rows:
-                raise ValueError(
-                    f"latent: {rows} rows given; these directions have "
-                    f"{self.vectors.shape[1]}"
-                )
-            if not per_layer:
-                vector = jnp.expand_dims(vector, 1)
-            if self.layers is not None:
-                selected = np.isin(np.arange(rows), self.layers)
-                vector = vector * jnp.asarray(selected, latent.dtype)[None, :, None]
-        return vector, take(self.scale, index, latent.dtype)
+        if not per_layer:
+            vector = jnp.expand_dims(vector, 1)
+        if edit.layers is not None:
+            selected = np.isin(np.arange(rows), edit.layers)
+            vector = vector * jnp.asarray(selected, latent.dtype)[None, :, None]
+    return vector, take(edit.scale, index, latent.dtype)
 
 
 def directions(

@@ -1,23 +1,36 @@
-"""Portraits with known factors behind a fixed random linear map.
+"""Oracles: pictures of a world behind a known way from latents to factors.
 
-This is no trained network but an instrument: `jaxlatent.data.faces` draws the pictures,
-and the latent in front of it holds planted directions, openly, so that what a method
-finds can be compared with what is there.
+These are no trained networks but instruments: a world of `jaxlatent.data.worlds` draws
+the pictures, and the latent in front of it holds planted directions, openly, so that
+what a method finds can be compared with what is there. `truth` gives them as an edit.
 
-    z [N, D] -> layer0, linear [N, H] -> mean of each factor's units -> tanh -> picture
+    z [N, D] -> w [N, D] -> rows [N, L, D] -> layer0, layer1, ...: linear units [N, H]
+    -> mean of each factor's units -> tanh -> factors [N, F] -> picture
 
-Factor j owns a unit direction q_j in z, orthonormal to the other factors' directions,
-and a group of m_j units of `layer0`. Each unit's weight points along q_j plus a little
-noise at right angles to all of q, and has a random length of its own; the factor is
-the mean response of its group after the lengths are undone. With the rows of A (the
-units' weights) brought to unit length, A^T A is close to sum_j m_j q_j q_j^T: its j-th
-eigenvalue is about m_j and its j-th eigenvector about q_j. As m_j falls with j, SeFa
-finds the factors one by one, in the order of `FACTORS`, without data. The largest entry
-of each q_j is positive, the sign that the library gives to eigenvectors.
+Every stage but the linear ones is there only where the config asks for it:
+
+- `mapped`: w is a rotation and couplings (`numerics.coupling`) of z. Directions of w
+  that are straight are paths in z. Without it, w is z.
+- `rows`: w+ has so many rows, and factor j reads row j mod `rows` alone.
+- `curved`: another flow, the warp, stands before the linear layers, in every row alike.
+  Then no straight direction moves one factor alone everywhere, but a path does.
+- `shows`: "factors" draws the factors themselves, [N, 1, 1, F].
+
+Factor j owns a unit direction q_j, orthonormal to all other factors' directions, and a
+group of m_j units. Each unit's weight points along q_j plus a little noise at right
+angles to all of q, and has a random length of its own; the factor is the mean response
+of its group after the lengths are undone. With the rows of A (the units' weights)
+brought to unit length, A^T A is close to sum_j m_j q_j q_j^T: its j-th eigenvalue is
+about m_j and its j-th eigenvector about q_j. As m_j falls with j, SeFa finds the
+factors of a linear oracle one by one, in the order of the config, without data.
+GANSpace does not undo the lengths: of the activations of a linear oracle it finds them
+by descending sums of the group's squared lengths. The largest entry of each q_j is
+positive, the sign that the library gives to eigenvectors.
 """
 
 import importlib.resources
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,36 +40,45 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.data import faces
-from jaxlatent.generators.base import Generator
+from jaxlatent.data.worlds import WORLDS, World
+from jaxlatent.edits.directions import Directions, directions
+from jaxlatent.edits.flow import FlowPaths, flow_paths
+from jaxlatent.generators import plain, style_mapping
+from jaxlatent.generators.base import Generator, config_from_json, fingerprint
 from jaxlatent.generators.inputs import without_label, without_noise
-from jaxlatent.generators.plain import broadcast as broadcast
 from jaxlatent.generators.plain import embed as embed
-from jaxlatent.generators.plain import map as map
 from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
-from jaxlatent.generators.plain import truncate as truncate
-from jaxlatent.generators.steps import Steps
+from jaxlatent.generators.steps import Steps, collect
+from jaxlatent.numerics.coupling import chain, forward, random_flow
 from jaxlatent.types import Affine, Noise, Params
 
-FEATURES = ("layer0", "factors", "image")
+SHOWS = ("image", "factors")
+"""What an oracle may draw."""
+
 EMBEDDED = "faces"
 """The name of the generator that comes with the library."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What decides the map and the pictures.
+    """What decides the way and the pictures.
 
     Attributes:
-        z_dim: dimension of z; at least two more than there are factors.
+        z_dim: dimension of z and w; at least two more than there are factors.
         size: height and width of the pictures.
         largest_group: units of the first factor; each next factor has one less.
         jitter: length of a unit's weight at right angles to its factor's direction,
             relative to its length along it.
         gain: slope of a factor along its direction, before it saturates.
-        shows: "image", or "factors" for pictures [1, 1, F] that are the factors, so
-            that whatever moves codes and looks at pictures measures factors exactly.
+        world: one of `WORLDS`.
+        factors: names of the world's factors that the latent decides.
+        curved: how far the warp bends, 0 for none; 1 turns directions by about half a
+            radian from place to place.
+        mapped: whether a mapping network makes w of z.
+        rows: of w+; 0 for no w+.
+        shows: "image", or "factors" to draw these in place of a picture.
     """
 
     z_dim: int = 64
@@ -64,49 +86,96 @@ class Config:
     largest_group: int = 24
     jitter: float = 0.25
     gain: float = 0.55
+    world: str = faces.FACES.name
+    factors: tuple[str, ...] = faces.APPEARANCE
+    curved: float = 0.0
+    mapped: bool = False
+    rows: int = 0
     shows: str = "image"
 
-    num_layers = 0
     label_dim = 0
-    spaces = ("z",)
     truncated_prior = False
 
+    def __post_init__(self) -> None:
+        for label, value, accepted in (
+            ("world", self.world, tuple(WORLDS)),
+            ("shows", self.shows, SHOWS),
+        ):
+            if value not in accepted:
+                raise ValueError(
+                    f"{label}: {value!r} given; one of {accepted} is accepted"
+                )
+        WORLDS[self.world].select(self.factors)
+        if not 0 <= self.rows <= len(self.factors):
+            raise ValueError(
+                f"rows: {self.rows} given; 0 to {len(self.factors)}, the number of "
+                "factors, is accepted"
+            )
+
     @property
-    def resolution(self) -> int:
-        """`size`."""
-        return self.size
+    def painted(self) -> World:
+        """The world with these factors alone."""
+        return WORLDS[self.world].select(self.factors)
 
     @property
     def factor_names(self) -> tuple[str, ...]:
-        """What each factor is called."""
-        return tuple(factor.name for factor in faces.FACTORS)
+        """Of the columns of what the feature "factors" gives."""
+        return self.factors
+
+    @property
+    def num_layers(self) -> int:
+        """`rows`."""
+        return self.rows
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """z; w behind a mapping or before rows; w+ where there are rows."""
+        if self.rows:
+            return ("z", "w", "w+")
+        return ("z", "w") if self.mapped else ("z",)
+
+    @property
+    def resolution(self) -> int:
+        """`size`, or 1 where factors are drawn."""
+        return self.size if self.shows == "image" else 1
 
     @property
     def w_dim(self) -> int:
-        """That of z: there is no mapping network."""
+        """That of z."""
         return self.z_dim
 
     @property
     def groups(self) -> tuple[int, ...]:
         """Units per factor, m_j."""
-        return tuple(self.largest_group - j for j in range(len(faces.FACTORS)))
+        return tuple(self.largest_group - j for j in range(len(self.factors)))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the linear layers, one per row."""
+        return tuple(f"layer{row}" for row in range(max(self.rows, 1)))
+
+    @property
+    def readers(self) -> np.ndarray:
+        """The row of w+ that each factor reads, [F]."""
+        return np.arange(len(self.factors)) % len(self.layers)
 
 
 def init(key: jax.Array, config: Config) -> Params:
     """Plant the directions.
 
     Args:
-        key: decides directions, noise and lengths.
+        key: decides directions, noise, lengths and flows.
         config: the sizes.
 
     Returns:
-        `layer0.weight` [D, H] and `layer0.bias` [H], and `pool.weight` [H, F], which
-        undoes the lengths and averages each group.
+        `layer0.weight` [D, H] and `layer0.bias` [H], likewise for further rows, and
+        `pool.weight` [H, F], which undoes the lengths and averages each group; the
+        flows `mapping` and `warp` where the config has them.
 
     Raises:
         ValueError: if z is too small for the factors, or a group would be empty.
     """
-    count, groups = len(faces.FACTORS), config.groups
+    count, groups = len(config.factors), config.groups
     if config.z_dim < count + 2:
         raise ValueError(
             f"z_dim: {config.z_dim} given; {count + 2} or more is accepted"
@@ -115,7 +184,8 @@ def init(key: jax.Array, config: Config) -> Params:
         raise ValueError(
             f"largest_group: {config.largest_group} given; {count} or more is accepted"
         )
-    axes_key, noise_key, length_key = (jax.random.fold_in(key, i) for i in range(3))
+    keys = [jax.random.fold_in(key, index) for index in range(5)]
+    axes_key, noise_key, length_key, mapping_key, warp_key = keys
     axes = jax.random.orthogonal(axes_key, config.z_dim)
     planted, rest = axes[:count], axes[count:]
     # the sign that eigenvectors are given: a step forward then raises the factor
@@ -127,27 +197,77 @@ def init(key: jax.Array, config: Config) -> Params:
     length = jax.random.uniform(length_key, (len(owner),), minval=0.5, maxval=2.0)
     weight = length[:, None] * (planted[owner] + config.jitter * noise)  # [H, D]
     share = np.eye(count)[owner] / np.asarray(groups)  # [H, F]
-    return {
-        "layer0": {"weight": weight.T, "bias": jnp.zeros(len(owner))},
-        "pool": {"weight": jnp.asarray(share, length.dtype) / length[:, None]},
-    }
+    pool = jnp.asarray(share, length.dtype) / length[:, None]
+    # units lie by row, and within a row by factor
+    row = config.readers[owner]
+    params: Params = {"pool": {"weight": pool[np.argsort(row, kind="stable")]}}
+    for number, layer in enumerate(config.layers):
+        own = weight[np.flatnonzero(row == number)]
+        params[layer] = {"weight": own.T, "bias": jnp.zeros(len(own))}
+    if config.mapped:
+        params["mapping"] = random_flow(mapping_key, config.z_dim, rotate=True)
+    if config.curved:
+        params["warp"] = random_flow(warp_key, config.z_dim, bend=config.curved)
+    return params
 
 
 def trainable(params: Params) -> Params:
-    """Which leaves training may change: the map, not the pooling that reads it."""
+    """Which leaves training may change: the linear layers.
+
+    Not the pooling that reads them, nor the flows, whose rotations have to stay such.
+    """
     return {
-        part: jax.tree.map(lambda _, part=part: part == "layer0", leaves)
+        part: jax.tree.map(lambda _, part=part: part.startswith("layer"), leaves)
         for part, leaves in params.items()
     }
 
 
-def factors(params: Params, config: Config, z: jax.Array) -> jax.Array:
-    """The factors of z [N, D], as `faces.render` takes them: [N, F] in (-1, 1).
+def factors(params: Params, config: Config, latent: jax.Array) -> jax.Array:
+    """The factors of latents that `run` takes: [N, F] in (-1, 1).
 
     Raises:
         ValueError: for latents of another shape.
     """
-    return _factors(params, config, _layer0(params, config, z))
+    steps = run(params, config, latent)
+    return collect(steps, ("factors",), None, feature_names(config))["factors"]
+
+
+def map(
+    params: Params, config: Config, z: jax.Array, label: jax.Array | None = None
+) -> jax.Array:
+    """z [N, D] -> w [N, D]; the identity without a mapping network."""
+    without_label(label)
+    if not config.mapped:
+        return z
+    _check_codes(z, "z", config)
+    return forward(params["mapping"], _as_weights(params, z))
+
+
+def broadcast(config: Config, w: jax.Array) -> jax.Array:
+    """w [N, D] -> w+ [N, L, D]; a w+ passes through. Not available without rows."""
+    return (style_mapping if config.rows else plain).broadcast(config, w)
+
+
+def truncate(
+    params: Params,
+    config: Config,
+    w: jax.Array,
+    psi: float | jax.Array,
+    cutoff: int | None = None,
+) -> jax.Array:
+    """`psi * w`, where there are rows in the first `cutoff` of them as w+ [N, L, D].
+
+    The mean w is zero: z is symmetric about it, and the mapping odd. Not available
+    where w is z.
+    """
+    if config.rows:
+        mean = jnp.zeros(config.w_dim, w.dtype)
+        return style_mapping.truncate_rows(broadcast(config, w), mean, psi, cutoff)
+    if not config.mapped:
+        return plain.truncate(params, config, w, psi, cutoff)
+    if cutoff is not None:
+        raise ValueError(f"cutoff: {cutoff} given, but this generator has no rows of w")
+    return psi * w
 
 
 def run(
@@ -158,29 +278,129 @@ def run(
     *,
     noise: Noise = Noise.FIXED,
 ) -> Steps:
-    """z [N, D] -> units [N, H], factors [N, F], images [N, size, size, 3] in [-1, 1].
+    """z, w or w+ -> units of each row [N, H], factors [N, F], images [N, S, S, C].
+
+    Images are in [-1, 1]; where the config shows factors, they are [N, 1, 1, F].
 
     Raises:
         ValueError: for latents of another shape, a label, or noise.
     """
     without_label(label)
     without_noise(noise)
-    units = yield "layer0", _layer0(params, config, latent)
-    values = yield "factors", _factors(params, config, units)
+    if config.rows:
+        codes = broadcast(config, latent)
+    else:
+        _check_codes(latent, config.spaces[-1], config)
+        codes = latent[:, None]
+    codes = _as_weights(params, codes)
+    if config.curved:
+        codes = forward(params["warp"], codes)
+    found = []
+    for row, name in enumerate(config.layers):
+        layer = params[name]
+        units = jnp.dot(codes[:, row], layer["weight"], precision="highest")
+        units = yield name, units + layer["bias"][None]
+        found.append(units)
+    # undo the lengths and average each group
+    pool = params["pool"]["weight"]
+    means = jnp.dot(jnp.concatenate(found, axis=1), pool, precision="highest")
+    values = yield "factors", jnp.tanh(config.gain * means)
     if config.shows == "factors":
         yield "image", values[:, None, None]
     else:
-        yield "image", faces.render(values, size=config.size)
+        yield "image", config.painted.render(values, size=config.size)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
-    """The first layer, the factors and the image."""
-    return FEATURES
+    """The linear layers, the factors and the image."""
+    return (*config.layers, "factors", "image")
 
 
 def affines(params: Params, config: Config) -> tuple[Affine, ...]:
-    """The one place where z enters: `layer0`."""
-    return (Affine(matrix=params["layer0"]["weight"], name="layer0", layer=0),)
+    """The linear layers, where the latent enters; none behind a warp."""
+    if config.curved:
+        return ()
+    return tuple(
+        Affine(matrix=params[name]["weight"], name=name, layer=row)
+        for row, name in enumerate(config.layers)
+    )
+
+
+def oracle(
+    world: str,
+    *,
+    key: jax.Array,
+    factors: Sequence[str] | None = None,
+    **settings: Any,
+) -> Generator:
+    """An oracle over a world, with random directions planted.
+
+    Args:
+        world: one of `WORLDS`.
+        key: of what is planted; see `init`.
+        factors: names of the world's factors that the latent decides; None for all.
+        **settings: fields of `Config`; `size` is 64 if not given.
+
+    Raises:
+        ValueError: names the argument that does not fit.
+    """
+    if factors is None and world in WORLDS:
+        factors = WORLDS[world].names
+    settings = {"size": 64, **settings}
+    config = Config(world=world, factors=tuple(factors or ()), **settings)
+    return Generator(init(key, config), config)
+
+
+def truth(generator: Generator, space: str | None = None) -> Directions | FlowPaths:
+    """What an oracle's factors are moved by: one direction, or path, for each factor.
+
+    It moves its own factor and no other: the atanh of the factor by `gain` times the
+    strength, wherever the latent is. So one unit of strength is about one standard
+    deviation of the latent along it. Directions are the shortest that do that: the
+    pseudo-inverse of the linear map that the weights are, whatever training made of
+    them.
+
+    Args:
+        generator: an oracle.
+        space: one of its `code_spaces`: None for w+ where there are rows, else w or z.
+
+    Returns:
+        `Directions` where the way from the space to the factors is linear, else
+        `FlowPaths`; names are those of the factors. In w+ each moves the row that its
+        factor reads, in w and z all rows alike.
+
+    Raises:
+        ValueError: for a space that the oracle does not have.
+    """
+    params, config = generator.params, generator.config
+    space = space or ("w+" if config.rows else generator.latent_space)
+    if space not in generator.code_spaces:
+        raise ValueError(
+            f"space: {space!r} given; one of {generator.code_spaces} is accepted"
+        )
+    weight = np.concatenate(
+        [np.asarray(params[name]["weight"], np.float64) for name in config.layers], 1
+    )
+    slopes = (weight @ np.asarray(params["pool"]["weight"], np.float64)).T  # [F, D]
+    if space == "w+":
+        vectors = np.zeros((len(slopes), config.rows, config.w_dim))
+        for row in range(config.rows):
+            own = np.flatnonzero(config.readers == row)
+            vectors[own, row] = np.linalg.pinv(slopes[own]).T
+    else:
+        vectors = np.linalg.pinv(slopes).T
+    flows = [params["mapping"]] if config.mapped and space == "z" else []
+    flows += [params["warp"]] if config.curved else []
+    told: Any = {
+        "space": space,
+        "names": config.factors,
+        "method": "truth",
+        "generator": fingerprint(generator),
+    }
+    vectors = vectors.astype(np.float32)
+    if flows:
+        return flow_paths(vectors, chain(*flows), **told)
+    return directions(vectors, **told)
 
 
 def embedded() -> Generator:
@@ -197,7 +417,8 @@ def embedded() -> Generator:
             if name != "header":
                 layer, leaf = name.split(".")
                 params.setdefault(layer, {})[leaf] = jnp.asarray(arrays[name])
-    return Generator(params=params, config=Config(**header["config"]))
+    config = config_from_json(header["family"], header["config"])
+    return Generator(params=params, config=config)
 
 
 def save_embedded(path: str | Path) -> None:
@@ -213,17 +434,13 @@ def save_embedded(path: str | Path) -> None:
     np.savez_compressed(path, header=text, **arrays)
 
 
-def _layer0(params: Params, config: Config, z: jax.Array) -> jax.Array:
-    if z.ndim != 2 or z.shape[1] != config.z_dim:
+def _as_weights(params: Params, codes: jax.Array) -> jax.Array:
+    return jnp.asarray(codes, params["pool"]["weight"].dtype)
+
+
+def _check_codes(codes: jax.Array, space: str, config: Config) -> None:
+    if codes.ndim != 2 or codes.shape[1] != config.z_dim:
         raise ValueError(
-            f"latent: shape {z.shape} given; z [N, {config.z_dim}] is accepted"
+            f"latent: shape {codes.shape} given; {space} [N, {config.z_dim}] is "
+            "accepted"
         )
-    layer = params["layer0"]
-    z = jnp.asarray(z, layer["weight"].dtype)
-    return jnp.dot(z, layer["weight"], precision="highest") + layer["bias"][None]
-
-
-def _factors(params: Params, config: Config, layer0: jax.Array) -> jax.Array:
-    """Undo the lengths, average each group, saturate: [N, H] -> [N, F]."""
-    means = jnp.dot(layer0, params["pool"]["weight"], precision="highest")
-    return jnp.tanh(config.gain * means)

@@ -1,0 +1,182 @@
+"""Worlds: pictures that are functions of known factors of variation.
+
+A world has named factors, a prior of them, a differentiable renderer and, where parts
+can be told apart, their masks. `WORLDS` has all of them by name; each registers itself
+where it is defined, and `jaxlatent.data` imports them all. To add one, write a painter
+and call `register_world`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Factor(NamedTuple):
+    """One factor of variation, a number in [-1, 1].
+
+    Attributes:
+        name: a short name.
+        low: what the picture shows at -1.
+        high: what it shows at 1.
+        odd: whether a change of sign mirrors the picture; others leave it upright.
+        values: how many values its prior has, evenly from -1 to 1; 0 for all between.
+            Renderers take what lies between the values too, and are smooth there.
+    """
+
+    name: str
+    low: str
+    high: str
+    odd: bool = False
+    values: int = 0
+
+    @property
+    def default(self) -> float:
+        """Where it is while it is no factor: in the middle, or the first value."""
+        return -1.0 if self.values else 0.0
+
+
+class Painting(NamedTuple):
+    """What a painter makes.
+
+    Attributes:
+        picture: [size, size, C] in [-1, 1].
+        parts: soft masks [size, size] by name, which sum to one everywhere; {} where
+            the world tells no parts apart.
+    """
+
+    picture: jax.Array
+    parts: dict[str, jax.Array]
+
+
+Values = Mapping[str, jax.Array | float]
+"""Factors by name: scalars, or plain numbers where they are constant."""
+
+Painter = Callable[[Values, int], Painting]
+"""Paints one picture from all factors and its size; a function of a module."""
+
+
+Painted = TypeVar("Painted")
+
+
+@dataclass(frozen=True)
+class World:
+    """Pictures by known factors.
+
+    Worlds are compared by their painters' identity; they are static to compiled code.
+
+    Attributes:
+        name: a short name.
+        factors: what varies, in the order of columns.
+        painter: paints one picture.
+        fixed: factors that the painter knows but that stay at their default.
+    """
+
+    name: str
+    factors: tuple[Factor, ...]
+    painter: Painter
+    fixed: tuple[Factor, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors."""
+        return tuple(factor.name for factor in self.factors)
+
+    def select(self, names: Sequence[str]) -> "World":
+        """The same world with some of its factors, in that order; others stay fixed.
+
+        Raises:
+            ValueError: for an unknown name, a repeated one, or none at all.
+        """
+        known = {factor.name: factor for factor in (*self.factors, *self.fixed)}
+        if not names or len({*names}) < len(names) or not {*names} <= {*known}:
+            raise ValueError(
+                f"factors: {tuple(names)} given; of {self.name}, some of "
+                f"{tuple(known)} are accepted, each once"
+            )
+        fixed = tuple(one for name, one in known.items() if name not in names)
+        return dataclasses.replace(
+            self, factors=tuple(known[name] for name in names), fixed=fixed
+        )
+
+    def sample(self, key: jax.Array, num: int) -> jax.Array:
+        """Draw factors [num, F] from the prior; row i uses fold_in(key, i).
+
+        Each is uniform in [-1, 1], or on its values, and independent of the others.
+        """
+        counts = np.array([factor.values for factor in self.factors], np.float32)
+
+        def row(number: jax.Array) -> jax.Array:
+            share = jax.random.uniform(
+                jax.random.fold_in(key, number), (len(self.factors),)
+            )
+            step = jnp.floor(share * counts) / np.maximum(counts - 1, 1)
+            return 2 * jnp.where(counts > 0, step, share) - 1
+
+        return jax.vmap(row)(jnp.arange(num))
+
+    def render(self, factors: jax.Array, *, size: int) -> jax.Array:
+        """Paint pictures.
+
+        Args:
+            factors: [N, F], nominally in [-1, 1].
+            size: height and width of the pictures.
+
+        Returns:
+            Images [N, size, size, C] in [-1, 1], in the dtype of `factors`. A picture
+            does not depend, not even in its last bit, on how many are painted.
+
+        Raises:
+            ValueError: for factors of another shape or without a floating dtype.
+        """
+        return self._paint(factors, lambda values: self.painter(values, size).picture)
+
+    def masks(self, factors: jax.Array, *, size: int) -> dict[str, jax.Array]:
+        """How much of each pixel shows each part: [N, size, size] by name.
+
+        Args:
+            factors: as for `render`.
+            size: likewise.
+
+        Returns:
+            Soft masks in [0, 1], which sum to one everywhere; {} where the world tells
+            no parts apart.
+
+        Raises:
+            ValueError: as `render`.
+        """
+        return self._paint(factors, lambda values: self.painter(values, size).parts)
+
+    def _paint(self, factors: jax.Array, paint: Callable[[Values], Painted]) -> Painted:
+        if factors.ndim != 2 or factors.shape[1] != len(self.factors):
+            raise ValueError(
+                f"factors: shape {factors.shape} given; [N, {len(self.factors)}] is "
+                "accepted"
+            )
+        if not jnp.issubdtype(factors.dtype, jnp.floating):
+            raise ValueError(f"factors: {factors.dtype} given; floats are accepted")
+        fixed = {factor.name: factor.default for factor in self.fixed}
+
+        def one(row: jax.Array) -> Painted:
+            return paint(fixed | dict(zip(self.names, row, strict=True)))
+
+        return _one_by_one(one, factors)
+
+
+def _one_by_one(paint: Callable[[jax.Array], Painted], rows: jax.Array) -> Painted:
+    """Each row's painting, by code that does not know how many rows there are."""
+    return jax.vmap(paint)(rows)
+
+
+WORLDS: dict[str, World] = {}
+"""Worlds by name."""
+
+
+def register_world(world: World) -> World:
+    """Make a world known by its name, to oracles, their files and commands."""
+    WORLDS[world.name] = world
+    return world
