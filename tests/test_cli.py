@@ -74,6 +74,9 @@ OPTIONS = {
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --per-layer "
     "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
+    "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
+    "--edit-space --strengths --chunk "
+    f"{SCORING} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",

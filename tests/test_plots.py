@@ -7,16 +7,22 @@ import pytest
 
 from jaxlatent.gallery.plots import (
     BOTTOM,
+    CELL,
     HEIGHT,
     LEFT,
     MOST_POINTS,
     RIGHT,
     TOP,
     WIDTH,
+    HeatMap,
     Plane,
     Plot,
+    Table,
+    draw,
+    draw_heat_map,
     draw_plane,
     draw_plot,
+    draw_table,
 )
 
 
@@ -127,3 +133,53 @@ def test_curves_in_a_plane_keep_their_proportions():
     for curves in ({}, {"a": [[0.0]]}, {"a": [[np.nan, 0.0]]}):
         with pytest.raises(ValueError, match=r"^curves: "):
             draw_plane(Plane("Paths", curves))
+
+
+def test_squares_are_where_and_as_full_as_their_numbers():
+    values = [[2.0, -1.0, 0.0], [np.nan, 0.5, -2.0]]
+    heat = HeatMap("Effects", ["a", "b<"], ["x", "y", "z"], values, ["#row-0", "#r"])
+    svg = draw_heat_map(heat)
+    found = re.findall(
+        r'<rect class="c(\d)" x="(\d+)" y="(\d+)" .*?fill-opacity="([\d.]+)">'
+        r"<title>(.*?)</title>",
+        svg,
+    )
+    (ground,) = re.findall(r'<rect class="ground" x="(\d+)" y="(\d+)"', svg)
+    left, top = map(int, ground)
+    expected = [
+        (0, 0, 0, 1.0, "a, x: +2"),
+        (1, 1, 0, 0.5, "a, y: -1"),
+        (0, 2, 0, 0.0, "a, z: +0"),
+        (0, 1, 1, 0.25, "b&lt;, y: +0.5"),
+        (1, 2, 1, 1.0, "b&lt;, z: -2"),
+    ]
+    assert len(found) == len(expected)
+    for (kind, x, y, part, words), (sign, column, row, share, told) in zip(
+        found, expected, strict=True
+    ):
+        assert (int(kind), words) == (sign, told)
+        assert int(x) == left + CELL * column + 1
+        assert int(y) == top + CELL * row + 1
+        assert float(part) == share
+    assert '<a href="#row-0"><text' in svg
+
+
+def test_heat_maps_of_nothing_and_of_long_names():
+    svg = draw(HeatMap("Still", ["r" * 90], ["c"], [[0.0]]))
+    assert "r" * 24 not in svg.replace("r" * 90, "")
+    assert 'fill-opacity="0.000"' in svg
+    for values in ([[1.0, 2.0]], np.zeros((1, 0))):
+        with pytest.raises(ValueError, match="values: shape"):
+            draw_heat_map(HeatMap("", ["a"], ["x"], values))
+
+
+def test_tables_name_their_rows_and_fold():
+    rows = [("a&b", "1", "2"), ("c", "3", "4")]
+    text = draw(Table("Scores", ("edit", "x", "y"), rows))
+    assert re.findall(r"<th scope=\"row\".*?>(.*?)</th>", text) == ["a&amp;b", "c"]
+    assert re.findall("<td>(.*?)</td>", text) == ["1", "2", "3", "4"]
+    assert "<figcaption>Scores</figcaption>" in text
+    folded = draw_table(Table("Scores", ("edit", "x", "y"), rows, folded=True))
+    assert folded.startswith('<details class="table"><summary>Scores</summary>')
+    with pytest.raises(ValueError, match="rows: 1 entries given; 2 are accepted"):
+        draw_table(Table("", ("a", "b"), [("c",)]))

@@ -132,6 +132,14 @@ ROOMS = {
         "jaxlatent.latents",
         "jaxlatent.editing",
     ],
+    "jaxlatent.gallery.comparing": [
+        "jaxlatent.gallery",
+        "jaxlatent.gallery.drawing",
+        "jaxlatent.edits",
+        "jaxlatent.generators",
+        "jaxlatent.editing",
+        "jaxlatent.evaluation",
+    ],
     "jaxlatent.runs": [
         "jaxlatent.files",
         "jaxlatent.checkpoint",

@@ -33,7 +33,7 @@ far the other factors went, in deviations, when the factor has gone a given way)
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -46,6 +46,7 @@ from jaxlatent.edits.random import random_directions
 from jaxlatent.evaluation.effects import Effects
 from jaxlatent.evaluation.preservation import edited_changes
 
+SCORES = ("coverage", "purity", "diversity", "monotonicity", "steepness", "drift")
 DRIFT_AT = 0.5
 """Deviations that a factor has gone where the drift of the others is measured."""
 
@@ -88,17 +89,27 @@ class EditScores:
 
     @property
     def summary(self) -> dict[str, float]:
-        """One number each: means over factors, of the purity over directions."""
+        """Of `SCORES`: means over factors, of the purity over directions."""
+        return {name: _mean(np.atleast_1d(getattr(self, name))) for name in SCORES}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values, by score, by factor and by direction."""
+        by_factor = ("coverage", "monotonicity", "steepness", "drift", "reached")
+        factors = {
+            name: {
+                "direction": int(self.best[number]),
+                **{one: float(getattr(self, one)[number]) for one in by_factor},
+            }
+            for number, name in enumerate(self.factors)
+        }
+        rows = zip(self.directions, self.purity.tolist(), strict=True)
         return {
-            name: _mean(np.atleast_1d(getattr(self, name)))
-            for name in (
-                "coverage",
-                "purity",
-                "diversity",
-                "monotonicity",
-                "steepness",
-                "drift",
-            )
+            "scores": self.summary,
+            "raw": self.raw,
+            "chance": self.chance,
+            "ceiling": self.ceiling,
+            "factors": factors,
+            "directions": [{"name": name, "purity": one} for name, one in rows],
         }
 
 
@@ -208,6 +219,80 @@ def score_edit(
         low,
         high,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """One of several edits that were scored alike.
+
+    Attributes:
+        edit: its first K directions.
+        effects: what they do.
+        scores: what that is worth.
+    """
+
+    edit: Edit
+    effects: Effects
+    scores: EditScores
+
+
+def compare_edits(
+    edits: Mapping[str, Edit],
+    measure: Callable[[Edit], Effects],
+    *,
+    key: jax.Array,
+    num: int | None = None,
+    random: int = 64,
+    truth: Edit | None = None,
+    supervised: Collection[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Compared]:
+    """Score edits against each other, against chance and, where it is known, the truth.
+
+    Args:
+        edits: by name, of any kinds and spaces.
+        measure: what tells the effects of an edit, the same codes for all:
+            `known_effects` or `scored_effects` with all but the edit filled in.
+        key: of the random directions.
+        num: K, as for `score_edit`.
+        random: directions that stand for chance, drawn once for each space and rows.
+        truth: the true directions, None if they are unknown.
+        supervised: names of edits that were told what to find: a direction that bears
+            a factor's name is scored on that factor alone.
+        progress: called with the number of edits just measured, those of chance and
+            the truth among them.
+
+    Raises:
+        ValueError: as `score_edit`.
+    """
+
+    def measured(edit: Edit) -> Effects:
+        found = measure(edit)
+        if progress is not None:
+            progress(1)
+        return found
+
+    chances: dict[Any, Effects] = {}
+    ceiling = None if truth is None else measured(truth)
+    found = {}
+    for name, edit in edits.items():
+        edit = edit.select(range(len(edit))[:num])
+        if random < len(edit):
+            raise ValueError(
+                f"random: {random} given; {len(edit)}, as many as an edit has "
+                "directions, or more are accepted"
+            )
+        place = edit.space, getattr(edit, "layers", None), edit.dimension
+        if place not in chances:
+            chances[place] = measured(random_baseline(edit, key=key, num=random))
+        effects = measured(edit)
+        targets = None
+        if name in supervised:
+            known = effects.factors
+            targets = [one if one in known else None for one in effects.directions]
+        scores = score_edit(effects, chances[place], ceiling, targets=targets)
+        found[name] = Compared(edit, effects, scores)
+    return found
 
 
 def diversity(slope: np.ndarray) -> float:

@@ -67,6 +67,27 @@ class Effects:
             units=self.units[chosen],
         )
 
+    def choose(self, factors: Sequence[int | str]) -> "Effects":
+        """Those on some of the factors, among which the selectivity is then measured.
+
+        Raises:
+            ValueError: for a factor that there is not.
+        """
+        names = self.ranking.choose(factors).attributes
+        columns = [self.factors.index(name) for name in names]
+        return dataclasses.replace(
+            self, values=self.values[..., columns], factors=names
+        )
+
+    def order(self) -> np.ndarray:
+        """[K] directions by the factor that each changes most, the purest first.
+
+        A table of good directions in this order is all but diagonal; those that change
+        nothing come last.
+        """
+        share = np.nan_to_num(self.selectivity)
+        return np.lexsort((-share.max(axis=1), share.argmax(axis=1), self.rests))
+
     @cached_property
     def spread(self) -> np.ndarray:
         """[F] deviations of the factors over unedited codes; 1 where all are alike."""

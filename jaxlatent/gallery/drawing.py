@@ -13,7 +13,7 @@ from jaxlatent.editing import check_traversal, has_rows, traverse_images, where_
 from jaxlatent.edits.base import Edit
 from jaxlatent.gallery.animation import save_gif
 from jaxlatent.gallery.page import Gallery, Row, write_page
-from jaxlatent.gallery.plots import Plane, Plot
+from jaxlatent.gallery.plots import HeatMap, Plane, Plot, Table
 from jaxlatent.gallery.raster import CHANNELS, enlarge, grid, save_png, shrink
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Latents, Truncation
@@ -72,14 +72,14 @@ class Heading:
         title: of the page.
         lines: paragraphs under the title.
         facts: (label, value) pairs, before those that the edit tells.
-        plots: curves.
+        plots: curves, heat maps and tables.
         decorate: what is drawn over the pictures of a direction, [N, S, H, W, C].
     """
 
     title: str
     lines: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
-    plots: Sequence[Plot | Plane] = ()
+    plots: Sequence[Plot | Plane | HeatMap | Table] = ()
     decorate: Callable[[np.ndarray], np.ndarray] = field(default=lambda images: images)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxlatent.files import atomic_write
-from jaxlatent.gallery.plots import Plane, Plot, draw_plane, draw_plot
+from jaxlatent.gallery.plots import HeatMap, Plane, Plot, Table, draw
 from jaxlatent.gallery.raster import as_pillow, has_alpha, shrink, to_uint8
 from jaxlatent.texts import printable
 
@@ -62,7 +62,7 @@ class Gallery:
         lines: paragraphs under the title.
         facts: (label, value) pairs about the run: generator, method, layers, ...
         value_name: what `Row.value` is.
-        plots: curves under the facts.
+        plots: curves, heat maps and tables under the facts.
     """
 
     title: str
@@ -72,7 +72,7 @@ class Gallery:
     lines: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     value_name: str = "eigenvalue"
-    plots: Sequence[Plot | Plane] = ()
+    plots: Sequence[Plot | Plane | HeatMap | Table] = ()
 
 
 def write_page(
@@ -115,10 +115,7 @@ def write_page(
         lines="\n".join(f'<p dir="auto">{_text(line)}</p>' for line in gallery.lines),
         facts=_definitions(gallery.facts),
         rows="\n".join(_rows(gallery, pictures, labels)),
-        plots="\n".join(
-            draw_plane(one) if isinstance(one, Plane) else draw_plot(one)
-            for one in gallery.plots
-        ),
+        plots="\n".join(map(draw, gallery.plots)),
         count=_text(_count(gallery)),
         steps=len(labels),
         width=width,

@@ -1,15 +1,19 @@
-"""Curves as SVG: losses over the steps of a run, scores over strengths, paths."""
+"""Curves, heat maps and tables: losses over steps, scores over strengths, effects."""
 
 import html
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
+CELL, LETTER, LONGEST = 22, 7, 24
+"""Of heat maps: the side of a square and the width of a letter, in pixels, and the
+letters of a name that are shown."""
 MOST_POINTS = 400
 """Curves of more points are drawn as the means of this many stretches."""
 
@@ -46,6 +50,140 @@ class Plane:
     title: str
     curves: Mapping[str, ArrayLike]
     marks: ArrayLike | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Numbers of either sign as a field of coloured squares.
+
+    Args:
+        title: what they are.
+        rows: R names.
+        columns: C names.
+        values: [R, C]; the largest, of either sign, is the fullest colour, and what is
+            not finite is left blank.
+        links: [R] where the names of the rows lead on the page; None for nowhere.
+    """
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: ArrayLike
+    links: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Words and numbers in rows, the first of which names the row.
+
+    Args:
+        title: what they are.
+        columns: C headings.
+        rows: [C] each.
+        folded: whether only the title shows until a reader opens it.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    folded: bool = False
+
+
+def draw(one: "Plot | Plane | HeatMap | Table") -> str:
+    """Any of these as an element of a page."""
+    draws: dict[type, Callable[[Any], str]] = {
+        Plot: draw_plot,
+        Plane: draw_plane,
+        HeatMap: draw_heat_map,
+        Table: draw_table,
+    }
+    return draws[type(one)](one)
+
+
+def draw_heat_map(heat: HeatMap) -> str:
+    """A heat map as one SVG element; the tooltip of a square is its number.
+
+    Raises:
+        ValueError: for values of another shape than there are names.
+    """
+    values = np.asarray(heat.values, np.float64)
+    shape = (len(heat.rows), len(heat.columns))
+    if values.shape != shape or not values.size:
+        raise ValueError(
+            f"values: shape {values.shape} given; {shape}, at least one, is accepted"
+        )
+    known = np.isfinite(values)
+    largest = np.abs(values[known]).max(initial=0) or 1.0
+    left = LETTER * min(max(map(len, heat.rows)), LONGEST) + 10
+    top = LETTER * min(max(map(len, heat.columns)), LONGEST) + 10
+    width, height = left + CELL * shape[1] + 2, top + CELL * shape[0] + 2
+    parts = [
+        f'<rect class="ground" x="{left}" y="{top}" width="{CELL * shape[1]}" '
+        f'height="{CELL * shape[0]}"/>'
+    ]
+    for column, name in enumerate(heat.columns):
+        place = f"{left + CELL * (column + 0.5):g},{top - 6}"
+        parts.append(
+            f'<text transform="translate({place}) rotate(-90)" '
+            f'dominant-baseline="middle">{_cut(name)}</text>'
+        )
+    for row, name in enumerate(heat.rows):
+        text = (
+            f'<text x="{left - 6}" y="{top + CELL * (row + 0.5):g}" text-anchor="end" '
+            f'dominant-baseline="middle">{_cut(name)}</text>'
+        )
+        if heat.links is not None:
+            text = f'<a href="{html.escape(heat.links[row])}">{text}</a>'
+        parts.append(text)
+    for row, column in zip(*np.nonzero(known), strict=True):
+        value = values[row, column]
+        told = f"{heat.rows[row]}, {heat.columns[column]}: {value:+.3g}"
+        parts.append(
+            f'<rect class="c{int(value < 0)}" x="{left + CELL * column + 1}" '
+            f'y="{top + CELL * row + 1}" width="{CELL - 2}" height="{CELL - 2}" '
+            f'fill-opacity="{abs(value) / largest:.3f}">'
+            f"<title>{html.escape(told)}</title></rect>"
+        )
+    body, title = "\n".join(parts), html.escape(heat.title)
+    return (
+        f'<figure class="plot heat" style="--wide: {width}px"><figcaption>{title} '
+        '<span class="c0">rises</span><span class="c1">falls</span></figcaption>\n'
+        f'<svg viewBox="0 0 {width} {height}" role="group" aria-label="{title}">\n'
+        f"{body}\n</svg></figure>"
+    )
+
+
+def _cut(name: str) -> str:
+    short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return html.escape(short)
+
+
+def draw_table(table: Table) -> str:
+    """A table as an element that scrolls where it is too wide.
+
+    Raises:
+        ValueError: for a row of another length than the headings.
+    """
+    for row in table.rows:
+        if len(row) != len(table.columns):
+            raise ValueError(
+                f"rows: {len(row)} entries given; {len(table.columns)} are accepted"
+            )
+    heads = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in table.columns)
+    lines = [
+        f'<tr><th scope="row" dir="auto">{html.escape(first)}</th>'
+        + "".join(f"<td>{html.escape(one)}</td>" for one in rest)
+        + "</tr>"
+        for first, *rest in table.rows
+    ]
+    body, title = "\n".join(lines), html.escape(table.title)
+    whole = (
+        f"<div><table><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>"
+        "</div>"
+    )
+    if table.folded:
+        return f'<details class="table"><summary>{title}</summary>\n{whole}</details>'
+    return f'<figure class="table"><figcaption>{title}</figcaption>\n{whole}</figure>'
 
 
 def draw_plane(plane: Plane) -> str:

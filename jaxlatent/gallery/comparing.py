@@ -1,0 +1,147 @@
+"""Edits side by side: their scores, their effects, and pictures that play."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxlatent.editing import traverse_images
+from jaxlatent.evaluation.edit_scores import SCORES, Compared
+from jaxlatent.evaluation.effects import Effects
+from jaxlatent.gallery.drawing import PAGE_FILE, PAGE_PIXELS, Heading, Traversal
+from jaxlatent.gallery.page import Gallery, Row, write_page
+from jaxlatent.gallery.plots import HeatMap, Table
+from jaxlatent.gallery.raster import shrink
+from jaxlatent.generators.base import Generator
+
+VALUE = "share of its largest factor"
+
+
+def draw_comparison(
+    folder: Path | str,
+    generator: Generator,
+    compared: Mapping[str, Compared],
+    traversal: Traversal,
+    heading: Heading,
+    *,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> str:
+    """Write a page of several edits: tables, heat maps, and a row for each direction.
+
+    Directions stand by the factor that they change most, the purest first, in the heat
+    maps as in the rows of pictures, to which the names in the heat maps lead.
+
+    Args:
+        folder: where to; it must be there.
+        generator: the generator; prepare it first.
+        compared: by name, from `evaluation.edit_scores.compare_edits`.
+        traversal: which codes are drawn and by which strengths, in deviations of the
+            prior; its `indices` do not count.
+        heading: of the page; its plots come behind tables and heat maps.
+        chunk: pictures per compiled call.
+        mesh: devices that draw, None for one.
+        progress: called with the number of pictures just drawn.
+
+    Returns:
+        The name of the file.
+    """
+    rows, maps = [], []
+    for name, one in compared.items():
+        effects, order = one.effects, one.effects.order()
+        links = [f"#row-{len(rows) + place}" for place in range(len(order))]
+        labels = [f"{index} {_short(effects.directions[index])}" for index in order]
+        title = f"{name}: change by one deviation of the prior"
+        maps.append(
+            HeatMap(title, labels, effects.factors, effects.slope[order], links)
+        )
+        for index in order.tolist():
+            images = traverse_images(
+                generator,
+                one.edit,
+                traversal.latents,
+                index,
+                (effects.units[index] * np.asarray(traversal.strengths)).tolist(),
+                truncation=traversal.truncation,
+                chunk=chunk,
+                mesh=mesh,
+                progress=progress,
+            )
+            share = float(effects.selectivity[index].max())
+            rows.append(
+                Row(
+                    f"{name} · {effects.directions[index]}",
+                    index,
+                    shrink(images, most=PAGE_PIXELS),
+                    share if np.isfinite(share) else None,
+                    {"Changes": told(effects, index)},
+                )
+            )
+    scores, *by_factor = score_tables(compared)
+    gallery = Gallery(
+        heading.title,
+        rows,
+        traversal.strengths,
+        traversal.names,
+        heading.lines,
+        heading.facts,
+        VALUE,
+        [scores, *maps, *by_factor, *heading.plots],
+    )
+    write_page(Path(folder) / PAGE_FILE, gallery)
+    return PAGE_FILE
+
+
+def score_tables(compared: Mapping[str, Compared]) -> list[Table]:
+    """The scores of all edits, and of each edit by factor."""
+    lines = [
+        (
+            name,
+            str(len(one.effects.directions)),
+            *map(_number, one.scores.summary.values()),
+        )
+        for name, one in compared.items()
+    ]
+    tables = [Table("Scores", ("edit", "directions", *SCORES), lines)]
+    heads = ("factor", "direction", "share", "coverage", *SCORES[3:])
+    for name, one in compared.items():
+        scores, share = one.scores, np.nan_to_num(one.effects.selectivity)
+        rows = [
+            (
+                factor,
+                f"{best} {_short(one.effects.directions[best])}",
+                _number(share[best, number]),
+                *(_number(getattr(scores, what)[number]) for what in heads[3:]),
+            )
+            for number, (factor, best) in enumerate(
+                zip(scores.factors, scores.best.tolist(), strict=True)
+            )
+            if best >= 0
+        ]
+        title = f"{name}: the best direction of each factor"
+        tables.append(Table(title, heads, rows, folded=True))
+    return tables
+
+
+def told(effects: Effects, index: int, most: int = 3) -> str:
+    """What a direction changes, in words: the factors with the largest shares."""
+    share = effects.selectivity[index]
+    if effects.rests[index]:
+        return "nothing"
+    first = np.argsort(-share, kind="stable")[:most]
+    return ", ".join(
+        f"{effects.factors[one]} {share[one]:.0%}"
+        for one in first
+        if share[one] > 0.005
+    )
+
+
+def _short(name: str) -> str:
+    """A direction's name, nothing where it is just its number."""
+    return "" if name.startswith("direction ") else name
+
+
+def _number(value: float) -> str:
+    return "–" if not np.isfinite(value) else f"{value:.2f}".replace("-", "−")

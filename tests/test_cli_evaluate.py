@@ -1,0 +1,123 @@
+"""The command that scores edits against each other."""
+
+import csv
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from helpers import ok, run_file
+
+import jaxlatent
+from jaxlatent import cli
+from jaxlatent.edits.directions import directions
+
+OWN = """
+import jax
+import jax.numpy as jnp
+from jaxlatent import Generator
+from jaxlatent.generators import rendered
+
+def draw(params, z):
+    return jnp.tanh(z[:, :4] * params["gain"]).reshape(-1, 2, 2, 1)
+
+def make():
+    gain = jnp.full((1, 1), 0.01)
+    return Generator.from_functions(draw, z_dim=4, params={"gain": gain})
+
+def corners(images):
+    return images.reshape(-1, 4)
+
+CONFIG = rendered.Config(z_dim=20, size=8, largest_group=15)
+
+def oracle():
+    return Generator(rendered.init(jax.random.key(0), CONFIG), CONFIG)
+"""
+
+
+@pytest.fixture
+def place(workplace):
+    (workplace / "corner.py").write_text(OWN)
+    half = np.sqrt(0.5)
+    vectors = np.float32([[0, 0, 3, 0], [-1, 0, 0, 0], [0, half, 0, half]])
+    names = ["2", "direction 1", "both"]
+    jaxlatent.save_edit("axes.npz", directions(vectors, space="z", names=names))
+    jaxlatent.save_edit("one.npz", directions(vectors[:1], space="z", names=["2"]))
+    rows = np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)
+    jaxlatent.save_edit("mixed.npz", directions(rows, space="z"))
+    yield workplace
+    sys.modules.pop("corner", None)
+
+
+WORDS = ["evaluate", "corner:make", "axes.npz", "one.npz", "--scorer", "corner:corners"]
+FEW = ["--samples", "16", "--random", "12", "--seeds", "3", "--strengths=-1:1:3"]
+
+
+def test_edits_are_scored_side_by_side(place, capsys):
+    ok(*WORDS, *FEW, "--out", "r", "--supervised", "one")
+    told = capsys.readouterr().out
+    assert re.search(r"\naxes +3 +0\.\d\d ", f"\n{told}")
+    found = json.loads((place / "r" / "evaluation.json").read_text())
+    axes, one = found["axes"], found["one"]
+    assert axes["raw"]["purity"] == pytest.approx((1 + 1 + 0.5) / 3, abs=0.05)
+    assert axes["factors"]["0"]["direction"] == 1
+    assert axes["factors"]["2"]["coverage"] == pytest.approx(1, abs=1e-3)
+    assert axes["scores"]["diversity"] > 0.9
+    assert axes["scores"]["drift"] == pytest.approx(0.08, abs=0.05)
+    # told to change the third, and so not asked for the others
+    assert one["scores"]["coverage"] == pytest.approx(1, abs=1e-3)
+    assert one["factors"]["0"] == {
+        "direction": -1,
+        **dict.fromkeys(("coverage", "monotonicity", "steepness", "drift", "reached")),
+    }
+    rows = list(csv.DictReader((place / "r" / "effects.csv").read_text().splitlines()))
+    assert [row["edit"] for row in rows] == ["axes"] * 3 + ["one"]
+    # by one deviation of the prior, of both
+    assert float(rows[0]["2"]) == pytest.approx(1, abs=1e-3)
+    assert float(rows[1]["0"]) == pytest.approx(-1, abs=1e-3)
+    assert float(rows[0]["0"]) == 0
+    page = (place / "r" / "index.html").read_text()
+    names = re.findall(r'class="name" .*?>(.*?)</h2>', page)
+    # by the factor that each changes most
+    assert names[0] == "axes · direction 1"
+    assert names[3] == "one · 2"
+    assert page.count('class="plot heat"') == 2
+    record = run_file(place / "r")
+    assert {*record["files"]} == {"evaluation.json", "effects.csv", "index.html"}
+    assert record["factors"] == ["0", "1", "2", "3"]
+
+
+def test_an_oracle_needs_no_scorer(place, capsys):
+    words = ["evaluate", "corner:oracle", "mixed.npz", "--out", "o", *FEW, "--num", "1"]
+    ok(*words, "--attribute", "yaw,smile,tilt")
+    assert "yaw" in capsys.readouterr().out
+    found = json.loads((place / "o" / "evaluation.json").read_text())["mixed"]
+    assert [*found["factors"]] == ["yaw", "smile", "tilt"]
+    assert len(found["directions"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--num", "0"], "num: 0 given; 1 or more"),
+        (["--random", "2"], "random: 2 given; 3, as many as an edit has"),
+        (["--supervised", "two"], "supervised: two given; one of axes, one"),
+        (["--strengths", "1,2,3"], "strengths: 1,2,3 given; three different ones"),
+        (["--attribute", "7"], "columns: 7 given; 0 to 3"),
+        (["--samples", "0"], "samples: 0 given; 1 or more"),
+        (["--edit-space", "w"], "edit_space: w given, but axes.npz tells its own"),
+    ],
+)
+def test_refusals(place, capsys, words, expected):
+    assert cli.main([*WORDS, "--out", "r", "--seeds", "3", *words]) == 2
+    assert expected in capsys.readouterr().err
+    assert not (place / "r").exists()
+
+
+def test_who_knows_its_factors_is_not_asked_for_a_scorers_settings(place, capsys):
+    words = ["evaluate", "corner:oracle", "mixed.npz", "--out", "r"]
+    assert cli.main([*words, "--odds"]) == 2
+    assert "odds: given, but this generator knows" in capsys.readouterr().err
+    assert cli.main([*WORDS[:4], "--out", "r"]) == 2
+    assert "scorer: missing" in capsys.readouterr().err
