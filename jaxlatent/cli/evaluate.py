@@ -39,7 +39,7 @@ from jaxlatent.gallery.drawing import Heading, Traversal
 from jaxlatent.generators.base import family_name
 from jaxlatent.latents import prior, sample_keys
 from jaxlatent.runs import plain
-from jaxlatent.texts import printable
+from jaxlatent.texts import aligned, printable
 
 FILE, TABLE = "evaluation.json", "effects.csv"
 FEW_CODES = Scoring(samples=128)
@@ -200,13 +200,8 @@ def told(compared: dict[str, Compared]) -> Sequence[str]:
     """Tables as lines of text."""
     lines = []
     for table in score_tables(compared):
-        cells = [table.columns, *table.rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines += ["", table.title] if lines else []
-        for first, *rest in cells:
-            entries = zip(rest, widths[1:], strict=True)
-            words = [first.ljust(widths[0]), *(one.rjust(to) for one, to in entries)]
-            lines.append("  ".join(words).rstrip())
+        lines += aligned([table.columns, *table.rows])
     return lines
 
 

@@ -1,1 +1,1 @@
-"""Every method at a small budget on a generator whose factors of variation are known."""
+"""Every method on a generator whose factors are known, at a small budget."""

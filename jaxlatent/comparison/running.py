@@ -37,7 +37,7 @@ class Compared:
 
     Attributes:
         name: one of `ROWS`.
-        found: its edits.
+        found: its edits, of one space.
         effects: what their directions do to the factors, side by side.
         scores: what that is worth.
         seconds: of processor time that the method took, compilation included.
@@ -48,6 +48,22 @@ class Compared:
     effects: Effects
     scores: EditScores
     seconds: float
+
+
+SIZE, REGION_SIZE = 16, 32
+"""Sides of the pictures that methods look at, and of those whose parts are told."""
+
+
+def size_of(name: str) -> int:
+    """The side of the pictures that a row's method looks at."""
+    regional = name in ENTRIES and ENTRIES[name].told == "regions"
+    return REGION_SIZE if regional else SIZE
+
+
+def sized(generator: Generator, size: int) -> Generator:
+    """An oracle that draws pictures of another size."""
+    config = dataclasses.replace(generator.config, size=size)
+    return dataclasses.replace(generator, config=config)
 
 
 def task_of(generator: Generator, *, key: jax.Array, pictures: int) -> Task:

@@ -1,0 +1,64 @@
+"""The demonstration: every method on the generator that comes with the library."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import jax
+
+from jaxlatent.cli.options import option
+from jaxlatent.cli.progress import progress_bar
+from jaxlatent.comparison.demo import (
+    Demo,
+    compare_all,
+    league_table,
+    title_of,
+    write_demo,
+)
+from jaxlatent.generators import rendered
+from jaxlatent.runs import Run, plain
+from jaxlatent.texts import aligned
+
+FILE = "scores.json"
+
+
+def demo(
+    *,
+    out: Annotated[Path, option("DIR")] = Path("demo"),
+    pictures: int = Demo.pictures,
+    seed: int = 0,
+) -> None:
+    """Every method on the built-in generator: from nothing to a page of pictures.
+
+    Args:
+        out: The folder for the results.
+        pictures: How many pictures a run of a method may look at.
+        seed: Of everything that is drawn.
+    """
+    settings, key = Demo(pictures=pictures), jax.random.key(seed)
+    run = Run(out, "demo", locals() | {"settings": None, "key": None})
+    generator = rendered.embedded()
+    print("Every method looks for what moves the portraits of jaxlatent ...")
+    with progress_bar("", len(settings.methods), unit="method") as progress:
+
+        def tell(name: str) -> None:
+            progress(int(bool(started)), title_of(name))
+            started.append(name)
+
+        started: list[str] = []
+        compared = compare_all(generator, settings, key=key, progress=tell)
+    run.start()
+    with progress_bar("drawing") as progress:
+        page = write_demo(out, generator, compared, settings, key=key)
+    record = {
+        one.name: {"seconds": one.seconds, **one.scores.to_json()} for one in compared
+    }
+    text = json.dumps(plain(record), indent=1, allow_nan=False)
+    run.file(FILE).write_text(text + "\n")
+    run.names.append(page)
+    run.finish(generator)
+    table = league_table(compared)
+    for line in aligned([table.columns, *table.rows]):
+        print(line)
+    print((out / page).resolve().as_uri())
+    print("Open that page in a browser.")
