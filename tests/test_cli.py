@@ -40,7 +40,7 @@ VIEW = "--layers --size --channels --resize"
 OPTIONS = {
     "": "--debug demo convert inspect families sample score regions jacobian discover "
     "edit presets condition combine import export name",
-    "demo": "--out --pictures --seed --debug",
+    "demo": "--out --samples --seed --debug",
     "convert": f"SOURCE OUT --overwrite {READING}",
     "inspect": f"FILE --tensors --json {READING}",
     "families": "--debug",

@@ -25,17 +25,17 @@ FILE = "scores.json"
 def demo(
     *,
     out: Annotated[Path, option("DIR")] = Path("demo"),
-    pictures: int = Demo.pictures,
+    samples: int = Demo.samples,
     seed: int = 0,
 ) -> None:
     """Every method on the built-in generator: from nothing to a page of pictures.
 
     Args:
         out: The folder for the results.
-        pictures: How many pictures a run of a method may look at.
+        samples: How many pictures a run of a method may look at.
         seed: Of everything that is drawn.
     """
-    settings, key = Demo(pictures=pictures), jax.random.key(seed)
+    settings, key = Demo(samples=samples), jax.random.key(seed)
     run = Run(out, "demo", locals() | {"settings": None, "key": None})
     generator = rendered.embedded()
     print("Every method looks for what moves the portraits of jaxlatent ...")

@@ -37,8 +37,8 @@ STRENGTHS = (-2.0, -1.35, -0.7, 0.0, 0.7, 1.35, 2.0)
 REGION = "eyes"
 """The part of the picture whose edit is shown with its mask."""
 
-PICTURES = 6400
-"""That a method looks at; enough for those that learn to be on their way."""
+SAMPLES = 6400
+"""Pictures that a method looks at; enough for those that learn to be on their way."""
 
 LINES = (
     "Every method of the library looked for what moves these portraits. They are drawn "
@@ -56,13 +56,13 @@ class Demo:
     """What is shown, and from how much.
 
     Attributes:
-        pictures: that a run of a method may look at.
+        samples: pictures that a run of a method may look at.
         methods: which rows of `running.ROWS`, in that order.
         directions: of each method that are drawn.
         codes: how many portraits they are drawn of.
     """
 
-    pictures: int = PICTURES
+    samples: int = SAMPLES
     methods: tuple[str, ...] = ROWS
     directions: int = 2
     codes: int = 3
@@ -89,9 +89,7 @@ def compare_all(
             progress(name)
         size = min(size_of(name), generator.config.size)
         if size not in tasks:
-            tasks[size] = task_of(
-                sized(generator, size), key=key, pictures=demo.pictures
-            )
+            tasks[size] = task_of(sized(generator, size), key=key, samples=demo.samples)
         if (one := compare(name, tasks[size])) is not None:
             found.append(one)
     return found
@@ -144,19 +142,19 @@ def write_demo(
 
 def league_table(compared: Sequence[Compared]) -> Table:
     """The scores of all methods."""
-    heads = ("method", "is told", "directions", "coverage", "purity", "seconds")
+    heads = ("method", "coverage", "purity", "is told", "directions", "seconds")
     lines = []
     for one in compared:
         scores = one.scores.summary
         lines.append(
             (
                 title_of(one.name),
-                ENTRIES[one.name].told if one.name in ENTRIES else "everything",
-                str(len(one.effects.directions)),
                 *(
                     f"{scores[name]:.2f}".replace("-", "−")
                     for name in ("coverage", "purity")
                 ),
+                told_of(one.name),
+                str(len(one.effects.directions)),
                 f"{one.seconds:.0f}",
             )
         )
@@ -168,12 +166,22 @@ def title_of(name: str) -> str:
     return ENTRIES[name].title if name in ENTRIES else "The true directions"
 
 
+def told_of(name: str) -> str:
+    """What a row of `running.ROWS` knows beside the generator."""
+    return ENTRIES[name].told if name in ENTRIES else "everything"
+
+
 def purest(one: Compared, num: int) -> list[int]:
-    """The directions that change one factor the most alone, each another factor."""
+    """The directions that change one factor the most alone, each another factor.
+
+    Of about the same purity, the factor that a world names first, as the most visible.
+    """
     share = np.nan_to_num(one.effects.selectivity)
+    largest, factor = share.max(axis=1), share.argmax(axis=1)
+    order = np.lexsort((-largest, factor, -largest.round(1)))
     chosen: dict[int, int] = {}
-    for index in np.argsort(-share.max(axis=1), kind="stable").tolist():
-        chosen.setdefault(int(share[index].argmax()), index)
+    for index in order.tolist():
+        chosen.setdefault(int(factor[index]), index)
     return list(chosen.values())[:num]
 
 
@@ -234,7 +242,7 @@ def _row(
         images,
         float(effects.selectivity[index, factor]),
         {
-            "is told": ENTRIES[one.name].told if one.name in ENTRIES else "everything",
+            "is told": told_of(one.name),
             "changes": told(effects, index),
         },
     )

@@ -61,7 +61,13 @@ TRANSFORMATIONS: dict[str, tuple[str, str | None]] = {
     "orientation": ("rotate2d", None),
 }
 """By factor: the edit of steerability and the transformation of Factors of Variation
-that move it in a picture; None where there is none."""
+that do the same to a picture; None where there is none."""
+
+NEAREST: dict[str, tuple[str, str | None]] = {
+    "yaw": ("shiftx", "horizontal_position"),
+    "tilt": ("rotate2d", None),
+}
+"""The same, of factors that come close to it, for worlds without those."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +80,8 @@ class Task:
         factors: their F names.
         regions: by part of the picture, [H, W] weights from 0 to 1.
         key: of everything that is drawn.
-        pictures: how many a call of `discover` may look at; of a Jacobian every column
-            counts as one.
+        samples: pictures that a call of `discover` may look at; every column of a
+            Jacobian counts as one.
     """
 
     generator: Generator
@@ -83,7 +89,7 @@ class Task:
     factors: tuple[str, ...]
     regions: Mapping[str, np.ndarray]
     key: jax.Array
-    pictures: int
+    samples: int
 
     @property
     def space(self) -> str:
@@ -107,7 +113,7 @@ class Task:
 
     def steps(self, each: int) -> int:
         """How many steps of `each` pictures may be looked at."""
-        return max(1, self.pictures // each)
+        return max(1, self.samples // each)
 
 
 def shown_factors(images: jax.Array) -> jax.Array:
@@ -155,7 +161,7 @@ def _sefa(task: Task) -> Found:
 def _ganspace(task: Task) -> Found:
     has_w = "w" in task.generator.code_spaces
     layer = None if has_w else task.generator.feature_names[0]
-    samples = min(task.pictures, 20_000)
+    samples = min(task.samples, 20_000)
     return ganspace.discover(
         task.generator,
         key=task.key,
@@ -194,7 +200,7 @@ def _interfacegan(task: Task) -> Found:
     scorers = {name: Column(task.scorer, i) for i, name in enumerate(task.factors)}
     seed = int(jax.random.randint(task.key, (), 0, 2**31 - 1))
     table = score_generator(
-        task.exact, scorers, samples=min(task.pictures, 10_000), seed=seed, chunk=512
+        task.exact, scorers, samples=min(task.samples, 10_000), seed=seed, chunk=512
     )
     found = interfacegan.discover(task.exact, table, key=task.key, space=task.space)
     return (found,)
@@ -262,11 +268,12 @@ def _resefa(task: Task) -> Found:
 
 
 def _transformations(task: Task, column: int) -> dict[str, str]:
-    """By the task's factors, those of a column of `TRANSFORMATIONS`."""
-    known = {
-        name: TRANSFORMATIONS[name] for name in task.factors if name in TRANSFORMATIONS
-    }
-    return {name: row[column] for name, row in known.items() if row[column] is not None}
+    """By factor: what a column of `TRANSFORMATIONS`, or else `NEAREST`, has for it."""
+    for table in (TRANSFORMATIONS, NEAREST):
+        known = {name: table[name][column] for name in task.factors if name in table}
+        if told := {name: one for name, one in known.items() if one is not None}:
+            return told
+    return {}
 
 
 def _steerability(task: Task) -> Found:
@@ -314,7 +321,9 @@ def _has_regions(task: Task) -> bool:
 
 ENTRIES = {
     "random": Entry("Random directions", "nothing", _random),
-    "sefa": Entry("SeFa", "nothing", _sefa),
+    "sefa": Entry(
+        "SeFa", "nothing", _sefa, lambda task: bool(task.generator.affines())
+    ),
     "ganspace": Entry("GANSpace", "nothing", _ganspace),
     "unsupervised_discovery": Entry(
         "Unsupervised Discovery", "nothing", _unsupervised_discovery

@@ -66,13 +66,13 @@ def sized(generator: Generator, size: int) -> Generator:
     return dataclasses.replace(generator, config=config)
 
 
-def task_of(generator: Generator, *, key: jax.Array, pictures: int) -> Task:
+def task_of(generator: Generator, *, key: jax.Array, samples: int) -> Task:
     """What methods are given of an oracle.
 
     Args:
         generator: of the family `rendered`, which shows pictures.
         key: of all that methods draw.
-        pictures: how many a run of a method may look at.
+        samples: pictures that a run of a method may look at.
     """
     config = generator.config
     exact = dataclasses.replace(
@@ -82,7 +82,7 @@ def task_of(generator: Generator, *, key: jax.Array, pictures: int) -> Task:
     values = shown_factors(to_images(exact, Latents(codes, "z")))
     masks = config.painted.masks(values, size=config.size)
     regions = {name: np.asarray(mask).mean(axis=0) for name, mask in masks.items()}
-    return Task(generator, exact, tuple(config.factor_names), regions, key, pictures)
+    return Task(generator, exact, tuple(config.factor_names), regions, key, samples)
 
 
 def joined(parts: Sequence[Effects]) -> Effects:
