@@ -1,6 +1,7 @@
 """The command that scores edits against each other."""
 
 import csv
+import importlib
 import json
 import re
 import sys
@@ -12,11 +13,13 @@ from helpers import ok, run_file
 import jaxlatent
 from jaxlatent import cli
 from jaxlatent.edits.directions import directions
+from jaxlatent.generators import rendered
 
 OWN = """
 import jax
 import jax.numpy as jnp
 from jaxlatent import Generator
+from jaxlatent.data.worlds import Factor, Painting, World, register_world
 from jaxlatent.generators import rendered
 
 def draw(params, z):
@@ -29,10 +32,16 @@ def make():
 def corners(images):
     return images.reshape(-1, 4)
 
-CONFIG = rendered.Config(z_dim=20, size=8, largest_group=15)
+def paint(values, size):
+    left = jnp.tile(1.0 * (jnp.arange(size) < size // 2), (size, 1))
+    picture = left * values["one"] + (1 - left) * values["two"]
+    return Painting(picture[..., None], {"left": left, "right": 1 - left})
+
+NAMES = ("one", "two")
+register_world(World("halves", tuple(Factor(name, "", "") for name in NAMES), paint))
 
 def oracle():
-    return Generator(rendered.init(jax.random.key(0), CONFIG), CONFIG)
+    return rendered.oracle("halves", key=jax.random.key(0), z_dim=4, size=8)
 """
 
 
@@ -44,13 +53,12 @@ def place(workplace):
     names = ["2", "direction 1", "both"]
     jaxlatent.save_edit("axes.npz", directions(vectors, space="z", names=names))
     jaxlatent.save_edit("one.npz", directions(vectors[:1], space="z", names=["2"]))
-    rows = np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)
-    jaxlatent.save_edit("mixed.npz", directions(rows, space="z"))
     yield workplace
     sys.modules.pop("corner", None)
 
 
 WORDS = ["evaluate", "corner:make", "axes.npz", "one.npz", "--scorer", "corner:corners"]
+FACTOR_SCORES = ("coverage", "monotonicity", "steepness", "drift", "leak")
 FEW = ["--samples", "16", "--random", "12", "--seeds", "3", "--strengths=-1:1:3"]
 
 
@@ -69,7 +77,7 @@ def test_edits_are_scored_side_by_side(place, capsys):
     assert one["scores"]["coverage"] == pytest.approx(1, abs=1e-3)
     assert one["factors"]["0"] == {
         "direction": -1,
-        **dict.fromkeys(("coverage", "monotonicity", "steepness", "drift", "reached")),
+        **dict.fromkeys((*FACTOR_SCORES, "reached")),
     }
     rows = list(csv.DictReader((place / "r" / "effects.csv").read_text().splitlines()))
     assert [row["edit"] for row in rows] == ["axes"] * 3 + ["one"]
@@ -88,13 +96,23 @@ def test_edits_are_scored_side_by_side(place, capsys):
     assert record["factors"] == ["0", "1", "2", "3"]
 
 
-def test_an_oracle_needs_no_scorer(place, capsys):
-    words = ["evaluate", "corner:oracle", "mixed.npz", "--out", "o", *FEW, "--num", "1"]
-    ok(*words, "--attribute", "yaw,smile,tilt")
-    assert "yaw" in capsys.readouterr().out
-    found = json.loads((place / "o" / "evaluation.json").read_text())["mixed"]
-    assert [*found["factors"]] == ["yaw", "smile", "tilt"]
-    assert len(found["directions"]) == 1
+def test_an_oracle_needs_no_scorer(place, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(place)
+    generator = importlib.import_module("corner").oracle()
+    jaxlatent.save_edit("truth.npz", rendered.truth(generator))
+    words = ["evaluate", "corner:oracle", "axes.npz", "truth.npz", "--out", "o", *FEW]
+    ok(*words, "--num", "2")
+    assert "leak" in capsys.readouterr().out
+    found = json.loads((place / "o" / "evaluation.json").read_text())
+    assert [*found["truth"]["factors"]] == ["one", "two"]
+    for score in ("coverage", "purity", "diversity"):
+        assert found["truth"]["scores"][score] == pytest.approx(1)
+        assert found["axes"]["scores"][score] < 1
+    assert found["truth"]["scores"]["leak"] < 1e-3
+    assert found["axes"]["scores"]["leak"] > 0.1
+    assert len(found["axes"]["directions"]) == 2
+    ok(*words, "--attribute", "one")
+    assert "leak" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -116,7 +134,7 @@ def test_refusals(place, capsys, words, expected):
 
 
 def test_who_knows_its_factors_is_not_asked_for_a_scorers_settings(place, capsys):
-    words = ["evaluate", "corner:oracle", "mixed.npz", "--out", "r"]
+    words = ["evaluate", "corner:oracle", "axes.npz", "--out", "r"]
     assert cli.main([*words, "--odds"]) == 2
     assert "odds: given, but this generator knows" in capsys.readouterr().err
     assert cli.main([*WORDS[:4], "--out", "r"]) == 2

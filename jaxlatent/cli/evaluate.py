@@ -34,8 +34,10 @@ from jaxlatent.evaluation.effects import (
     known_effects,
     scored_effects,
 )
+from jaxlatent.evaluation.leak import owned_parts, part_leaks
 from jaxlatent.gallery.comparing import draw_comparison, score_tables
 from jaxlatent.gallery.drawing import Heading, Traversal
+from jaxlatent.generators import rendered
 from jaxlatent.generators.base import family_name
 from jaxlatent.latents import prior, sample_keys
 from jaxlatent.runs import plain
@@ -102,6 +104,7 @@ def evaluate(
     latents = prior(generator, label=session.label)(
         sample_keys(key, np.arange(samples))
     )
+    truth, leaks = None, None
     options: Any = {"truncation": session.truncation, "mesh": session.mesh}
     if scoring.scorer or not is_oracle(generator):
         scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
@@ -115,6 +118,10 @@ def evaluate(
         names = generator.config.factor_names
         arguments.parse_columns(scoring.attribute, names)
         measure, kinds, how = partial(known_effects, generator, **options), {}, "known"
+        truth, world = rendered.truth(generator), generator.config.painted
+        parts = owned_parts(world, key=key)
+        if parts and scoring.attribute is None:
+            leaks = partial(part_leaks, world, parts=parts)
 
     def measured(edit: Any) -> Effects:
         found = measure(edit=edit, latents=latents, strengths=amounts)
@@ -127,7 +134,9 @@ def evaluate(
             key=jax.random.fold_in(key, samples),
             num=max(len(names), _LEAST) if num is None else num,
             random=random,
+            truth=truth,
             supervised=supervised,
+            leaks=leaks,
             progress=progress,
         )
     factors = next(iter(compared.values())).effects.factors

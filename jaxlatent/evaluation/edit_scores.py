@@ -27,8 +27,9 @@ there is nothing to find, and the score is NaN.
 
 Scores that a random direction of a linear generator fulfils as well as the truth are
 not corrected, for there is no chance to correct for: monotonicity (1/2 for none, 1 the
-most), steepness (deviations of the factor per deviation of the prior) and drift (how
-far the other factors went, in deviations, when the factor has gone a given way).
+most), steepness (deviations of the factor per deviation of the prior), drift (how far
+the other factors went, in deviations, when the factor has gone a given way) and leak
+(`evaluation.leak`: the share of the change outside the parts that the factor owns).
 """
 
 import dataclasses
@@ -46,7 +47,15 @@ from jaxlatent.edits.random import random_directions
 from jaxlatent.evaluation.effects import Effects
 from jaxlatent.evaluation.preservation import edited_changes
 
-SCORES = ("coverage", "purity", "diversity", "monotonicity", "steepness", "drift")
+SCORES = (
+    "coverage",
+    "purity",
+    "diversity",
+    "monotonicity",
+    "steepness",
+    "drift",
+    "leak",
+)
 DRIFT_AT = 0.5
 """Deviations that a factor has gone where the drift of the others is measured."""
 
@@ -68,6 +77,8 @@ class EditScores:
         drift: [F] mean absolute change of the other factors, in deviations, where the
             factor has gone `DRIFT_AT`; NaN where it never does.
         reached: [F] the share of codes whose factor goes so far at all.
+        leak: [F] the share of the change of pictures outside the parts that the factor
+            owns, in [0, 1]; NaN where they are not known.
         raw: the means of coverage, purity and diversity before they were corrected.
         chance: those of random directions.
         ceiling: those of the truth, or 1.
@@ -83,6 +94,7 @@ class EditScores:
     steepness: np.ndarray
     drift: np.ndarray
     reached: np.ndarray
+    leak: np.ndarray
     raw: dict[str, float]
     chance: dict[str, float]
     ceiling: dict[str, float]
@@ -94,11 +106,12 @@ class EditScores:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values, by score, by factor and by direction."""
-        by_factor = ("coverage", "monotonicity", "steepness", "drift", "reached")
+        by_factor = [one for one in SCORES if one not in ("purity", "diversity")]
         factors = {
             name: {
                 "direction": int(self.best[number]),
                 **{one: float(getattr(self, one)[number]) for one in by_factor},
+                "reached": float(self.reached[number]),
             }
             for number, name in enumerate(self.factors)
         }
@@ -215,6 +228,7 @@ def score_edit(
         along(effects.change),
         drift,
         reached,
+        np.full(len(best), np.nan),
         raw,
         low,
         high,
@@ -245,6 +259,7 @@ def compare_edits(
     random: int = 64,
     truth: Edit | None = None,
     supervised: Collection[str] = (),
+    leaks: Callable[[Effects, Sequence[int]], np.ndarray] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Compared]:
     """Score edits against each other, against chance and, where it is known, the truth.
@@ -259,6 +274,8 @@ def compare_edits(
         truth: the true directions, None if they are unknown.
         supervised: names of edits that were told what to find: a direction that bears
             a factor's name is scored on that factor alone.
+        leaks: what tells the leak [F] of effects and the directions of their factors,
+            such as `leak.part_leaks` with all else filled in; None for none.
         progress: called with the number of edits just measured, those of chance and
             the truth among them.
 
@@ -291,6 +308,9 @@ def compare_edits(
             known = effects.factors
             targets = [one if one in known else None for one in effects.directions]
         scores = score_edit(effects, chances[place], ceiling, targets=targets)
+        if leaks is not None:
+            leak = leaks(effects, scores.best.tolist())
+            scores = dataclasses.replace(scores, leak=leak)
         found[name] = Compared(edit, effects, scores)
     return found
 

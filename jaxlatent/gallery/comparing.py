@@ -96,16 +96,19 @@ def draw_comparison(
 
 def score_tables(compared: Mapping[str, Compared]) -> list[Table]:
     """The scores of all edits, and of each edit by factor."""
-    lines = [
-        (
-            name,
-            str(len(one.effects.directions)),
-            *map(_number, one.scores.summary.values()),
-        )
-        for name, one in compared.items()
+    summaries = {name: one.scores.summary for name, one in compared.items()}
+    known = [
+        score
+        for score in SCORES
+        if any(np.isfinite(one[score]) for one in summaries.values())
     ]
-    tables = [Table("Scores", ("edit", "directions", *SCORES), lines)]
-    heads = ("factor", "direction", "share", "coverage", *SCORES[3:])
+    lines = []
+    for name, one in compared.items():
+        figures = [_number(summaries[name][score]) for score in known]
+        lines.append((name, str(len(one.effects.directions)), *figures))
+    tables = [Table("Scores", ("edit", "directions", *known), lines)]
+    by_factor = [one for one in known if one not in ("purity", "diversity")]
+    heads = ("factor", "direction", "share", *by_factor)
     for name, one in compared.items():
         scores, share = one.scores, np.nan_to_num(one.effects.selectivity)
         rows = [
