@@ -26,7 +26,8 @@ from typing import Any
 import jax
 
 from jaxlatent.comparison.demo import title_of, told_of
-from jaxlatent.comparison.running import ROWS, compare, size_of, task_of
+from jaxlatent.comparison.entries import Task
+from jaxlatent.comparison.running import ROWS, Judge, compare, size_of
 from jaxlatent.files import atomic_write, keep_record
 from jaxlatent.generators.rendered import oracle
 from jaxlatent.runs import plain
@@ -41,11 +42,16 @@ ORACLES: dict[str, dict[str, Any]] = {
 mapping, four rows of w+ that each some of the factors read; linear in z."""
 
 
-def row(name: str, world: str, seed: int, samples: int) -> dict[str, Any] | None:
+def row(
+    name: str, world: str, seed: int, samples: int, judges: dict[int, Judge]
+) -> dict[str, Any] | None:
     """What a method scores; None where it cannot be told what it needs."""
-    key = jax.random.fold_in(jax.random.key(seed), 0)
-    generator = oracle(**ORACLES[world], key=jax.random.key(seed), size=size_of(name))
-    found = compare(name, task_of(generator, key=key, samples=samples))
+    key = jax.random.key(seed)
+    generator = oracle(**ORACLES[world], key=key, size=size_of(name))
+    if seed not in judges:
+        judges[seed] = Judge(generator, key=jax.random.fold_in(key, 1))
+    task = Task(generator, jax.random.fold_in(key, 2), samples)
+    found = compare(name, task, judges[seed])
     if found is None:
         return None
     facts = getattr(found.found[0], "facts", {})
@@ -103,11 +109,12 @@ def main() -> None:
         parser.error(f"folder: of another run, which differs in {differing}")
     rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for world in given.worlds:
+        judges: dict[int, Judge] = {}
         for name in given.methods:
             for seed in range(given.seeds):
                 file = given.folder / world / f"{name}-{seed}.json"
                 if not file.exists():
-                    found = plain(row(name, world, seed, given.samples))
+                    found = plain(row(name, world, seed, given.samples, judges))
                     file.parent.mkdir(exist_ok=True)
                     atomic_write(file, json.dumps(found, indent=1).encode())
                 if (found := json.loads(file.read_text())) is None:

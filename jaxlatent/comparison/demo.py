@@ -12,14 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.comparison.entries import ENTRIES
+from jaxlatent.comparison.entries import ENTRIES, Task
 from jaxlatent.comparison.running import (
     ROWS,
     Compared,
+    Judge,
     compare,
     size_of,
     sized,
-    task_of,
 )
 from jaxlatent.editing import traverse_images
 from jaxlatent.edits.base import Edit
@@ -83,14 +83,15 @@ def compare_all(
         key: of everything that is drawn.
         progress: called with a row of `running.ROWS` before it is run.
     """
+    judge = Judge(generator, key=jax.random.fold_in(key, 2**31))
     tasks, found = {}, []
     for name in demo.methods:
         if progress is not None:
             progress(name)
         size = min(size_of(name), generator.config.size)
         if size not in tasks:
-            tasks[size] = task_of(sized(generator, size), key=key, samples=demo.samples)
-        if (one := compare(name, tasks[size])) is not None:
+            tasks[size] = Task(sized(generator, size), key, demo.samples)
+        if (one := compare(name, tasks[size], judge)) is not None:
             found.append(one)
     return found
 

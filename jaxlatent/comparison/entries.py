@@ -15,8 +15,9 @@ and neither is an entry.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from jaxlatent.edits.directions import directions
 from jaxlatent.edits.random import random_directions
 from jaxlatent.evaluation.tables import score_generator
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents
+from jaxlatent.latents import Latents, to_images
 from jaxlatent.methods import (
     enjoy_your_editing,
     enjoy_your_editing_settings,
@@ -70,26 +71,44 @@ NEAREST: dict[str, tuple[str, str | None]] = {
 """The same, of factors that come close to it, for worlds without those."""
 
 
+REGION_CODES = 64
+"""Whose parts' masks are averaged to regions."""
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a method is given.
+    """What a method is given of an oracle.
 
     Attributes:
-        generator: draws pictures.
-        exact: the same, but it shows [N, 1, 1, F] factors instead.
-        factors: their F names.
-        regions: by part of the picture, [H, W] weights from 0 to 1.
-        key: of everything that is drawn.
+        generator: of the family `rendered`; draws pictures.
+        key: of everything that a method draws.
         samples: pictures that a call of `discover` may look at; every column of a
             Jacobian counts as one.
     """
 
     generator: Generator
-    exact: Generator
-    factors: tuple[str, ...]
-    regions: Mapping[str, np.ndarray]
     key: jax.Array
     samples: int
+
+    @cached_property
+    def exact(self) -> Generator:
+        """The same generator, but it shows [N, 1, 1, F] factors instead."""
+        config = dataclasses.replace(self.generator.config, shows="factors")
+        return dataclasses.replace(self.generator, config=config)
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of the F factors."""
+        return tuple(self.generator.config.factor_names)
+
+    @cached_property
+    def regions(self) -> dict[str, np.ndarray]:
+        """[H, W] weights from 0 to 1 by part of the picture: the mean of its masks."""
+        config, key = self.generator.config, jax.random.fold_in(self.key, 2)
+        codes = Latents(self.generator.sample(key, REGION_CODES), "z")
+        values = shown_factors(to_images(self.exact, codes))
+        masks = config.painted.masks(values, size=config.size)
+        return {name: np.asarray(mask).mean(axis=0) for name, mask in masks.items()}
 
     @property
     def space(self) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import numpy as np
@@ -12,23 +13,20 @@ from jaxlatent.comparison.entries import (
     ENTRIES,
     Found,
     Task,
-    shown_factors,
     told_targets,
 )
+from jaxlatent.edits.base import Edit
 from jaxlatent.evaluation.edit_scores import EditScores, random_baseline, score_edit
 from jaxlatent.evaluation.effects import Effects, known_effects
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents, to_images
+from jaxlatent.latents import Latents
 
 TRUTH = "truth"
 """The row of the true directions, or paths."""
 
 ROWS = (*ENTRIES, TRUTH)
 """Of a table: random directions first, the truth last."""
-
-REGION_CODES = 64
-"""Whose parts' masks are averaged to regions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,45 +64,71 @@ def sized(generator: Generator, size: int) -> Generator:
     return dataclasses.replace(generator, config=config)
 
 
-def task_of(generator: Generator, *, key: jax.Array, samples: int) -> Task:
-    """What methods are given of an oracle.
+class Judge:
+    """Holds edits of an oracle against chance and the truth, on the same codes."""
 
-    Args:
-        generator: of the family `rendered`, which shows pictures.
-        key: of all that methods draw.
-        samples: pictures that a run of a method may look at.
-    """
-    config = generator.config
-    exact = dataclasses.replace(
-        generator, config=dataclasses.replace(config, shows="factors")
-    )
-    codes = generator.sample(jax.random.fold_in(key, 2), REGION_CODES)
-    values = shown_factors(to_images(exact, Latents(codes, "z")))
-    masks = config.painted.masks(values, size=config.size)
-    regions = {name: np.asarray(mask).mean(axis=0) for name, mask in masks.items()}
-    return Task(generator, exact, tuple(config.factor_names), regions, key, samples)
+    def __init__(
+        self, oracle: Generator, *, key: jax.Array, codes: int = 256, random: int = 64
+    ) -> None:
+        """What edits are judged by.
+
+        Args:
+            oracle: of the family `rendered`; its pictures are not drawn.
+            key: of the codes and of the random directions.
+            codes: how many are moved.
+            random: directions that stand for chance.
+        """
+        self.oracle, self.key, self.random = oracle, key, random
+        self.latents = Latents(oracle.sample(jax.random.fold_in(key, 0), codes), "z")
+        self._chance: dict[tuple[str, int], Effects] = {}
+
+    @cached_property
+    def truth(self) -> Effects:
+        """Of the true directions, or paths, where methods look for theirs."""
+        space = self.oracle.latent_space
+        return self.effects((rendered.truth(self.oracle, space),))
+
+    def effects(self, found: Found) -> Effects:
+        """What the directions of edits do to the factors, side by side."""
+        parts = [known_effects(self.oracle, edit, self.latents) for edit in found]
+        return dataclasses.replace(
+            parts[0],
+            values=np.concatenate([part.values for part in parts], axis=1),
+            directions=tuple(name for part in parts for name in part.directions),
+            units=np.concatenate([part.units for part in parts]),
+        )
+
+    def score(
+        self, effects: Effects, edit: Edit, targets: Sequence[str | None] | None = None
+    ) -> EditScores:
+        """What effects are worth, of as many directions as there are factors.
+
+        Args:
+            effects: of edits of one space.
+            edit: one of them.
+            targets: as for `score_edit`.
+        """
+        place = edit.space, edit.dimension
+        if place not in self._chance:
+            key = jax.random.fold_in(self.key, 1)
+            baseline = random_baseline(edit, key=key, num=self.random)
+            self._chance[place] = self.effects((baseline,))
+        return score_edit(
+            effects,
+            self._chance[place],
+            self.truth,
+            num=len(effects.factors),
+            targets=targets,
+        )
 
 
-def joined(parts: Sequence[Effects]) -> Effects:
-    """The effects of several edits, whose directions stand side by side."""
-    return dataclasses.replace(
-        parts[0],
-        values=np.concatenate([part.values for part in parts], axis=1),
-        directions=tuple(name for part in parts for name in part.directions),
-        units=np.concatenate([part.units for part in parts]),
-    )
-
-
-def compare(
-    name: str, task: Task, *, codes: int = 256, random: int = 256
-) -> Compared | None:
+def compare(name: str, task: Task, judge: Judge) -> Compared | None:
     """Run a method and score what it found.
 
     Args:
         name: one of `ROWS`.
         task: what it is given.
-        codes: unseen ones that are moved.
-        random: directions that stand for chance.
+        judge: of the same oracle.
 
     Returns:
         None for a method that cannot be told what it needs.
@@ -114,27 +138,14 @@ def compare(
     """
     start = time.process_time()
     if name == TRUTH:
-        found: Found = (rendered.truth(task.generator),)
+        found: Found = (rendered.truth(task.generator, task.space),)
     elif ENTRIES[name].fits(task):
         found = ENTRIES[name].discover(task)
     else:
         return None
     seconds = time.process_time() - start
-    key = jax.random.fold_in(task.key, 3)
-    latents = Latents(task.generator.sample(key, codes), "z")
-
-    def measured(found: Found) -> Effects:
-        return joined([known_effects(task.exact, edit, latents) for edit in found])
-
-    effects = measured(found)
-    baseline = random_baseline(
-        found[0], key=jax.random.fold_in(task.key, 4), num=random
+    effects = judge.effects(found)
+    targets = told_targets(name, effects.directions, task)
+    return Compared(
+        name, found, effects, judge.score(effects, found[0], targets), seconds
     )
-    scores = score_edit(
-        effects,
-        measured((baseline,)),
-        measured((rendered.truth(task.generator),)),
-        num=task.count,
-        targets=told_targets(name, effects.directions, task),
-    )
-    return Compared(name, found, effects, scores, seconds)
