@@ -144,7 +144,6 @@ def labels(generator, z):
 
 def answer(generator, z):
     """Images; of the drawn portraits the factors, whose pictures take long to build."""
-    if generator.family is rendered:
-        found = generator.features(generator.map(z), names=("factors",))
-        return found["factors"]
+    if generator.config == CONFIGS["rendered"]:
+        return generator.features(z, names=("factors",))["factors"]
     return generator.synthesize(generator.map(z), labels(generator, z))

@@ -1,31 +1,14 @@
 """Cartoon portraits whose factors of variation are known: a differentiable renderer.
 
-A portrait is painted part by part, back to front, each part a signed distance filled
-with an antialiased edge. Every factor moves something visible of its own, and the odd
-ones (turning the head, looking aside, ...) mirror the picture when they change sign.
+A portrait is painted part by part, back to front; `faces_parts` has the parts. Every
+factor moves something visible of its own, and the odd ones (turning the head, looking
+aside, ...) mirror the picture when they change sign. Factors beyond [-1, 1] saturate
+softly. Masks tell the parts apart: what covers a part takes its pixels.
 """
 
-import math
-from typing import NamedTuple
-
-import jax
 import jax.numpy as jnp
 
-from jaxlatent.data.shapes import (
-    Points,
-    box,
-    cover,
-    cut,
-    ellipse,
-    glow,
-    join,
-    mix,
-    paint,
-    pixels,
-    ramp,
-    shaded,
-    stroke,
-)
+from jaxlatent.data.faces_parts import OVER, backdrop, look_of
 from jaxlatent.data.worlds import Factor, Painting, Values, World, register_world
 
 FACTORS = (
@@ -43,306 +26,27 @@ FACTORS = (
     Factor("parting", "hair parted on the left", "on the right", odd=True),
     Factor("brows", "stern", "worried"),
     Factor("gaze", "looking to the left", "to the right", odd=True),
+    Factor("x", "head and shoulders to the left", "to the right", odd=True),
+    Factor("y", "up", "down"),
+    Factor("zoom", "far", "near"),
+    Factor("beard", "none", "full", values=2),
 )
 """What the world knows, in the order of its columns."""
 
 APPEARANCE = tuple(factor.name for factor in FACTORS[:14])
 """Names of the factors that leave the portrait where it is."""
 
-ZOOM = 0.9
-"""Half the picture's side, in the units in which the parts are drawn."""
-
-WHITE = (1.0, 1.0, 1.0)
-SKIN = ((0.45, 0.28, 0.21), (0.68, 0.43, 0.31), (0.90, 0.67, 0.52), (1.0, 0.85, 0.75))
-HAIR = ((0.15, 0.13, 0.17), (0.37, 0.21, 0.17), (0.73, 0.35, 0.20), (0.96, 0.77, 0.47))
-BACKDROP = (
-    (0.96, 0.74, 0.72),
-    (0.98, 0.86, 0.66),
-    (0.76, 0.90, 0.78),
-    (0.67, 0.85, 0.93),
-    (0.81, 0.76, 0.95),
-)
-SWEATER = (
-    (0.16, 0.47, 0.52),
-    (0.25, 0.33, 0.58),
-    (0.75, 0.37, 0.36),
-    (0.95, 0.56, 0.35),
-    (0.89, 0.67, 0.27),
-)
-
-
-class Look(NamedTuple):
-    """What the parts of a portrait share; colours are [3] in [0, 1].
-
-    Attributes:
-        factors: by name, a scalar each.
-        pixel: the width of an antialiased edge.
-        body: pixels in the frame of the shoulders.
-        head: pixels in the frame of the head, its origin between the ears.
-        front: pixels in the frame of the face, which turns further than the head.
-        width: half the width of the face.
-        skin: colour of the skin.
-        hair: colour of the hair.
-        sweater: colour of the sweater.
-    """
-
-    factors: dict[str, jax.Array]
-    pixel: float
-    body: Points
-    head: Points
-    front: Points
-    width: jax.Array
-    skin: jax.Array
-    hair: jax.Array
-    sweater: jax.Array
-
-    def fill(self, distance: jax.Array) -> jax.Array:
-        """The opacity of a shape with a crisp, antialiased edge."""
-        return cover(distance, self.pixel)
-
 
 def _portrait(values: Values, size: int) -> Painting:
-    look = _look(values, size)
-    picture = _backdrop(look)
-    for part in (
-        _hair_behind,
-        _shoulders,
-        _ears,
-        _head,
-        _cheeks,
-        _nose,
-        _mouth,
-        _eyes,
-        _brows,
-        _hair_in_front,
-        _glasses,
-    ):
-        picture = part(picture, look)
+    look = look_of(values, size)
+    canvas = backdrop(look)
+    for name, paint in OVER.items():
+        # a beard that nobody grows need not be painted
+        if name != "beard" or not isinstance(values[name], float):
+            canvas = paint(canvas, look)
     # the brightest lit skin and hair would exceed white
-    return Painting(2 * jnp.clip(picture, 0, 1) - 1, {})
-
-
-def _look(values: Values, size: int) -> Look:
-    dtype = jnp.result_type(*values.values())
-    # beyond [-1, 1] factors level off; -1 and 1 themselves stay where they are
-    factor = {
-        name: jnp.tanh(jnp.asarray(value, dtype)) / math.tanh(1)
-        for name, value in values.items()
-    }
-    body = Points(*(ZOOM * axis for axis in pixels(size, dtype)))
-    yaw = factor["yaw"]
-    leant = body.moved(0.0, 0.6).turned(0.16 * factor["tilt"]).moved(0.0, -0.6)
-    head = leant.moved(0.03 * yaw, 0.0)
-    # the far half of the face is seen at a sharper angle, hence narrower
-    front = Points(head.x - 0.11 * yaw + 0.24 * yaw * head.x**2, head.y)
-    return Look(
-        factors=factor,
-        pixel=2.6 * ZOOM / size,
-        body=body,
-        head=head,
-        front=front,
-        width=0.385 + 0.05 * factor["width"],
-        skin=ramp(factor["skin"], SKIN),
-        hair=ramp(factor["hair_colour"], HAIR),
-        sweater=ramp(factor["backdrop"], SWEATER),
-    )
-
-
-def _backdrop(look: Look) -> jax.Array:
-    colour = ramp(look.factors["backdrop"], BACKDROP)
-    picture = jnp.broadcast_to(colour, (*look.body.x.shape, 3))
-    disc = ellipse(look.body.moved(0.0, 0.02), 0.8, 0.8)
-    picture = paint(picture, WHITE, 0.38 * look.fill(disc))
-    return paint(picture, WHITE, 0.25 * glow(look.body.moved(0.0, -0.3), 0.8, 0.8))
-
-
-def _silhouette(look: Look) -> jax.Array:
-    """All of the hair: a dome on the skull, and what falls from it."""
-    end = 0.42 + 0.38 * look.factors["hair_length"]
-    dome = ellipse(look.head.moved(0.0, -0.21), look.width + 0.085, 0.49)
-    top = -0.22
-    flare = 0.07 * (look.head.y - top)
-    half = 0.5 * (end - top)
-    fall = box(
-        look.head.moved(0.0, 0.5 * (end + top)), look.width + 0.06 + flare, half, 0.12
-    )
-    return join(dome, fall, 0.06)
-
-
-def _hair_behind(picture: jax.Array, look: Look) -> jax.Array:
-    # as bright as the hair in front where both share an edge, in the shade below
-    shade = 0.68 + 0.32 * jax.nn.sigmoid(-12 * (look.head.y + 0.1))
-    return paint(picture, shaded(look.hair, shade), look.fill(_silhouette(look)))
-
-
-def _shoulders(picture: jax.Array, look: Look) -> jax.Array:
-    body, light = look.body, look.factors["light"]
-    torso = box(body.moved(0.0, 1.2), 0.74, 0.53, 0.42)
-    shade = 1 + 0.12 * light * body.x - 0.12 * (body.y - 0.8)
-    picture = paint(picture, shaded(look.sweater, shade), look.fill(torso))
-
-    neckline = ellipse(body.moved(0.0, 0.66), 0.225, 0.13)
-    collar = ellipse(body.moved(0.0, 0.67), 0.285, 0.185)
-    collar = cut(collar, body.y - 0.67, 0.02)
-    picture = paint(picture, 0.84 * look.sweater, look.fill(collar))
-    neck = join(box(body.moved(0.0, 0.4), 0.135, 0.33, 0.05), neckline, 0.1)
-    picture = paint(picture, 0.93 * look.skin, look.fill(neck))
-    shadow = ellipse(look.head.moved(0.0, 0.25), 0.8 * look.width, 0.34)
-    under = look.fill(neck) * cover(shadow, 0.05)
-    return paint(picture, _in_shadow(look.skin, 0.72), under)
-
-
-def _in_shadow(skin: jax.Array, amount: float) -> jax.Array:
-    """Skin in shadow turns redder as well as darker."""
-    return skin * jnp.asarray((amount**0.8, amount**1.15, amount**1.1), skin.dtype)
-
-
-def _ears(picture: jax.Array, look: Look) -> jax.Array:
-    at = look.head.moved(-0.05 * look.factors["yaw"], 0.06).folded()
-    at = at.moved(look.width, 0.0)
-    picture = paint(picture, 0.96 * look.skin, look.fill(ellipse(at, 0.075, 0.1)))
-    inner = ellipse(at.moved(0.012, 0.0), 0.038, 0.058)
-    return paint(picture, _in_shadow(look.skin, 0.8), cover(inner, 0.03))
-
-
-def _skull(look: Look) -> jax.Array:
-    dome = ellipse(look.head.moved(0.0, -0.12), look.width, 0.46)
-    jaw = ellipse(
-        look.head.moved(0.02 * look.factors["yaw"], 0.16), 0.83 * look.width, 0.335
-    )
-    return join(dome, jaw, 0.2)
-
-
-def _head(picture: jax.Array, look: Look) -> jax.Array:
-    skull, light = _skull(look), look.factors["light"]
-    shade = 1.0 + 0.12 * light * look.head.x / look.width
-    inside = look.fill(skull)
-    picture = paint(picture, shaded(look.skin, shade), inside)
-    # the side away from the light: inside the head, outside a head moved to the light
-    moved = look._replace(head=look.head.moved(0.21 * light, -0.03))
-    away = 1 - cover(_skull(moved), 0.16)
-    picture = paint(picture, _in_shadow(look.skin, 0.76), 0.75 * inside * away)
-    hanging = cover(_fringe(look) - 0.05, 0.14)
-    return paint(picture, _in_shadow(look.skin, 0.7), 0.5 * inside * hanging)
-
-
-def _cheeks(picture: jax.Array, look: Look) -> jax.Array:
-    lift = 0.03 * look.factors["smile"]
-    at = look.front.folded().moved(0.225, 0.16 - lift)
-    blush = look.skin * jnp.asarray((1.0, 0.62, 0.6), look.skin.dtype)
-    return paint(picture, blush, 0.42 * glow(at, 0.1, 0.075))
-
-
-def _nose(picture: jax.Array, look: Look) -> jax.Array:
-    at = look.front.moved(0.05 * look.factors["yaw"], 0.135)
-    bridge = glow(at.moved(0.0, -0.1), 0.035, 0.11)
-    picture = paint(picture, WHITE, 0.12 * bridge)
-    tip = stroke(at, 0.028 - 9.0 * at.x**2, 0.058, 0.016)
-    picture = paint(picture, _in_shadow(look.skin, 0.66), look.fill(tip))
-    shine = glow(at.moved(0.0, -0.012), 0.022, 0.018)
-    return paint(picture, WHITE, 0.4 * shine)
-
-
-def _mouth(picture: jax.Array, look: Look) -> jax.Array:
-    smile = 0.4 + look.factors["smile"]
-    half = 0.135 + 0.022 * smile
-    at = look.front.moved(0.0, 0.265)
-    arch = 1 - (at.x / half) ** 2
-    # laughing opens the mouth, smoothly from a closed line
-    gap = 0.07 * jax.nn.softplus(6 * (smile - 0.65)) / 3
-    upper = 0.055 * smile * (arch - 0.6)
-    lower = upper + gap * arch
-    steep = jnp.sqrt(1 + (2 * (0.055 * smile + gap) * at.x / half**2) ** 2)
-    between = jnp.maximum(upper - at.y, at.y - lower) / steep
-
-    lips = mix(look.skin, (0.72, 0.22, 0.27), 0.75)
-    picture = paint(picture, lips, look.fill(between - 0.021 * arch))
-    opening = look.fill(jnp.maximum(between + 0.002, jnp.abs(at.x) - half))
-    picture = paint(picture, (0.36, 0.10, 0.14), opening)
-    middle = at.moved(0.0, 0.022 * smile + 1.15 * gap)
-    tongue = ellipse(middle, 0.08, 0.01 + 0.5 * gap)
-    picture = paint(picture, (0.88, 0.42, 0.43), opening * cover(tongue, 0.02))
-    teeth = jnp.maximum(at.y - upper - 0.42 * gap * arch, between + 0.008)
-    return paint(picture, (0.99, 0.98, 0.96), opening * look.fill(teeth))
-
-
-def _eyes(picture: jax.Array, look: Look) -> jax.Array:
-    openness, gaze = look.factors["eyes"], look.factors["gaze"]
-    side = jnp.sign(look.front.x)
-    at = look.front.folded().moved(0.165 + 0.02 * look.factors["width"], 0.03)
-    half = 0.092
-    arch = 1 - (at.x / half) ** 2
-    upper = -(0.052 + 0.047 * openness) * arch
-    lower = (0.037 + 0.013 * openness) * arch
-    white = jnp.maximum(jnp.maximum(upper - at.y, at.y - lower), jnp.abs(at.x) - half)
-    inside = look.fill(white)
-
-    picture = paint(picture, (0.99, 0.98, 0.97), inside)
-    ball = at.moved(0.042 * gaze * side, 0.0)
-    iris = ellipse(ball, 0.058, 0.061)
-    picture = paint(picture, (0.17, 0.24, 0.30), inside * look.fill(iris))
-    picture = paint(picture, (0.30, 0.52, 0.56), inside * cover(iris + 0.014, 0.03))
-    pupil = ellipse(ball, 0.028, 0.03)
-    picture = paint(picture, (0.07, 0.07, 0.10), inside * look.fill(pupil))
-    lidded = inside * cover(at.y - upper - 0.02, 0.03)
-    picture = paint(picture, (0.25, 0.2, 0.3), 0.35 * lidded)
-    spark = Points(ball.x * side, ball.y).moved(0.02 * look.factors["light"], -0.022)
-    shine = ellipse(spark, 0.015, 0.015)
-    picture = paint(picture, WHITE, 0.95 * inside * look.fill(shine))
-
-    lid = stroke(at.moved(0.006, 0.0), upper, half + 0.016, 0.017)
-    picture = paint(picture, (0.14, 0.10, 0.12), look.fill(lid))
-    crease = stroke(at, upper - 0.042, half - 0.01, 0.008)
-    return paint(picture, _in_shadow(look.skin, 0.72), 0.6 * look.fill(crease))
-
-
-def _brows(picture: jax.Array, look: Look) -> jax.Array:
-    at = look.front.folded().moved(0.172 + 0.02 * look.factors["width"], -0.115)
-    slope = 0.1 + 0.34 * look.factors["brows"]
-    level = slope * at.x + 3.5 * at.x**2
-    brow = stroke(at, level - 0.012, 0.105, 0.02)
-    colour = mix(0.62 * look.hair, (0.2, 0.12, 0.1), 0.3)
-    return paint(picture, colour, look.fill(brow))
-
-
-def _fringe(look: Look) -> jax.Array:
-    """How far below the hairline a pixel lies: two sweeps that meet at the parting."""
-    parting = 0.2 * look.factors["parting"]
-    x = look.front.x - parting
-    reach = look.width + 0.03 - parting * jnp.tanh(x / 0.02)
-    t = jnp.clip(1 - jnp.abs(x) / reach, 0, 1)
-    level = -0.13 - 0.36 * t * t
-    steep = jnp.sqrt(1 + (0.72 * t / reach) ** 2)
-    return (look.head.y - level) / steep
-
-
-def _hair_in_front(picture: jax.Array, look: Look) -> jax.Array:
-    temple = 0.9 * look.width - 0.05 * look.head.y
-    window = jnp.abs(look.front.x) - temple
-    opening = -join(-window, _fringe(look), 0.12)
-    hair = cut(_silhouette(look), opening, 0.02)
-    light = look.factors["light"]
-    at = look.head.moved(0.0, -0.17)
-    shade = 1.02 + 0.12 * light * at.x - 0.22 * at.y
-    picture = paint(picture, shaded(look.hair, shade), look.fill(hair))
-    ring = ellipse(at, look.width + 0.085, 0.53)
-    band = jnp.exp(-(((ring + 0.14) / 0.045) ** 2))
-    spot = glow(at.moved(0.2 * light, -0.35), 0.26, 0.3)
-    gloss = 0.5 * band * spot * cover(hair + 0.02, 0.04)
-    return paint(picture, mix(look.hair, (1.0, 0.95, 0.9), 0.55), gloss)
-
-
-def _glasses(picture: jax.Array, look: Look) -> jax.Array:
-    opacity = jax.nn.sigmoid(9 * (look.factors["glasses"] - 0.3))
-    centre = 0.172 + 0.02 * look.factors["width"]
-    at = look.front.folded()
-    lens = box(at.moved(centre, 0.035), 0.13, 0.115, 0.09)
-    rim = jnp.abs(lens) - 0.013
-    bridge = stroke(at, 4.0 * at.x**2 - 0.01, 0.08, 0.016)
-    arm = box(at.moved(0.5 * (centre + 0.13 + look.width), -0.005), 0.06, 0.014, 0.01)
-    frame = jnp.minimum(jnp.minimum(rim, arm), bridge)
-    picture = paint(picture, (0.93, 0.97, 1.0), 0.16 * opacity * look.fill(lens))
-    return paint(picture, (0.16, 0.14, 0.19), opacity * look.fill(frame))
+    picture = 2 * jnp.clip(jnp.stack(canvas.channels, -1), 0, 1) - 1
+    return Painting(picture, canvas.parts)
 
 
 FACES = register_world(World("faces", FACTORS, _portrait))

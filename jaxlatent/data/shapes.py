@@ -5,6 +5,8 @@ are exact to first order at the outline, which is where a picture needs them. Al
 functions are smooth almost everywhere, with finite gradients everywhere.
 """
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-Colour = jax.Array | Sequence[float]
+Colour = jax.Array | Sequence[ArrayLike]
 """Red, green and blue in [0, 1]."""
 
 TINY = 1e-12
@@ -100,17 +102,65 @@ def glow(at: Points, width: ArrayLike, height: ArrayLike) -> jax.Array:
     return jnp.exp(-((at.x / width) ** 2) - (at.y / height) ** 2)
 
 
-def paint(picture: jax.Array, colour: Colour, opacity: jax.Array) -> jax.Array:
-    """Lay a colour, [3] or [H, W, 3], over a picture [H, W, 3]; opacity is [H, W]."""
-    colour = jnp.asarray(colour, picture.dtype)
-    if colour.ndim == 1:
-        colour = colour[None, None, :]
-    return picture + opacity[..., None] * (colour - picture)
+class Canvas(NamedTuple):
+    """A picture being painted, and how much of each pixel each part of it shows.
+
+    Channels are kept apart, so that what covers a pixel is computed once for all.
+
+    Attributes:
+        channels: red, green and blue, [H, W] each.
+        parts: soft masks [H, W] by name, which sum to one everywhere.
+    """
+
+    channels: tuple[jax.Array, ...]
+    parts: dict[str, jax.Array]
+
+    def paint(
+        self, colour: Colour, opacity: jax.Array, part: str | None = None
+    ) -> "Canvas":
+        """Lay a colour over all that is there.
+
+        What was there shows less, and the part shows more, by the opacity.
+
+        Args:
+            colour: red, green and blue, each a number or [H, W].
+            opacity: [H, W] in [0, 1].
+            part: what the colour belongs to; None for what shows already, which is
+                only shaded.
+        """
+        channels = tuple(
+            below + opacity * (above - below)
+            for below, above in zip(self.channels, colour, strict=True)
+        )
+        painted = self._replace(channels=channels)
+        return painted if part is None else painted.claim(opacity, part)
+
+    def claim(self, opacity: jax.Array, part: str) -> "Canvas":
+        """Give pixels to a part, and leave their colour.
+
+        Args:
+            opacity: [H, W] in [0, 1], of what is given.
+            part: one of `parts`.
+        """
+        if part not in self.parts:
+            raise ValueError(f"part: {part!r} given; one of {tuple(self.parts)}")
+        parts = {
+            name: mask + opacity * ((1 if name == part else 0) - mask)
+            for name, mask in self.parts.items()
+        }
+        return self._replace(parts=parts)
 
 
-def shaded(colour: jax.Array, shade: jax.Array) -> jax.Array:
-    """A colour [3] times a shade [H, W]: [H, W, 3]."""
-    return colour[None, None, :] * shade[..., None]
+def blank(at: Points, colour: Colour, part: str, others: Sequence[str] = ()) -> Canvas:
+    """A canvas of one colour, [3], all of which is one part."""
+    ones = jnp.ones_like(at.x)
+    masks = {part: ones} | {name: jnp.zeros_like(at.x) for name in others}
+    return Canvas(tuple(ones * channel for channel in colour), masks)
+
+
+def shaded(colour: jax.Array, shade: jax.Array) -> tuple[jax.Array, ...]:
+    """A colour [3] times a shade [H, W], by channels."""
+    return tuple(channel * shade for channel in colour)
 
 
 def mix(first: jax.Array, second: Colour, amount: ArrayLike) -> jax.Array:
@@ -120,7 +170,16 @@ def mix(first: jax.Array, second: Colour, amount: ArrayLike) -> jax.Array:
 
 def ramp(position: jax.Array, stops: Sequence[Sequence[float]]) -> jax.Array:
     """A colour [3] between `stops` that lie evenly from -1 to 1, smooth beyond them."""
-    places = jnp.linspace(-1, 1, len(stops), dtype=position.dtype)
     gap = 2 / (len(stops) - 1)
-    nearness = jax.nn.softmax(-3 * ((position - places) / gap) ** 2)
-    return jnp.dot(nearness, jnp.asarray(stops, position.dtype), precision="highest")
+    far = [3 * ((position + 1) / gap - index) ** 2 for index in range(len(stops))]
+    nearest = functools.reduce(jnp.minimum, far)
+    # sums of as many terms whatever the batch: a product of matrices rounds by its size
+    near = [jnp.exp(nearest - one) for one in far]
+    total = functools.reduce(operator.add, near)
+    return jnp.stack(
+        [
+            sum(one * stop[channel] for one, stop in zip(near, stops, strict=True))
+            / total
+            for channel in range(3)
+        ]
+    )

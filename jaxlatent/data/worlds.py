@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 
 class Factor(NamedTuple):
@@ -164,12 +165,12 @@ class World:
         def one(row: jax.Array) -> Painted:
             return paint(fixed | dict(zip(self.names, row, strict=True)))
 
-        return _one_by_one(one, factors)
-
-
-def _one_by_one(paint: Callable[[jax.Array], Painted], rows: jax.Array) -> Painted:
-    """Each row's painting, by code that does not know how many rows there are."""
-    return jax.vmap(paint)(rows)
+        if len(factors) != 1:
+            return jax.vmap(one)(factors)
+        # a batch of one loses an axis in compilation and would be rounded otherwise
+        twice = jax.vmap(one)(jnp.concatenate([factors, factors]))
+        twice = lax.optimization_barrier(twice)
+        return jax.tree.map(lambda painted: painted[:1], twice)
 
 
 WORLDS: dict[str, World] = {}

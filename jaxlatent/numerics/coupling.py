@@ -134,21 +134,26 @@ def check_flow(flow: Any, dimension: int) -> None:
     if not isinstance(flow, dict) or {*flow} != {*_ordered(flow)}:
         raise ValueError("flow: layer0, layer1, ... are accepted")
     half = dimension // 2
+    accepted = {"rotation": {(dimension, dimension)}}
+    for kind, size in (("first", dimension - half), ("second", half)):
+        accepted[kind] = {(size, dimension - size)}
     for name, layer in flow.items():
-        kind, weights = next(iter(layer.items())) if len(layer) == 1 else ("", {})
-        fits = False
-        if kind == "rotation":
-            fits = np.shape(weights) == (dimension, dimension)
-        elif kind in ("first", "second") and {*weights} == {"in", "out"}:
-            inputs = dimension - half if kind == "first" else half
-            shapes = np.shape(weights["in"]), np.shape(weights["out"])
-            units = shapes[1][:1]
-            fits = shapes == ((inputs, *units), (*units, dimension - inputs))
-        if not fits:
+        kind = next(iter(layer), "")
+        if len(layer) != 1 or _shape(layer[kind]) not in accepted.get(kind, ()):
             raise ValueError(
                 f"flow: {name} is neither a rotation nor a coupling of codes of "
                 f"{dimension}"
             )
+
+
+def _shape(weights: Any) -> tuple[int, ...] | None:
+    """What a layer takes and makes; None where its matrices do not fit each other."""
+    if not isinstance(weights, dict):
+        return np.shape(weights)
+    if {*weights} != {"in", "out"}:
+        return None
+    (inputs, *units), (*same, outputs) = map(np.shape, (weights["in"], weights["out"]))
+    return (inputs, outputs) if units == same and len(units) == 1 else None
 
 
 def _through(flow: Flow, codes: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
