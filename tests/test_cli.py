@@ -75,7 +75,7 @@ OPTIONS = {
     "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
     "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
-    "--edit-space --strengths --chunk "
+    "--edit-space --world --strengths --distortion --chunk "
     f"{SCORING} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",

@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from helpers import ok, run_file
 
 import jaxlatent
 from jaxlatent import cli
+from jaxlatent.cli import evaluate
 from jaxlatent.edits.directions import directions
+from jaxlatent.evaluation.factor_reading import Settings, learn_to_read
 from jaxlatent.generators import rendered
 
 OWN = """
@@ -40,8 +43,11 @@ def paint(values, size):
 NAMES = ("one", "two")
 register_world(World("halves", tuple(Factor(name, "", "") for name in NAMES), paint))
 
-def oracle():
-    return rendered.oracle("halves", key=jax.random.key(0), z_dim=4, size=8)
+def oracle(**kind):
+    return rendered.oracle("halves", key=jax.random.key(0), z_dim=4, size=8, **kind)
+
+def mapped():
+    return oracle(mapped=True)
 """
 
 
@@ -124,6 +130,8 @@ def test_an_oracle_needs_no_scorer(place, capsys, monkeypatch):
         (["--strengths", "1,2,3"], "strengths: 1,2,3 given; three different ones"),
         (["--attribute", "7"], "columns: 7 given; 0 to 3"),
         (["--samples", "0"], "samples: 0 given; 1 or more"),
+        (["--distortion", "9"], "distortion: 9 given; 2 or more are accepted, of a"),
+        (["--world", "halves"], "scorer: given, but a world has its own scorer"),
         (["--edit-space", "w"], "edit_space: w given, but axes.npz tells its own"),
     ],
 )
@@ -133,9 +141,32 @@ def test_refusals(place, capsys, words, expected):
     assert not (place / "r").exists()
 
 
+def test_a_network_reads_the_factors_of_a_world(place, capsys, monkeypatch):
+    few = Settings(
+        steps=60, batch=8, learning_rate=0.02, channels=(2,), hidden=8, held_out=32
+    )
+    monkeypatch.setattr(evaluate, "learn_to_read", partial(learn_to_read, settings=few))
+    words = ["evaluate", "corner:mapped", "axes.npz", "--out", "w", *FEW]
+    ok(*words, "--world", "halves", "--distortion", "3")
+    told = capsys.readouterr().out
+    assert "R2 on unseen pictures" in told
+    assert re.search(r"\nw +\d+ ", told)
+    record = run_file(place / "w")
+    assert set(record["accuracy"]) == {"one", "two"}
+    assert min(record["accuracy"].values()) > 0.9
+    assert record["distortion"]["w"]["random"] > record["distortion"]["w"]["near"] > 0
+    assert record["factors"] == ["one", "two"]
+
+
 def test_who_knows_its_factors_is_not_asked_for_a_scorers_settings(place, capsys):
     words = ["evaluate", "corner:oracle", "axes.npz", "--out", "r"]
     assert cli.main([*words, "--odds"]) == 2
     assert "odds: given, but this generator knows" in capsys.readouterr().err
     assert cli.main([*WORDS[:4], "--out", "r"]) == 2
     assert "scorer: missing" in capsys.readouterr().err
+    for world, expected in (
+        ("wholes", "world: 'wholes' given; "),
+        ("faces", "world: faces given, whose pictures are (8, 8, 3); those of GEN"),
+    ):
+        assert cli.main([*words, "--world", world]) == 2
+        assert expected in capsys.readouterr().err

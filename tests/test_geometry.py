@@ -8,8 +8,10 @@ import pytest
 from jaxlatent.numerics.geometry import (
     effective_rank,
     geodesic,
+    grassmann_distance,
     metric,
     path_length,
+    principal_angles,
 )
 
 
@@ -54,3 +56,18 @@ def test_ends_that_do_not_fit():
         geodesic(polar, jnp.zeros(2), jnp.ones(2), num=2)
     with pytest.raises(ValueError, match="equal shapes"):
         geodesic(polar, jnp.zeros(2), jnp.ones(3))
+
+
+def test_angles_between_subspaces_that_were_turned_by_them():
+    """Columns turn into directions at right angles to all of both."""
+    rng = np.random.default_rng(5)
+    basis = np.linalg.qr(rng.normal(size=(3, 9, 8)))[0]
+    first, rest = basis[..., :4], basis[..., 4:]
+    angles = np.asarray([1e-9, 0.3, 1.2, np.pi / 2])
+    second = first * np.cos(angles) + rest * np.sin(angles)
+    mixed = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    found = principal_angles(first, second @ mixed)
+    np.testing.assert_allclose(found, np.tile(angles, (3, 1)), atol=1e-15, rtol=1e-9)
+    distance = grassmann_distance(first, second @ mixed)
+    np.testing.assert_allclose(distance, np.linalg.norm(angles))
+    np.testing.assert_allclose(grassmann_distance(first, first @ mixed), 0, atol=1e-14)

@@ -123,6 +123,15 @@ ROOMS = {
         "jaxlatent.learning",
         "jaxlatent.training",
     ],
+    "jaxlatent.evaluation.factor_reading": [
+        "jaxlatent.types",
+        "jaxlatent.data",
+        "jaxlatent.networks",
+        "jaxlatent.latents",
+        "jaxlatent.batching",
+        "jaxlatent.learning",
+        "jaxlatent.training",
+    ],
     "jaxlatent.gallery": ["jaxlatent.files", "jaxlatent.texts"],
     "jaxlatent.gallery.drawing": [
         "jaxlatent.gallery",

@@ -71,8 +71,8 @@ NEAREST: dict[str, tuple[str, str | None]] = {
 """The same, of factors that come close to it, for worlds without those."""
 
 
-REGION_CODES = 64
-"""Whose parts' masks are averaged to regions."""
+CODES = 4
+"""At which methods that are told regions differentiate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +103,15 @@ class Task:
 
     @cached_property
     def regions(self) -> dict[str, np.ndarray]:
-        """[H, W] weights from 0 to 1 by part of the picture: the mean of its masks."""
-        config, key = self.generator.config, jax.random.fold_in(self.key, 2)
-        codes = Latents(self.generator.sample(key, REGION_CODES), "z")
+        """[H, W] in [0, 1] by part: where any of the codes that are looked at shows it.
+
+        Parts that none of them shows are left out.
+        """
+        config, codes = self.generator.config, self.latents(CODES)
         values = shown_factors(to_images(self.exact, codes))
         masks = config.painted.masks(values, size=config.size)
-        return {name: np.asarray(mask).mean(axis=0) for name, mask in masks.items()}
+        found = {name: np.asarray(mask).max(axis=0) for name, mask in masks.items()}
+        return {name: mask for name, mask in found.items() if mask.max() > 0.5}
 
     @property
     def space(self) -> str:
@@ -255,10 +258,6 @@ def _enjoy_your_editing(task: Task) -> Found:
         task.exact, as_model(shares), key=task.key, preset=preset, space=task.space
     )
     return (found.rename(dict(enumerate(task.factors))),)
-
-
-CODES = 4
-"""At which methods that are told regions differentiate."""
 
 
 def _per_region(task: Task) -> int:

@@ -11,13 +11,23 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxlatent.numerics.jacobian import Function
 from jaxlatent.numerics.jacobian import gram as metric
 
-__all__ = ["Geodesic", "effective_rank", "geodesic", "metric", "path_length"]
+__all__ = [
+    "Geodesic",
+    "effective_rank",
+    "geodesic",
+    "grassmann_distance",
+    "metric",
+    "path_length",
+    "principal_angles",
+]
 
 
 def path_length(f: Function, path: jax.Array) -> jax.Array:
@@ -116,3 +126,40 @@ def _chords(f: Function, path: jax.Array) -> jax.Array:
     outputs = jax.vmap(f)(path)
     steps = (outputs[1:] - outputs[:-1]).reshape(path.shape[0] - 1, -1)
     return jnp.sum(jnp.square(steps), axis=1)
+
+
+def principal_angles(first: ArrayLike, second: ArrayLike) -> np.ndarray:
+    """Angles between two subspaces of one dimension, [..., k], the smallest first.
+
+    In double precision on the host. Small angles are read off their sines, which the
+    cosines would lose (Björck and Golub, "Numerical Methods for Computing Angles
+    Between Linear Subspaces", 1973).
+
+    Args:
+        first: [..., D, k], orthonormal columns.
+        second: [..., D, k], likewise.
+
+    Returns:
+        Radians, from 0 to pi / 2.
+    """
+    one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    shared = np.swapaxes(one, -1, -2) @ two
+    cosines = np.linalg.svd(shared, compute_uv=False)
+    sines = np.linalg.svd(two - one @ shared, compute_uv=False)[..., ::-1]
+    # the largest cosine belongs to the smallest sine
+    small = cosines**2 > 0.5
+    return np.where(
+        small,
+        np.arcsin(np.clip(sines, 0, 1)),
+        np.arccos(np.clip(cosines, 0, 1)),
+    )
+
+
+def grassmann_distance(first: ArrayLike, second: ArrayLike) -> np.ndarray:
+    """Geodesic distance between subspaces on the Grassmannian: the angles' norm, [...].
+
+    Args:
+        first: as for `principal_angles`.
+        second: likewise.
+    """
+    return np.linalg.norm(principal_angles(first, second), axis=-1)
