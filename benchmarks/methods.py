@@ -5,8 +5,8 @@
 
 Every method of `jaxlatent.comparison` on oracles over each world, by seeds that decide
 the oracle's weights and all that the method draws. A call of a method's `discover` may
-look at `--samples` pictures of 16 pixels (32 where parts are told); methods that find
-one direction at a time make a call for each. Each row is kept in a file of its own
+look at `--samples` pictures of 24 pixels; methods that find one direction at a time
+make a call for each. Each row is kept in a file of its own
 in the folder as soon as it is there, so that a run goes on where it was stopped.
 
 The figures are mean and deviation over the seeds: coverage, whether each factor has a
@@ -27,7 +27,7 @@ import jax
 
 from jaxlatent.comparison.demo import title_of, told_of
 from jaxlatent.comparison.entries import Task
-from jaxlatent.comparison.running import ROWS, Judge, compare, size_of
+from jaxlatent.comparison.running import ROWS, SIZE, Judge, compare
 from jaxlatent.files import atomic_write, keep_record
 from jaxlatent.generators.rendered import oracle
 from jaxlatent.runs import plain
@@ -47,7 +47,7 @@ def row(
 ) -> dict[str, Any] | None:
     """What a method scores; None where it cannot be told what it needs."""
     key = jax.random.key(seed)
-    generator = oracle(**ORACLES[world], key=key, size=size_of(name))
+    generator = oracle(**ORACLES[world], key=key, size=SIZE)
     if seed not in judges:
         judges[seed] = Judge(generator, key=jax.random.fold_in(key, 1))
     task = Task(generator, jax.random.fold_in(key, 2), samples)

@@ -15,10 +15,10 @@ import numpy as np
 from jaxlatent.comparison.entries import ENTRIES, Task
 from jaxlatent.comparison.running import (
     ROWS,
+    SIZE,
     Compared,
     Judge,
     compare,
-    size_of,
     sized,
 )
 from jaxlatent.editing import traverse_images
@@ -83,15 +83,14 @@ def compare_all(
         key: of everything that is drawn.
         progress: called with a row of `running.ROWS` before it is run.
     """
-    judge = Judge(generator, key=jax.random.fold_in(key, 2**31))
-    tasks, found = {}, []
+    judge = Judge(generator, key=jax.random.fold_in(key, 1))
+    size = min(SIZE, generator.config.size)
+    task = Task(sized(generator, size), jax.random.fold_in(key, 2), demo.samples)
+    found = []
     for name in demo.methods:
         if progress is not None:
             progress(name)
-        size = min(size_of(name), generator.config.size)
-        if size not in tasks:
-            tasks[size] = Task(sized(generator, size), key, demo.samples)
-        if (one := compare(name, tasks[size], judge)) is not None:
+        if (one := compare(name, task, judge)) is not None:
             found.append(one)
     return found
 

@@ -71,7 +71,7 @@ NEAREST: dict[str, tuple[str, str | None]] = {
 """The same, of factors that come close to it, for worlds without those."""
 
 
-CODES = 4
+CODES = 2
 """At which methods that are told regions differentiate."""
 
 

@@ -48,14 +48,8 @@ class Compared:
     seconds: float
 
 
-SIZE, REGION_SIZE = 16, 32
-"""Sides of the pictures that methods look at, and of those whose parts are told."""
-
-
-def size_of(name: str) -> int:
-    """The side of the pictures that a row's method looks at."""
-    regional = name in ENTRIES and ENTRIES[name].told == "regions"
-    return REGION_SIZE if regional else SIZE
+SIZE = 24
+"""Height and width of the pictures that methods look at."""
 
 
 def sized(generator: Generator, size: int) -> Generator:
