@@ -167,10 +167,23 @@ class World:
 
         if len(factors) != 1:
             return jax.vmap(one)(factors)
-        # a batch of one loses an axis in compilation and would be rounded otherwise
-        twice = jax.vmap(one)(jnp.concatenate([factors, factors]))
-        twice = lax.optimization_barrier(twice)
-        return jax.tree.map(lambda painted: painted[:1], twice)
+        return _alone(jax.vmap(one), factors)
+
+
+def _alone(paint: Callable[[jax.Array], Painted], row: jax.Array) -> Painted:
+    """What a batch's function makes of one row, [1, F], to the bit of a larger batch.
+
+    Alone, it would lose an axis in compilation and be rounded otherwise. So there are
+    two rows, behind a branch, where the compiler does not see that one is not asked
+    for; a picture takes the time of two.
+    """
+    two = jnp.concatenate([row, -row])
+    nothing = jax.tree.map(
+        lambda of: jnp.zeros(of.shape, of.dtype), jax.eval_shape(paint, two)
+    )
+    above_all = row[0, 0] > jnp.inf
+    painted = lax.cond(above_all, lambda _: nothing, paint, two)
+    return jax.tree.map(lambda both: both[:1], painted)
 
 
 WORLDS: dict[str, World] = {}
