@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import hostile
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -826,17 +828,30 @@ def test_edit_warns_when_directions_belong_to_another_generator(
 
 
 def test_demo_needs_nothing(tmp_path, monkeypatch, capsys):
+    from jaxlatent.comparison.demo import Demo
     from jaxlatent.generators import rendered
 
-    small = jaxlatent.Generator(
-        params=rendered.embedded().params, config=rendered.Config(size=16)
+    # what methods find is another test's matter
+    some = partial(Demo, methods=("random", "sefa", "truth"))
+    some.samples = Demo.samples
+    monkeypatch.setattr("jaxlatent.cli.demo.Demo", some)
+    small = rendered.oracle(
+        "disc", key=jax.random.key(0), size=8, z_dim=12, largest_group=8
     )
     monkeypatch.setattr(rendered, "embedded", lambda: small)
     ok("demo")
     record = run_file(tmp_path / "demo")
-    assert len(record["directions"]) == 8
-    assert record["seeds"] == [9, 10, 11, 4]
-    assert (tmp_path / "demo" / "index.html").as_uri() in capsys.readouterr().out
+    assert set(record["files"]) == {"index.html", "scores.json"}
+    scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
+    assert scores["truth"]["scores"]["coverage"] == pytest.approx(1)
+    printed = capsys.readouterr().out
+    assert (tmp_path / "demo" / "index.html").as_uri() in printed
+    assert [line.split()[0] for line in printed.splitlines()[1:5]] == [
+        "method",
+        "Random",
+        "SeFa",
+        "The",
+    ]
 
 
 # progress

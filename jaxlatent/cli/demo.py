@@ -1,5 +1,6 @@
 """The demonstration: every method on the generator that comes with the library."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Annotated
@@ -35,17 +36,16 @@ def demo(
         samples: How many pictures a run of a method may look at.
         seed: Of everything that is drawn.
     """
+    run = Run(out, "demo", locals())
     settings, key = Demo(samples=samples), jax.random.key(seed)
-    run = Run(out, "demo", locals() | {"settings": None, "key": None})
     generator = rendered.embedded()
     print("Every method looks for what moves the portraits of jaxlatent ...")
-    with progress_bar("", len(settings.methods), unit="method") as progress:
+    count, started = len(settings.methods), itertools.count()
+    with progress_bar("searching", count, unit="method") as progress:
 
         def tell(name: str) -> None:
-            progress(int(bool(started)), title_of(name))
-            started.append(name)
+            progress(min(next(started), 1), title_of(name))
 
-        started: list[str] = []
         compared = compare_all(generator, settings, key=key, progress=tell)
     run.start()
     with progress_bar("drawing") as progress:

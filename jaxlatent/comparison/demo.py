@@ -174,11 +174,11 @@ def told_of(name: str) -> str:
 def purest(one: Compared, num: int) -> list[int]:
     """The directions that change one factor the most alone, each another factor.
 
-    Of about the same purity, the factor that a world names first, as the most visible.
+    Of those that are pure to the same fifth, the factor that a world names first, as the most visible.
     """
     share = np.nan_to_num(one.effects.selectivity)
     largest, factor = share.max(axis=1), share.argmax(axis=1)
-    order = np.lexsort((-largest, factor, -largest.round(1)))
+    order = np.lexsort((-largest, factor, -np.floor(5 * largest)))
     chosen: dict[int, int] = {}
     for index in order.tolist():
         chosen.setdefault(int(factor[index]), index)

@@ -54,17 +54,19 @@ from jaxlatent.networks.outputs import Column
 from jaxlatent.numerics.decomposition import Estimation
 from jaxlatent.types import Model, as_model
 
-TRANSFORMATIONS: dict[str, tuple[str, str | None]] = {
+TRANSFORMATIONS: dict[str, tuple[str | None, str | None]] = {
     "x": ("shiftx", "horizontal_position"),
     "y": ("shifty", "vertical_position"),
     "zoom": ("zoom", "log_scale"),
     "scale": ("zoom", "log_scale"),
+    "size": ("zoom", "log_scale"),
     "orientation": ("rotate2d", None),
+    "brightness": (None, "brightness"),
 }
 """By factor: the edit of steerability and the transformation of Factors of Variation
 that do the same to a picture; None where there is none."""
 
-NEAREST: dict[str, tuple[str, str | None]] = {
+NEAREST: dict[str, tuple[str | None, str | None]] = {
     "yaw": ("shiftx", "horizontal_position"),
     "tilt": ("rotate2d", None),
 }
