@@ -174,7 +174,8 @@ def told_of(name: str) -> str:
 def purest(one: Compared, num: int) -> list[int]:
     """The directions that change one factor the most alone, each another factor.
 
-    Of those that are pure to the same fifth, the factor that a world names first, as the most visible.
+    Of those that are pure to the same fifth, the factor that a world names first, as
+    the most visible.
     """
     share = np.nan_to_num(one.effects.selectivity)
     largest, factor = share.max(axis=1), share.argmax(axis=1)
