@@ -904,7 +904,7 @@ def test_readme_begins_with_two_commands():
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):
-    sefa, functions, regions, learned, several = blocks("python")
+    sefa, functions, regions, learned, worlds, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     names = {"__name__": "readme"}
     exec(compile(sefa, "README.md", "exec"), names)
@@ -926,6 +926,18 @@ def test_readme_examples_run(tmp_path, monkeypatch):
         light(names["brighter"]).mean()
         > light(names["generator"].synthesize(names["z"])).mean() + 0.05
     )
+    # a small world in place of the portraits, and the methods that compile fast
+    small = """rendered.oracle(
+        "disc", key=key, size=8, z_dim=12, largest_group=8
+    )"""
+    short = worlds.replace("rendered.embedded()", small)
+    short = short.replace('"interfacegan", "enjoy_your_editing", ', "")
+    assert '"disc"' in short
+    assert "enjoy" not in short
+    shown = {"__name__": "readme"}
+    exec(compile(short, "README.md", "exec"), shown)
+    assert shown["scores"].summary["coverage"] > 0.7
+    assert "SeFa" in (tmp_path / "shown" / "index.html").read_text()
     monkeypatch.setattr(parallel, "start", lambda *words, same: None)
     names |= {"process_id": 0, "codes": names["z"][:3]}
     exec(compile(several, "README.md", "exec"), names)
