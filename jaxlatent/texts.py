@@ -1,7 +1,6 @@
 """Text of strangers as it may be shown: short, printable, on one line."""
 
 import unicodedata
-from collections.abc import Sequence
 
 _SHORT = 60
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -44,14 +43,3 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, int | float):
         return ascii(value)[:_SHORT]
     return type(value).__name__
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines of columns: the first to the left, others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *rest in rows:
-        cells = zip(rest, widths[1:], strict=True)
-        words = [first.ljust(widths[0]), *(cell.rjust(to) for cell, to in cells)]
-        lines.append("  ".join(words).rstrip())
-    return lines

@@ -8,8 +8,11 @@ import toy
 from helpers import compilations
 
 from jaxlatent import parallel
+from jaxlatent.edits.deformation import deformation
 from jaxlatent.edits.directions import directions
+from jaxlatent.edits.factor import factors
 from jaxlatent.edits.rbf import rbf_field
+from jaxlatent.edits.walks import neural_walk
 from jaxlatent.evaluation.effects import (
     Effects,
     known_effects,
@@ -75,14 +78,49 @@ def test_a_unit_is_one_deviation_of_the_prior_where_the_edit_acts(space):
             np.testing.assert_allclose(halved, part * times * alone, rtol=1e-4)
 
 
-def test_paths_that_bend_are_calibrated_too():
+def test_classes_are_part_of_the_prior():
+    """w is 2 z and the number of the class, of all alike."""
+    label = np.arange(40) % 3
+    latents = Latents(jnp.asarray(CODES), "z", jnp.asarray(label))
+    edit = directions(VECTORS[:3], space="w")
+    found = prior_units(toy.make(label_dim=3), edit, latents)
+    w = 2 * CODES + (label[:, None] + 1)
+    alone = deviation(w, VECTORS[:3]) / np.linalg.norm(VECTORS[:3], axis=1)
+    np.testing.assert_allclose(found, alone, rtol=1e-4)
+
+
+def paths():
     supports = RNG.normal(size=(2, 4, 3))
     weights = np.float32([[1, -1, 1, -1], [1, 1, -1, 1]])
-    edit = rbf_field(supports, weights, np.full(2, 0.3), space="z", step=0.2)
+    return rbf_field(supports, weights, np.full(2, 0.3), space="z", step=0.2)
+
+
+def walk():
+    weight = RNG.normal(size=(2, 3, 3)).astype(np.float32) / 5
+    layer = {"weight": weight, "bias": np.ones((2, 3), np.float32)}
+    return neural_walk([layer], space="z")
+
+
+def biased():
+    """By a strength of zero it moves codes by 4 in every entry."""
+    params = {"vectors": VECTORS[:2], "bias": np.full(3, 4, np.float32)}
+    return deformation("linear", params, 2, 3, space="z")
+
+
+def factor():
+    knots = np.float32([-9, 0, 9])
+    law = np.float32([[-3, 0, 2]])
+    return factors(VECTORS[:1], knots[None], law, space="z")
+
+
+@pytest.mark.parametrize("kind", [paths, walk, biased, factor])
+def test_every_kind_of_edit_is_calibrated(kind):
+    edit = kind()
     units = prior_units(toy.make(), edit, LATENTS)
     for index, unit in enumerate(units):
-        few = CODES[:32]
-        way = np.asarray(edit.shift(jnp.asarray(few), index, unit)) - few
+        few = jnp.asarray(CODES[:32])
+        way = edit.shift(few, index, unit) - edit.shift(few, index, 0.0)
+        way = np.asarray(way)
         lengths = np.linalg.norm(way, axis=1)
         relative = lengths / deviation(CODES, way)
         assert relative.mean() == pytest.approx(1, abs=0.02)
@@ -92,11 +130,11 @@ def test_the_oracle_tells_its_factors_exactly():
     edit = directions(RNG.normal(size=(3, 20)).astype(np.float32), space="z")
     found = known_effects(ORACLE, edit, PLACES, STRENGTHS)
     assert found.factors == ORACLE.config.factor_names
-    factors = jax.jit(lambda z: rendered.factors(ORACLE.params, ORACLE.config, z))
+    known = jax.jit(lambda z: rendered.factors(ORACLE.params, ORACLE.config, z))
     for index in range(3):
         for column, strength in enumerate(STRENGTHS):
             step = strength * found.units[index] * edit.vectors[index]
-            expected = factors(PLACES.codes + step[None])
+            expected = known(PLACES.codes + step[None])
             np.testing.assert_allclose(
                 found.values[:, index, column], expected, atol=1e-5
             )
@@ -123,7 +161,12 @@ def test_monotone_is_what_goes_on_in_one_sense():
     values = np.asarray([one, two])[:, None, :, None]
     found = Effects(np.arange(4.0), values, ("a",), ("x",), np.ones(1))
     np.testing.assert_allclose(found.monotonicity, [[4 / 5]])
-    np.testing.assert_allclose(found.change, [[(3 + 6) / 3 / 2]])
+    # of the least-squares lines of both
+    np.testing.assert_allclose(found.change, [[(0.4 + 1.8) / 2]])
+    apart = np.stack([values[0], -values[0]])  # what one does the other undoes
+    both = Effects(np.arange(4.0), apart, ("a",), ("x",), np.ones(1))
+    np.testing.assert_allclose(both.change, [[0.4]])
+    np.testing.assert_allclose(both.slope, 0, atol=1e-12)
     back = Effects(np.arange(4.0), -values, ("a",), ("x",), np.ones(1))
     np.testing.assert_allclose(back.monotonicity, [[4 / 5]])
     still = Effects(np.arange(4.0), 0 * values, ("a",), ("x",), np.ones(1))

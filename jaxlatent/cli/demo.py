@@ -16,9 +16,9 @@ from jaxlatent.comparison.demo import (
     title_of,
     write_demo,
 )
+from jaxlatent.gallery.comparing import as_text
 from jaxlatent.generators import rendered
 from jaxlatent.runs import Run, plain
-from jaxlatent.texts import aligned
 
 FILE = "scores.json"
 
@@ -57,8 +57,6 @@ def demo(
     run.file(FILE).write_text(text + "\n")
     run.names.append(page)
     run.finish(generator)
-    table = league_table(compared)
-    for line in aligned([table.columns, *table.rows]):
-        print(line)
+    print("\n".join(as_text([league_table(compared)])))
     print((out / page).resolve().as_uri())
     print("Open that page in a browser.")

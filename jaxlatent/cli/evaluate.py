@@ -1,10 +1,8 @@
 """Edits scored against each other, as a command."""
 
-import csv
 import dataclasses
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +29,7 @@ from jaxlatent.collectives import is_main
 from jaxlatent.data.worlds import WORLDS
 from jaxlatent.edits.base import Edit
 from jaxlatent.evaluation.distortion import Distortion, mapping_distortion
-from jaxlatent.evaluation.edit_scores import Compared, compare_edits
+from jaxlatent.evaluation.edit_scores import compare_edits, effects_csv
 from jaxlatent.evaluation.effects import (
     Effects,
     is_oracle,
@@ -40,14 +38,14 @@ from jaxlatent.evaluation.effects import (
 )
 from jaxlatent.evaluation.factor_reading import learn_to_read
 from jaxlatent.evaluation.leak import owned_parts, part_leaks
-from jaxlatent.gallery.comparing import draw_comparison, score_tables
+from jaxlatent.gallery.comparing import as_text, draw_comparison, score_tables
 from jaxlatent.gallery.drawing import Heading, Traversal
 from jaxlatent.gallery.plots import Table
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import family_name
 from jaxlatent.latents import prior, prior_truncation, sample_keys
 from jaxlatent.runs import plain
-from jaxlatent.texts import aligned, printable
+from jaxlatent.texts import printable
 
 FILE, TABLE = "evaluation.json", "effects.csv"
 FEW_CODES = Scoring(samples=128)
@@ -127,7 +125,6 @@ def evaluate(
 
     def measured(edit: Any) -> Effects:
         found = asked.measure(edit=edit, latents=latents, strengths=amounts)
-        found = dataclasses.replace(found, factors=asked.names)
         return found.choose(arguments.parse_columns(scoring.attribute, found.factors))
 
     with session.progress("measuring", unit="edit") as progress:
@@ -135,7 +132,7 @@ def evaluate(
             edits,
             measured,
             key=jax.random.fold_in(key, samples),
-            num=max(len(asked.names), _LEAST) if num is None else num,
+            num=max(asked.count, _LEAST) if num is None else num,
             random=random,
             truth=asked.truth,
             supervised=supervised,
@@ -146,7 +143,7 @@ def evaluate(
     first = session.samples()
     drawn = sum(len(one.edit) for one in compared.values())
     if is_main():
-        session.run.file(TABLE).write_text(to_csv(compared))
+        session.run.file(TABLE).write_text(effects_csv(compared))
         session.run.start()
     bent: dict[str, Distortion] = {}
     if distortion is not None:
@@ -185,7 +182,7 @@ def evaluate(
         )
     if not is_main():
         return
-    for line in told([*score_tables(compared), *tables]):
+    for line in as_text([*score_tables(compared), *tables]):
         print(printable(line))
     record = {name: one.scores.to_json() for name, one in compared.items()}
     text = json.dumps(plain(record), indent=1, allow_nan=False)
@@ -207,7 +204,7 @@ class Asked(NamedTuple):
 
     Attributes:
         measure: the effects of an `edit` on `latents` at `strengths`.
-        names: of the factors.
+        count: of the factors.
         how: they are known, in words.
         truth: the true directions, where they are known.
         leaks: as for `compare_edits`.
@@ -216,7 +213,7 @@ class Asked(NamedTuple):
     """
 
     measure: Callable[..., Effects]
-    names: tuple[str, ...]
+    count: int
     how: str
     truth: Edit | None = None
     leaks: Any = None
@@ -230,7 +227,7 @@ def _asked(
     """What the options ask for: known factors, scorers, or a network that reads."""
     generator, job = session.generator, session.job
     options: Any = {"truncation": session.truncation, "mesh": session.mesh}
-    pictures = {**options, "chunk": max(job.chunk, 32)}
+    pictures: Any = {**options, "chunk": max(job.chunk, 32)}
     if world is not None:
         arguments.refuse(scoring, ", but a world has its own scorer", *_OF_SCORERS)
         if world not in WORLDS:
@@ -246,26 +243,19 @@ def _asked(
             )
         with session.progress(f"learning to read {world}"):
             reader = learn_to_read(painter, shape[0], key=key, mesh=session.mesh)
-        scorers = {"": reader.network}
+        pictures |= {"scorers": {"": reader.network}, "factors": painter.names}
         return Asked(
-            partial(scored_effects, generator, scorers=scorers, **pictures),
-            painter.names,
+            partial(scored_effects, generator, **pictures),
+            len(painter.names),
             f"read off pictures of {world} by a network",
             accuracy=dict(zip(painter.names, reader.accuracy.tolist(), strict=True)),
         )
     if scoring.scorer or not is_oracle(generator):
         scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
-        all_of_them = dataclasses.replace(scoring, attribute=None)
-        scores.check_attributes(session, scoring, scorers)
+        pictures |= {"scorers": scorers, "odds": scoring.odds}
         return Asked(
-            partial(
-                scored_effects,
-                generator,
-                scorers=scorers,
-                odds=scoring.odds,
-                **pictures,
-            ),
-            scores.check_attributes(session, all_of_them, scorers),
+            partial(scored_effects, generator, **pictures),
+            len(scores.check_attributes(session, scoring, scorers)),
             "by scorers",
             preprocessing=scores.preprocessing(scorers),
         )
@@ -273,10 +263,11 @@ def _asked(
     arguments.refuse(scoring, again, *_OF_SCORERS)
     painted = generator.config.painted
     parts = owned_parts(painted, key=key)
+    arguments.parse_columns(scoring.attribute, painted.names)
     whole = scoring.attribute is None
     return Asked(
         partial(known_effects, generator, **options),
-        generator.config.factor_names,
+        len(generator.config.factor_names),
         "known",
         rendered.truth(generator),
         partial(part_leaks, painted, parts=parts) if parts and whole else None,
@@ -312,29 +303,3 @@ def open_edits(session: Session, chosen: EditFiles, said: list[str]) -> dict[str
         name = stem if stems.count(stem) == 1 else str(path)
         found[name] = inputs.restrict(edit, chosen.layers, session.generator)
     return found
-
-
-def told(tables: Sequence[Table]) -> Sequence[str]:
-    """Tables as lines of text."""
-    lines = []
-    for table in tables:
-        lines += ["", table.title] if lines else []
-        lines += aligned([table.columns, *table.rows])
-    return lines
-
-
-def to_csv(compared: dict[str, Compared]) -> str:
-    """A line for each direction: its unit, its purity, its change of each factor."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    factors = next(iter(compared.values())).effects.factors
-    writer.writerow(("edit", "direction", "name", "unit", "purity", *factors))
-    for name, one in compared.items():
-        for index, words in enumerate(one.effects.directions):
-            figures = (
-                one.effects.units[index],
-                one.scores.purity[index],
-                *one.effects.slope[index],
-            )
-            writer.writerow((name, index, words, *(f"{x:.6g}" for x in figures)))
-    return text.getvalue()

@@ -32,7 +32,9 @@ the other factors went, in deviations, when the factor has gone a given way) and
 (`evaluation.leak`: the share of the change outside the parts that the factor owns).
 """
 
+import csv
 import dataclasses
+import io
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -313,6 +315,23 @@ def compare_edits(
             scores = dataclasses.replace(scores, leak=leak)
         found[name] = Compared(edit, effects, scores)
     return found
+
+
+def effects_csv(compared: Mapping[str, Compared]) -> str:
+    """A line for each direction: its unit, its purity, its change of each factor."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    factors = next(iter(compared.values())).effects.factors
+    writer.writerow(("edit", "direction", "name", "unit", "purity", *factors))
+    for name, one in compared.items():
+        for index, words in enumerate(one.effects.directions):
+            figures = (
+                one.effects.units[index],
+                one.scores.purity[index],
+                *one.effects.slope[index],
+            )
+            writer.writerow((name, index, words, *(f"{x:.6g}" for x in figures)))
+    return text.getvalue()
 
 
 def diversity(slope: np.ndarray) -> float:

@@ -8,7 +8,7 @@ the factors do is counted in their own deviations over unedited codes.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Unpack
 
@@ -115,12 +115,15 @@ class Effects:
 
     @cached_property
     def change(self) -> np.ndarray:
-        """[K, F] mean way of a factor per unit of strength, whatever its sense.
+        """[K, F] mean size of the change of a factor per unit of strength.
 
-        As `slope`, but ways of codes that go opposite ways add up, as do ways back.
+        As `slope`, but the sizes of the codes' own slopes are averaged, so that what
+        rises for some codes and falls for others has changed all the same. The jitter
+        of a scorer hardly counts.
         """
-        length = self.strengths[-1] - self.strengths[0]
-        return np.abs(self._steps).sum(axis=2).mean(axis=0) / length
+        centred = self.strengths - self.strengths.mean()
+        slopes = np.einsum("nksf,s->nkf", self.values, centred) / np.sum(centred**2)
+        return np.abs(slopes).mean(axis=0) / self.spread[None]
 
     @cached_property
     def selectivity(self) -> np.ndarray:
@@ -183,15 +186,15 @@ def known_effects(
             "rendered is accepted"
         )
     shown = dataclasses.replace(oracle.config, shows="factors")
-    found = scored_effects(
+    return scored_effects(
         dataclasses.replace(oracle, config=shown),
         edit,
         {"factors": _shown_factors},
         latents,
         strengths,
+        factors=oracle.config.factor_names,
         **{"chunk": 4096, **options},
     )
-    return dataclasses.replace(found, factors=tuple(oracle.config.factor_names))
 
 
 def is_oracle(generator: Generator) -> bool:
@@ -211,8 +214,9 @@ def scored_effects(
     latents: Latents,
     strengths: Sequence[float] = STRENGTHS,
     *,
+    factors: Sequence[str] | None = None,
     odds: bool = False,
-    progress: Any = None,
+    progress: Callable[[int], None] | None = None,
     **options: Unpack[CurveOptions],
 ) -> Effects:
     """The effects of an edit on what scorers see in the pictures.
@@ -223,6 +227,7 @@ def scored_effects(
         scorers: as for `score_curves`; every score is a factor.
         latents: N codes.
         strengths: S of them, in deviations of the prior.
+        factors: what to call the scores; their own names if left out.
         odds: as for `score_directions`.
         progress: likewise.
         **options: as for `score_curves`.
@@ -232,7 +237,7 @@ def scored_effects(
     """
     amounts = np.sort(np.asarray(strengths, np.float64))
     units = prior_units(generator, edit, latents, options.get("truncation"))
-    values, factors = score_directions(
+    values, names = score_directions(
         generator,
         edit,
         scorers,
@@ -243,7 +248,11 @@ def scored_effects(
         **options,
     )
     return Effects(
-        amounts, values.astype(np.float64), edit.rename({}).names, factors, units
+        amounts,
+        values.astype(np.float64),
+        edit.rename({}).names,
+        names if factors is None else tuple(factors),
+        units,
     )
 
 
@@ -255,11 +264,11 @@ def prior_units(
 ) -> np.ndarray:
     """How strong an edit must be to move codes by one deviation of the prior, [K].
 
-    The way that a code is moved is a vector in the space of the edit, all of its rows
-    together; its length is counted in the deviation of the codes along it, and the
-    mean of that over codes is brought to one. For linear directions this is exact; for
-    others, whose ways need not be proportional to the strength, three rounds of the
-    rule of three.
+    The way that a code is moved, from where a strength of zero leaves it, is a vector
+    in the space of the edit, all of its rows together; its length is counted in the
+    deviation of the codes along it, and the mean of that over codes is brought to one.
+    For linear directions this is exact; for others, whose ways need not be proportional
+    to the strength, three rounds of the rule of three.
 
     Args:
         generator: the generator.
@@ -278,9 +287,11 @@ def prior_units(
     units = np.ones(len(edit))
     moving = bare(edit)
     for index in range(len(edit)):
+        # some kinds move codes by a strength of zero, too
+        start = np.asarray(_shifted(moving, few, index, np.float32(0)))
         for _ in range(3):
             moved = np.asarray(_shifted(moving, few, index, np.float32(units[index])))
-            way = (moved - few).reshape(len(few), -1).astype(np.float64)
+            way = (moved - start).reshape(len(few), -1).astype(np.float64)
             length = np.linalg.norm(way, axis=1)
             along = centred @ (way / np.where(length > 0, length, 1)[:, None]).T
             deviation = along.std(axis=0)

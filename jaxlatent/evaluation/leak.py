@@ -16,11 +16,14 @@ from jaxlatent.batching import in_chunks
 from jaxlatent.data.worlds import World
 from jaxlatent.evaluation.effects import Effects
 
+STEP = 0.2
+"""Of a factor to either side, where the parts are looked for that it owns."""
+
 SHARE = 0.95
 """Of what a factor changes in pictures; the parts that hold it are the factor's own."""
 
 
-def outside_share(images: ArrayLike, masks: ArrayLike, start: int) -> np.ndarray:
+def outside_share(images: ArrayLike, masks: ArrayLike, start: int) -> float:
     """The share of the change of pictures that lies outside a region.
 
     Args:
@@ -30,8 +33,9 @@ def outside_share(images: ArrayLike, masks: ArrayLike, start: int) -> np.ndarray
         start: the place among the S of the pictures that were not edited.
 
     Returns:
-        [N], absolute changes of pixels outside over those of all, over all strengths;
-        NaN where nothing changes.
+        Absolute changes of the pixels outside over those of all, each summed over all
+        codes and strengths, so that codes that hardly change hardly count; NaN where
+        nothing changes.
 
     Raises:
         ValueError: for masks that do not fit the images.
@@ -45,10 +49,8 @@ def outside_share(images: ArrayLike, masks: ArrayLike, start: int) -> np.ndarray
         ) from None
     change = np.abs(shown - shown[:, start, None]).sum(axis=-1)
     region = np.maximum(inside, inside[:, start, None])
-    whole = change.sum(axis=(1, 2, 3))
-    outside = (change * (1 - region)).sum(axis=(1, 2, 3))
-    nothing = np.full_like(whole, np.nan)
-    return np.divide(outside, whole, out=nothing, where=whole > 0)
+    whole = float(change.sum())
+    return float((change * (1 - region)).sum()) / whole if whole else float("nan")
 
 
 def owned_parts(
@@ -61,7 +63,8 @@ def owned_parts(
 ) -> dict[str, tuple[str, ...]]:
     """The parts of its pictures that each factor of a world changes.
 
-    The factor goes from its one end to the other while all others are drawn; its own
+    All factors are drawn, and the one goes a little to both sides: if it went far, a
+    part would leave its place, and what lies behind it would count as changed. Its own
     are the fewest parts that hold a share of the change of all pixels.
 
     Args:
@@ -82,14 +85,14 @@ def owned_parts(
         return found
     for column, name in enumerate(world.names):
         ends = np.stack([drawn, drawn], axis=1)
-        ends[:, :, column] = (-1, 1)
+        ends[:, :, column] += (-STEP, STEP)
         images, masks = painted(world, ends, size)
         outside = partial(outside_share, images, start=0)
-        single = {part: _mean(outside(mask)) for part, mask in masks.items()}
+        single = {part: outside(mask) for part, mask in masks.items()}
         kept: list[str] = []
         for part in sorted(single, key=single.__getitem__):
             kept.append(part)
-            if _mean(outside(sum(masks[one] for one in kept))) <= 1 - share:
+            if outside(sum(masks[one] for one in kept)) <= 1 - share:
                 break
         found[name] = tuple(kept)
     return found
@@ -115,7 +118,7 @@ def part_leaks(
         num: codes, the first ones.
 
     Returns:
-        [F] means over codes of `outside_share`; NaN where there is no direction.
+        [F] the `outside_share` of each; NaN where there is no direction.
     """
     start = int(np.argmin(np.abs(effects.strengths)))
     leaks = np.full(len(effects.factors), np.nan)
@@ -123,7 +126,7 @@ def part_leaks(
         if direction >= 0 and name in parts:
             images, masks = painted(world, effects.values[:num, direction], size)
             region = sum(masks[part] for part in parts[name])
-            leaks[number] = _mean(outside_share(images, region, start))
+            leaks[number] = outside_share(images, region, start)
     return leaks
 
 
@@ -149,9 +152,3 @@ def _painted(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     images = world.render(factors, size=size)
     return images, world.masks(factors, size=size)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Of what is a number; NaN of nothing."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")

@@ -1,11 +1,12 @@
 """Edits side by side: their scores, their effects, and pictures that play."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxlatent.collectives import is_main
 from jaxlatent.editing import traverse_images
 from jaxlatent.evaluation.edit_scores import SCORES, Compared
 from jaxlatent.evaluation.effects import Effects
@@ -46,7 +47,7 @@ def draw_comparison(
         progress: called with the number of pictures just drawn.
 
     Returns:
-        The name of the file.
+        The name of the file, which the first process alone writes.
     """
     rows, maps = [], []
     for name, one in compared.items():
@@ -90,7 +91,8 @@ def draw_comparison(
         VALUE,
         [scores, *maps, *by_factor, *heading.plots],
     )
-    write_page(Path(folder) / PAGE_FILE, gallery)
+    if is_main():
+        write_page(Path(folder) / PAGE_FILE, gallery)
     return PAGE_FILE
 
 
@@ -126,6 +128,20 @@ def score_tables(compared: Mapping[str, Compared]) -> list[Table]:
         title = f"{name}: the best direction of each factor"
         tables.append(Table(title, heads, rows, folded=True))
     return tables
+
+
+def as_text(tables: Sequence[Table]) -> list[str]:
+    """Tables as lines of text, their columns below each other."""
+    lines = []
+    for table in tables:
+        cells = [table.columns, *table.rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines += ["", table.title] if lines else []
+        for first, *rest in cells:
+            entries = zip(rest, widths[1:], strict=True)
+            words = [first.ljust(widths[0]), *(one.rjust(to) for one, to in entries)]
+            lines.append("  ".join(words).rstrip())
+    return lines
 
 
 def told(effects: Effects, index: int, most: int = 3) -> str:
