@@ -1,6 +1,7 @@
 """A strict session: 8 virtual devices, no rank promotion, no reused keys."""
 
 import os
+import sys
 from importlib.metadata import version
 
 # Tests run each program once or twice: compiling costs more than they would save.
@@ -36,7 +37,11 @@ def pytest_sessionfinish(session, exitstatus):
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """An empty current folder for commands; no clock, and no compiled code kept."""
+    """An empty current folder for commands; no clock, and no compiled code kept.
+
+    Modules that a command imports from there are forgotten: the next test may have
+    others of the same names.
+    """
     from jaxlatent import cli
     from jaxlatent.cli import progress
 
@@ -44,4 +49,7 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "_keep_compiled_code", lambda: None)
     # bars would stand among the errors wherever a loaded machine is slow
     monkeypatch.setattr(progress, "_DELAY", 3600.0)
-    return tmp_path
+    yield tmp_path
+    for name, module in [*sys.modules.items()]:
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]

@@ -1,7 +1,5 @@
 """Enjoy Your Editing as a command."""
 
-import sys
-
 import numpy as np
 import pytest
 import writer
@@ -44,8 +42,7 @@ def plain(workplace):
     (workplace / "plain.py").write_text(PLAIN)
     (workplace / "lenet.pth").write_bytes(writer.torch_zip(tensors(LENET)))
     (workplace / "critic.pth").write_bytes(writer.torch_zip(tensors(CRITIC)))
-    yield workplace
-    sys.modules.pop("plain", None)
+    return workplace
 
 
 def test_attributes_are_learned_drawn_and_measured(plain):

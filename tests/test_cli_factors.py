@@ -1,7 +1,6 @@
 """Factors of Variation as a command."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -45,8 +44,7 @@ LITTLE = "--trajectories 12 --search-steps 15 --amounts 0.1,0.15 --held-out 40"
 @pytest.fixture
 def plain(workplace):
     (workplace / "plain.py").write_text(PLAIN)
-    yield workplace
-    sys.modules.pop("plain", None)
+    return workplace
 
 
 def learn(out, *words):

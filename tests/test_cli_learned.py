@@ -38,8 +38,7 @@ WORDS = ["discover", "ganalyze", "plain:make", "--scorer", "brightness"]
 @pytest.fixture
 def plain(workplace):
     (workplace / "plain.py").write_text(PLAIN)
-    yield workplace
-    sys.modules.pop("plain", None)
+    return workplace
 
 
 def learn(out, *words):

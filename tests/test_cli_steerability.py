@@ -1,7 +1,5 @@
 """Steerability as a command."""
 
-import sys
-
 import numpy as np
 import pytest
 from helpers import ok, run_file
@@ -32,8 +30,7 @@ WORDS = ["discover", "steerability", "plain:make", "--seeds", "0", "--held-out",
 @pytest.fixture
 def plain(workplace):
     (workplace / "plain.py").write_text(PLAIN)
-    yield workplace
-    sys.modules.pop("plain", None)
+    return workplace
 
 
 def test_a_walk_is_learned_and_its_curves_are_drawn(plain):

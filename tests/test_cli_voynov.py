@@ -1,7 +1,5 @@
 """Unsupervised Discovery as a command."""
 
-import sys
-
 import numpy as np
 import pytest
 from helpers import ok, run_file
@@ -37,8 +35,7 @@ WORDS = ["discover", "voynov", "plain:make", "--seeds", "0,1", "--batch", "8"]
 @pytest.fixture
 def plain(workplace):
     (workplace / "plain.py").write_text(PLAIN)
-    yield workplace
-    sys.modules.pop("plain", None)
+    return workplace
 
 
 def test_directions_are_learned_measured_drawn_and_ranked(plain):

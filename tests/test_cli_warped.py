@@ -1,7 +1,6 @@
 """The command that learns warped paths."""
 
 import csv
-import sys
 
 import numpy as np
 import pytest
@@ -26,8 +25,7 @@ WORDS = ["discover", "warped", "own:make", "--out", "r", "--paths", "3", "--dipo
 @pytest.fixture
 def own(workplace):
     (workplace / "own.py").write_text(OWN)
-    yield workplace
-    sys.modules.pop("own", None)
+    return workplace
 
 
 def test_a_run_ends_in_paths_a_page_and_what_is_told_of_them(own, capsys):

@@ -158,6 +158,18 @@ def test_directions_of_pictures_with_alpha(channels, mode, tmp_path, workplace):
         assert picture.mode == mode
 
 
+def test_an_animation_of_many_codes_wraps_their_row(tmp_path):
+    def draw(params, z):
+        return jnp.broadcast_to(z[:, None, None, :1], (len(z), 2, 2, 1))
+
+    generator = Generator.from_functions(draw, z_dim=3)
+    given = Traversal(Latents(jnp.zeros((1200, 3)), "z"), ["x"] * 1200, [0], [0.0, 1.0])
+    draw_edits(tmp_path, generator, [linear(space="z")], given, Heading(""), chunk=4096)
+    with Image.open(tmp_path / "direction_000.gif") as animation:
+        # 34 in a row, so 36 rows, of 2 pixels with 2 between them
+        assert animation.size == (34 * 4 - 2, 36 * 4 - 2)
+
+
 def test_directions_are_ranked_by_what_the_method_reports():
     assert ranking(linear()) == ("eigenvalue", {0: 3.0, 1: 2.0})
     assert ranking(bent()) == ("value", {})

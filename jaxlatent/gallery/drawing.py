@@ -1,5 +1,6 @@
 """Edits drawn: a grid and an animation of each direction, and the page of all."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from jaxlatent.latents import Latents, Truncation
 
 PAGE_FILE = "index.html"
 PAGE_PIXELS = 512
+_MOST_IN_A_ROW = 8
 
 METHODS = {
     "sefa": "SeFa",
@@ -187,7 +189,9 @@ def _save_direction(folder: Path, index: int, pictures: np.ndarray) -> list[str]
     """Write a direction's grid (codes x strengths) and its animation."""
     name = f"direction_{index:03d}"
     save_png(folder / f"{name}.png", grid(pictures))
-    frames = [grid(step, columns=len(step)) for step in pictures.swapaxes(0, 1)]
+    # no GIF is wider or higher than 65535 pixels, which a row of many codes would be
+    columns = max(min(len(pictures), _MOST_IN_A_ROW), math.isqrt(len(pictures)))
+    frames = [grid(step, columns=columns) for step in pictures.swapaxes(0, 1)]
     save_gif(folder / f"{name}.gif", enlarge(np.stack(frames)))
     return [f"{name}.png", f"{name}.gif"]
 
