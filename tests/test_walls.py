@@ -143,17 +143,13 @@ ROOMS = {
     ],
     "jaxlatent.gallery.comparing": [
         "jaxlatent.gallery",
-<<<<<<< .merge_file_BurYZg
-=======
         "jaxlatent.collectives",
->>>>>>> .merge_file_gIUlBU
         "jaxlatent.gallery.drawing",
         "jaxlatent.edits",
         "jaxlatent.generators",
         "jaxlatent.editing",
         "jaxlatent.evaluation",
     ],
-<<<<<<< .merge_file_BurYZg
     "jaxlatent.comparison": [
         "jaxlatent.types",
         "jaxlatent.edits",
@@ -172,8 +168,6 @@ ROOMS = {
         "jaxlatent.editing",
         "jaxlatent.gallery",
     ],
-=======
->>>>>>> .merge_file_gIUlBU
     "jaxlatent.runs": [
         "jaxlatent.files",
         "jaxlatent.checkpoint",
