@@ -1,13 +1,14 @@
 """Which method finds the factors of generators whose factors are known?
 
     python -m benchmarks.methods [--worlds faces ...] [--methods sefa ...] [--seeds 5]
-        [--samples 12800] [--folder league] [--json]
+        [--samples 12800] [--folder league] [--readme README.md] [--json]
 
 Every method of `jaxlatent.comparison` on oracles over each world, by seeds that decide
 the oracle's weights and all that the method draws. A call of a method's `discover` may
 look at `--samples` pictures of 24 pixels; methods that find one direction at a time
-make a call for each. Each row is kept in a file of its own
-in the folder as soon as it is there, so that a run goes on where it was stopped.
+make a call for each. Each row is kept in a file of its own in the folder as soon as it
+is there, so that a run goes on where it was stopped. `--readme` writes the table between
+the marks of that file.
 
 The figures are mean and deviation over the seeds: coverage, whether each factor has a
 direction of its own, and purity, whether each direction changes one factor alone, both
@@ -40,6 +41,9 @@ ORACLES: dict[str, dict[str, Any]] = {
 }
 """By name: what makes them. Linear in z; along paths in z; linear in w, behind a
 mapping, four rows of w+ that each some of the factors read; linear in z."""
+
+
+MARK = "<!-- league -->"
 
 
 def row(
@@ -101,6 +105,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=12_800)
     parser.add_argument("--folder", type=Path, default=Path("league"))
+    parser.add_argument("--readme", type=Path)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +134,12 @@ def main() -> None:
                         flush=True,
                     )
             jax.clear_caches()  # the programs of a method serve it alone
-    print("\n".join(table(rows)))
+    lines = table(rows)
+    print("\n".join(lines))
+    if given.readme:
+        before, _, after = given.readme.read_text().split(MARK)
+        text = MARK.join((before, "\n".join(["", *lines, ""]), after))
+        given.readme.write_text(text)
     if given.json:
         print(json.dumps([[*where, found] for where, found in rows.items()]))
 
