@@ -7,8 +7,8 @@ Every method of `jaxlatent.comparison` on oracles over each world, by seeds that
 the oracle's weights and all that the method draws. A call of a method's `discover` may
 look at `--samples` pictures of 24 pixels; methods that find one direction at a time
 make a call for each. Each row is kept in a file of its own in the folder as soon as it
-is there, so that a run goes on where it was stopped. `--readme` writes the table between
-the marks of that file.
+is there, so that a run goes on where it was stopped. `--readme` writes the table
+between the marks of that file.
 
 The figures are mean and deviation over the seeds: coverage, whether each factor has a
 direction of its own, and purity, whether each direction changes one factor alone, both
@@ -42,8 +42,8 @@ ORACLES: dict[str, dict[str, Any]] = {
 """By name: what makes them. Linear in z; along paths in z; linear in w, behind a
 mapping, four rows of w+ that each some of the factors read; linear in z."""
 
-
 MARK = "<!-- league -->"
+"""Before and after the table in a file."""
 
 
 def row(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxlatent.gallery.page import Gallery, Row, write_page
-from jaxlatent.gallery.plots import Plane, Plot
+from jaxlatent.gallery.plots import HeatMap, Plane, Plot, Table
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +58,8 @@ def page_file(tmp_path_factory):
     plots = [
         Plot("loss", steps, {"ours": steps**2.0}),
         Plane("paths", {"first": np.stack([steps, steps**2.0], axis=1)}),
+        HeatMap("effects", ["0 hair", "1"], [*"abcdefghijklmn"], np.eye(2, 14)),
+        Table("scores", [*"abcdefgh"], [["of all methods"] * 8]),
     ]
     gallery = Gallery(
         "What moves",
