@@ -148,6 +148,27 @@ def test_the_oracle_tells_its_factors_exactly():
     assert count() == 0
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [{"curved": 1.0, "mapped": True}, {"rows": 2, "mapped": True}],
+    ids=str,
+)
+def test_the_truth_of_every_oracle_moves_one_factor_each(kind):
+    """Paths of z, and directions of single rows of w+."""
+    names = ("yaw", "smile", "glasses")
+    settings = {"factors": names, "z_dim": 6, "largest_group": 5, **kind}
+    oracle = rendered.oracle("faces", key=jax.random.key(3), **settings)
+    codes = Latents(PLACES.codes[:, :6], "z")
+    space = "z" if "curved" in kind else "w+"
+    truth = rendered.truth(oracle, space)
+    found = known_effects(oracle, truth, codes, STRENGTHS)
+    assert found.directions == names
+    np.testing.assert_allclose(found.selectivity, np.eye(3), atol=1e-4)
+    np.testing.assert_array_equal(np.diag(found.monotonicity), 1)
+    assert (np.diag(found.slope) > 0.4).all()
+    np.testing.assert_array_equal(found.order(), range(3))
+
+
 def test_activations_of_the_oracle_are_moved_too():
     size = ORACLE.params["layer0"]["bias"].size
     inside = directions(np.ones((1, size), np.float32), space="feature:layer0")

@@ -13,7 +13,7 @@ from jaxlatent.evaluation.factor_reading import (
 from jaxlatent.networks.base import Network
 
 SMALL = Settings(
-    steps=120, batch=16, learning_rate=0.01, channels=(4,), hidden=8, held_out=64
+    steps=60, batch=16, learning_rate=0.02, channels=(4,), hidden=8, held_out=64
 )
 
 

@@ -108,8 +108,6 @@ def evaluate(
             f"strengths: {strengths} given; three different ones, 0 among them, or "
             "more are needed"
         )
-    if num is not None:
-        arguments.at_least_one(num, "num")
     key = jax.random.key(arguments.check_seed(scoring.seed))
     samples = arguments.at_least_one(scoring.samples, "samples")
     if distortion is not None and ("w" not in generator.code_spaces or distortion < 2):
@@ -262,8 +260,8 @@ def _asked(
     again = ", but this generator knows its factors; a scorer is missing"
     arguments.refuse(scoring, again, *_OF_SCORERS)
     painted = generator.config.painted
-    parts = owned_parts(painted, key=key)
     arguments.parse_columns(scoring.attribute, painted.names)
+    parts = owned_parts(painted, key=key)
     whole = scoring.attribute is None
     return Asked(
         partial(known_effects, generator, **options),

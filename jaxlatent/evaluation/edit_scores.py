@@ -16,14 +16,15 @@ Each is corrected for what random directions of the same space reach,
 
 where `chance` is the mean of the value over random edits of as many directions, and
 `ceiling` that of the true directions if they are known, else 1, the most that a share
-can be. So *the truth scores 1*: its value is the ceiling. And *random scores 0 in
-expectation*: the chance is the expectation of its value, a sample mean over many random
-directions, and the score is linear in the value. For purity and diversity the sample
-mean is over all of them; the coverage of K of the P random directions is averaged over
-all ways to choose K of P, in closed form: the i-th smallest of P selectivities is the
-largest of C(i - 1, K - 1) among C(P, K) choices. What is left is the error of these
-means, which falls with 1 / sqrt(P). Where truth and chance are equal (a single factor)
-there is nothing to find, and the score is NaN.
+can be. So *the truth scores 1*: where K lets it have a direction for every factor, its
+value is the ceiling. And *random scores 0 in expectation*: the chance is the
+expectation of its value, a sample mean over many random directions, and the score is
+linear in the value. For purity the sample mean is over all of the P random directions,
+for diversity over all K of them in a row; the coverage is averaged over all ways to
+choose K of P, in closed form: the i-th smallest of P selectivities is the largest of
+C(i - 1, K - 1) among C(P, K) choices. What is left is the error of these means, which
+falls with 1 / sqrt(P). Where truth and chance are equal (a single factor) there is
+nothing to find, and the score is NaN.
 
 Scores that a random direction of a linear generator fulfils as well as the truth are
 not corrected, for there is no chance to correct for: monotonicity (1/2 for none, 1 the
@@ -173,7 +174,7 @@ def score_edit(
         ValueError: for other factors, too few random directions, or a target that is no
             factor.
     """
-    effects = effects.select(range(len(effects.directions))[:num])
+    effects = effects.select(_first(len(effects.directions), num))
     others = (chance, *(() if truth is None else (truth,)))
     if any(one.factors != effects.factors for one in others):
         raise ValueError(
@@ -201,11 +202,9 @@ def score_edit(
     raw = {"coverage": _mean(found), "purity": _mean(pure)}
     raw["diversity"] = diversity(_signed(effects))
     low = {"coverage": _mean(least[aimed]), "purity": _mean(_purity(chance))}
-    groups = range(len(chance.directions) // count)
-    rows_of_chance = _signed(chance)
-    low["diversity"] = _mean(
-        [diversity(rows_of_chance[one * count : (one + 1) * count]) for one in groups]
-    )
+    drawn = _signed(chance)
+    turns = [np.roll(drawn, -start, axis=0) for start in range(len(drawn))]
+    low["diversity"] = _mean([diversity(rows[:count]) for rows in turns])
     high = dict.fromkeys(raw, 1.0)
     if truth is not None:
         high = {"coverage": _mean(most[aimed]), "purity": _mean(_purity(truth))}
@@ -291,16 +290,17 @@ def compare_edits(
             progress(1)
         return found
 
+    edits = {name: edit.select(_first(len(edit), num)) for name, edit in edits.items()}
+    most = max(map(len, edits.values()))
+    if random < most:
+        raise ValueError(
+            f"random: {random} given; {most}, as many as an edit has directions, or "
+            "more are accepted"
+        )
     chances: dict[Any, Effects] = {}
     ceiling = None if truth is None else measured(truth)
     found = {}
     for name, edit in edits.items():
-        edit = edit.select(range(len(edit))[:num])
-        if random < len(edit):
-            raise ValueError(
-                f"random: {random} given; {len(edit)}, as many as an edit has "
-                "directions, or more are accepted"
-            )
         place = edit.space, getattr(edit, "layers", None), edit.dimension
         if place not in chances:
             chances[place] = measured(random_baseline(edit, key=key, num=random))
@@ -348,6 +348,13 @@ def diversity(slope: np.ndarray) -> float:
     values = np.linalg.svd(rows, compute_uv=False) ** 2
     parts = values[values > 0] / values.sum()
     return float((np.exp(-np.sum(parts * np.log(parts))) - 1) / (most - 1))
+
+
+def _first(count: int, num: int | None) -> range:
+    """The first `num` of `count`, as far as there are as many; all for None."""
+    if num is not None and num < 1:
+        raise ValueError(f"num: {num} given; 1 or more is accepted")
+    return range(count)[:num]
 
 
 def _signed(effects: Effects) -> np.ndarray:
