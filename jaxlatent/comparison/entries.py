@@ -161,7 +161,7 @@ class Entry:
     Attributes:
         title: its name.
         told: what it knows beside the generator.
-        discover: runs it; `Budget` bounds what it looks at.
+        discover: runs it; `Task.samples` bounds what it looks at.
         fits: whether it can be told what it needs.
     """
 
