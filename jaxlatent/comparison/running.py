@@ -125,7 +125,7 @@ def compare(name: str, task: Task, judge: Judge) -> Compared | None:
         judge: of the same oracle.
 
     Returns:
-        None for a method that cannot be told what it needs.
+        None for a method that cannot be told what it needs, or that finds nothing.
 
     Raises:
         KeyError: for another name.
@@ -138,6 +138,8 @@ def compare(name: str, task: Task, judge: Judge) -> Compared | None:
     else:
         return None
     seconds = time.process_time() - start
+    if not found:
+        return None
     effects = judge.effects(found)
     targets = told_targets(name, effects.directions, task)
     return Compared(
