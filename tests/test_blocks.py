@@ -155,7 +155,7 @@ def test_rows_are_split_over_a_mesh_and_come_back_whole(tmp_path):
 
 
 def test_large_models_take_their_steps_one_by_one():
-    small, large = (Counter(jnp.zeros(size)) for size in (SIZE, 1 << 16))
+    small, large = (Counter(jnp.zeros(size)) for size in (SIZE, 1 << 15))
     assert suitable_block(Centre(jnp.zeros(SIZE)), small) == 50
     assert suitable_block(Centre(jnp.zeros(1 << 20)), small) == 1
     assert suitable_block(Centre(jnp.zeros(SIZE)), large) == 1

@@ -76,9 +76,15 @@ OPTIONS = {
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --per-layer "
     "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
+<<<<<<< HEAD
     "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
     "--edit-space --world --strengths --distortion --chunk "
     f"{SCORING} {CODES} {READING} {DEVICES}",
+=======
+    "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
+    "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
+    "--seed --debug",
+>>>>>>> main
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",

@@ -4,14 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import error, golden, nhwc, stream_recipe
+from helpers import drawn, error, golden, nhwc, stream_recipe
 
 from converters.checkpoints import Checkpoint
 from converters.loading import find_plan
 from converters.plans import assemble
 from converters.reconstructors import LENET
 from jaxlatent.networks.base import Network
-from jaxlatent.networks.reconstructors import PairLeNet, PairResNet, nearest
+from jaxlatent.networks.lenet import PictureLeNet
+from jaxlatent.networks.reconstructors import (
+    PairLeNet,
+    PairResNet,
+    PictureEncoder,
+    nearest,
+)
 
 call = jax.jit(lambda network, *images: network(*images))
 train = jax.jit(lambda network, *images: network.train(*images))
@@ -91,3 +97,21 @@ def test_pairs_that_do_not_fit():
         network(images, images[:1])
     with pytest.raises(ValueError, match=r"\[N, H, W, 1\] is accepted"):
         network(jnp.zeros((2, 32, 32, 3)), jnp.zeros((2, 32, 32, 3)))
+
+
+def test_encoders_of_single_pictures():
+    """The LeNet of pictures, of enlarged ones where they are small; or a ResNet."""
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(2, 16, 16, 1)))
+    module = PictureEncoder(codes=3, image_channels=1)
+    network = drawn(lambda key: Network.init(key, module, images), 0)
+    own = Network(network.params["lenet"], PictureLeNet(3, 1))
+    np.testing.assert_allclose(call(network, images), call(own, nearest(images, 32)))
+    resnet = PictureEncoder(3, 1, "resnet")
+    init = jax.eval_shape(lambda: Network.init(jax.random.key(0), resnet, images))
+    assert jax.eval_shape(lambda network: network(images), init).shape == (2, 3)
+    for module, told in (
+        (PictureEncoder(3, 1, "vgg"), "kind: 'vgg' given; 'lenet' or"),
+        (PictureEncoder(3, 3), "channel"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            module.init(jax.random.key(0), images)

@@ -123,9 +123,16 @@ ROOMS = {
         "jaxlatent.learning",
         "jaxlatent.training",
     ],
+<<<<<<< HEAD
     "jaxlatent.evaluation.factor_reading": [
         "jaxlatent.types",
         "jaxlatent.data",
+=======
+    "jaxlatent.evaluation.direction_codes": [
+        "jaxlatent.types",
+        "jaxlatent.edits",
+        "jaxlatent.evaluation",
+>>>>>>> main
         "jaxlatent.networks",
         "jaxlatent.latents",
         "jaxlatent.batching",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.networks.layers import dense
-from jaxlatent.networks.lenet import lenet_head, lenet_trunk
+from jaxlatent.networks.lenet import PictureLeNet, lenet_head, lenet_trunk
 from jaxlatent.networks.preprocess import check_channels
 from jaxlatent.networks.resnet import ResNet
 
@@ -103,6 +103,48 @@ class PairLeNet(nn.Module):
             return lenet_head(x, self.hidden, outputs, name, train=train)
 
         return head("fc_logits", self.directions), head("fc_shift", 1)[:, 0]
+
+
+class PictureEncoder(nn.Module):
+    """Images [N, H, W, C] in [-1, 1] -> codes [N, K].
+
+    Images of less than 32 pixels along a side are brought to that, as by `nearest`.
+
+    Attributes:
+        codes: how many there are, K.
+        image_channels: C.
+        kind: "lenet" for the small network of `PairLeNet`, which is enough for pictures
+            of 32 and 64 pixels, "resnet" for a ResNet-18.
+    """
+
+    codes: int
+    image_channels: int = 3
+    kind: str = "lenet"
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Codes; with `train`, batch norms use the batch's own statistics.
+
+        Raises:
+            ValueError: for images of another number of channels, or another kind.
+        """
+        check_channels(images, self.image_channels)
+        if min(images.shape[1:3]) < LENET_PIXELS:
+            images = nearest(images, LENET_PIXELS)
+        if self.kind == "lenet":
+            lenet = PictureLeNet(self.codes, self.image_channels, name="lenet")
+            return lenet(images, train=train)
+        if self.kind != "resnet":
+            raise ValueError(
+                f"kind: {self.kind!r} given; 'lenet' or 'resnet' is accepted"
+            )
+        resnet = ResNet(
+            outputs=self.codes,
+            mean=None,
+            input_channels=self.image_channels,
+            name="resnet",
+        )
+        return resnet(images, train=train)
 
 
 def paired(before: jax.Array, after: jax.Array, channels: int) -> jax.Array:

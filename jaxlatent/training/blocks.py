@@ -95,7 +95,7 @@ def run_block(
 _MANY = 2**20
 """Numbers in a method's models from where on a step takes longer than its launch."""
 
-_NETWORK = 2**16
+_NETWORK = 2**15
 """Numbers that are learned, from where on they are a network's."""
 
 
