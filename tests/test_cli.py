@@ -76,15 +76,12 @@ OPTIONS = {
     "edit": "GENERATOR EDIT --out --index --preset --layers --edit-space --per-layer "
     "--chunk "
     f"{MOVES} {CODES} {READING} {DEVICES}",
-<<<<<<< HEAD
     "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
     "--edit-space --world --strengths --distortion --chunk "
     f"{SCORING} {CODES} {READING} {DEVICES}",
-=======
     "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
     "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
     "--seed --debug",
->>>>>>> main
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
     "combine": "PART --out --name --num-layers --debug",
@@ -910,7 +907,7 @@ def test_readme_begins_with_two_commands():
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):
-    sefa, functions, regions, learned, worlds, several = blocks("python")
+    sefa, functions, regions, learned, worlds, _, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     names = {"__name__": "readme"}
     exec(compile(sefa, "README.md", "exec"), names)

@@ -123,16 +123,19 @@ ROOMS = {
         "jaxlatent.learning",
         "jaxlatent.training",
     ],
-<<<<<<< HEAD
     "jaxlatent.evaluation.factor_reading": [
         "jaxlatent.types",
         "jaxlatent.data",
-=======
+        "jaxlatent.networks",
+        "jaxlatent.latents",
+        "jaxlatent.batching",
+        "jaxlatent.learning",
+        "jaxlatent.training",
+    ],
     "jaxlatent.evaluation.direction_codes": [
         "jaxlatent.types",
         "jaxlatent.edits",
         "jaxlatent.evaluation",
->>>>>>> main
         "jaxlatent.networks",
         "jaxlatent.latents",
         "jaxlatent.batching",
