@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import hostile
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -40,7 +42,7 @@ VIEW = "--layers --size --channels --resize"
 OPTIONS = {
     "": "--debug demo convert inspect families sample score regions jacobian discover "
     "edit presets condition combine import export name",
-    "demo": "--out --debug",
+    "demo": "--out --samples --seed --debug",
     "convert": f"SOURCE OUT --overwrite {READING}",
     "inspect": f"FILE --tensors --json {READING}",
     "families": "--debug",
@@ -829,17 +831,30 @@ def test_edit_warns_when_directions_belong_to_another_generator(
 
 
 def test_demo_needs_nothing(tmp_path, monkeypatch, capsys):
+    from jaxlatent.comparison.demo import Demo
     from jaxlatent.generators import rendered
 
-    small = jaxlatent.Generator(
-        params=rendered.embedded().params, config=rendered.Config(size=16)
+    # what methods find is another test's matter
+    some = partial(Demo, methods=("random", "sefa", "truth"))
+    some.samples = Demo.samples
+    monkeypatch.setattr("jaxlatent.cli.demo.Demo", some)
+    small = rendered.oracle(
+        "disc", key=jax.random.key(0), size=8, z_dim=12, largest_group=8
     )
     monkeypatch.setattr(rendered, "embedded", lambda: small)
     ok("demo")
     record = run_file(tmp_path / "demo")
-    assert len(record["directions"]) == 8
-    assert record["seeds"] == [9, 10, 11, 4]
-    assert (tmp_path / "demo" / "index.html").as_uri() in capsys.readouterr().out
+    assert set(record["files"]) == {"index.html", "scores.json"}
+    scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
+    assert scores["truth"]["scores"]["coverage"] == pytest.approx(1)
+    printed = capsys.readouterr().out
+    assert (tmp_path / "demo" / "index.html").as_uri() in printed
+    assert [line.split()[0] for line in printed.splitlines()[1:5]] == [
+        "method",
+        "Random",
+        "SeFa",
+        "The",
+    ]
 
 
 # progress
@@ -892,7 +907,7 @@ def test_readme_begins_with_two_commands():
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):
-    sefa, functions, regions, learned, several = blocks("python")
+    sefa, functions, regions, learned, worlds, _, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     names = {"__name__": "readme"}
     exec(compile(sefa, "README.md", "exec"), names)
@@ -914,6 +929,18 @@ def test_readme_examples_run(tmp_path, monkeypatch):
         light(names["brighter"]).mean()
         > light(names["generator"].synthesize(names["z"])).mean() + 0.05
     )
+    # a small world in place of the portraits, and the methods that compile fast
+    small = """rendered.oracle(
+        "disc", key=key, size=8, z_dim=12, largest_group=8
+    )"""
+    short = worlds.replace("rendered.embedded()", small)
+    short = short.replace('"interfacegan", "enjoy_your_editing", ', "")
+    assert '"disc"' in short
+    assert "enjoy" not in short
+    shown = {"__name__": "readme"}
+    exec(compile(short, "README.md", "exec"), shown)
+    assert shown["scores"].summary["coverage"] > 0.7
+    assert "SeFa" in (tmp_path / "shown" / "index.html").read_text()
     monkeypatch.setattr(parallel, "start", lambda *words, same: None)
     names |= {"process_id": 0, "codes": names["z"][:3]}
     exec(compile(several, "README.md", "exec"), names)

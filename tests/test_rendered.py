@@ -83,7 +83,11 @@ def test_map_is_the_identity_and_prepare_adds_nothing(small):
 
 def test_pictures_are_those_of_the_factors(small, monkeypatch):
     z = small.sample(jax.random.key(3), 3)
-    monkeypatch.setattr(World, "render", lambda _, factors, *, size: (factors, size))
+
+    def render(_, factors, *, size, **how):
+        return factors, size
+
+    monkeypatch.setattr(World, "render", render)
     drawn, size = small.synthesize(z)
     assert size == SMALL.size
     np.testing.assert_array_equal(drawn, rendered.factors(small.params, SMALL, z))

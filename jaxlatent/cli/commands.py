@@ -10,13 +10,10 @@ import tyro
 from jaxlatent import describing
 from jaxlatent.checkpoint import is_generator
 from jaxlatent.cli import arguments, description, inputs, scores
-from jaxlatent.cli.discovering import discover_sefa
 from jaxlatent.cli.options import (
     AS_THEY_ARE,
     EVERY_SCORE,
     ChosenEdit,
-    Codes,
-    Job,
     JobGroup,
     Page,
     PageGroup,
@@ -258,14 +255,3 @@ def edit(
         inputs.choose_directions(index, chosen, option="index"),
         read=(applied.edit,),
     )
-
-
-def demo(*, out: Annotated[Path, option("DIR")] = Path("demo")) -> None:
-    """SeFa on the built-in generator: from nothing to a page of pictures.
-
-    Args:
-        out: The folder for the results.
-    """
-    print("Finding directions in the generator that comes with jaxlatent ...")
-    discover_sefa(Job("faces", out, start=Codes(seeds="9-11,4")), k=8)
-    print("Open that page in a browser.")

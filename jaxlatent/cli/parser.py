@@ -16,6 +16,7 @@ from tyro.constructors import (
 
 from jaxlatent.cli import (
     commands,
+    demo,
     discovering,
     disentanglement,
     edits,
@@ -128,7 +129,7 @@ def _train(
 
 
 LOOKING = {
-    "demo": commands.demo,
+    "demo": demo.demo,
     "convert": commands.convert,
     "inspect": commands.inspect,
     "families": commands.list_families,

@@ -123,12 +123,16 @@ class World:
 
         return jax.vmap(row)(jnp.arange(num))
 
-    def render(self, factors: jax.Array, *, size: int) -> jax.Array:
+    def render(
+        self, factors: jax.Array, *, size: int, reproducible: bool = True
+    ) -> jax.Array:
         """Paint pictures.
 
         Args:
             factors: [N, F], nominally in [-1, 1].
             size: height and width of the pictures.
+            reproducible: whether a picture is the same to the last bit if it is the
+                only one; it then takes the time of two, and compiling of three.
 
         Returns:
             Images [N, size, size, C] in [-1, 1], in the dtype of `factors`. Compiled
@@ -138,7 +142,9 @@ class World:
             ValueError: for factors of another shape or without a floating dtype.
         """
         return self._paint(
-            factors, lambda values: self.painter(values, size, False).picture
+            factors,
+            lambda values: self.painter(values, size, False).picture,
+            reproducible,
         )
 
     def masks(self, factors: jax.Array, *, size: int) -> dict[str, jax.Array]:
@@ -159,7 +165,12 @@ class World:
             factors, lambda values: self.painter(values, size, True).parts
         )
 
-    def _paint(self, factors: jax.Array, paint: Callable[[Values], Painted]) -> Painted:
+    def _paint(
+        self,
+        factors: jax.Array,
+        paint: Callable[[Values], Painted],
+        reproducible: bool = True,
+    ) -> Painted:
         if factors.ndim != 2 or factors.shape[1] != len(self.factors):
             raise ValueError(
                 f"factors: shape {factors.shape} given; [N, {len(self.factors)}] is "
@@ -172,7 +183,7 @@ class World:
         def one(row: jax.Array) -> Painted:
             return paint(fixed | dict(zip(self.names, row, strict=True)))
 
-        if len(factors) != 1:
+        if len(factors) != 1 or not reproducible:
             return jax.vmap(one)(factors)
         return _alone(jax.vmap(one), factors)
 

@@ -308,7 +308,11 @@ def run(
     if config.shows == "factors":
         yield "image", values[:, None, None]
     else:
-        yield "image", config.painted.render(values, size=config.size)
+        # of one picture Jacobians are taken, which a branch would make slow
+        yield (
+            "image",
+            config.painted.render(values, size=config.size, reproducible=False),
+        )
 
 
 def feature_names(config: Config) -> tuple[str, ...]:

@@ -1,0 +1,62 @@
+"""The demonstration: every method on the generator that comes with the library."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Annotated
+
+import jax
+
+from jaxlatent.cli.options import option
+from jaxlatent.cli.progress import progress_bar
+from jaxlatent.comparison.demo import (
+    Demo,
+    compare_all,
+    league_table,
+    title_of,
+    write_demo,
+)
+from jaxlatent.gallery.comparing import as_text
+from jaxlatent.generators import rendered
+from jaxlatent.runs import Run, plain
+
+FILE = "scores.json"
+
+
+def demo(
+    *,
+    out: Annotated[Path, option("DIR")] = Path("demo"),
+    samples: int = Demo.samples,
+    seed: int = 0,
+) -> None:
+    """Every method on the built-in generator: from nothing to a page of pictures.
+
+    Args:
+        out: The folder for the results.
+        samples: How many pictures a run of a method may look at.
+        seed: Of everything that is drawn.
+    """
+    run = Run(out, "demo", locals())
+    settings, key = Demo(samples=samples), jax.random.key(seed)
+    generator = rendered.embedded()
+    print("Every method looks for what moves the portraits of jaxlatent ...")
+    count, started = len(settings.methods), itertools.count()
+    with progress_bar("searching", count, unit="method") as progress:
+
+        def tell(name: str) -> None:
+            progress(min(next(started), 1), title_of(name))
+
+        compared = compare_all(generator, settings, key=key, progress=tell)
+    run.start()
+    with progress_bar("drawing") as progress:
+        page = write_demo(out, generator, compared, settings, key=key)
+    record = {
+        one.name: {"seconds": one.seconds, **one.scores.to_json()} for one in compared
+    }
+    text = json.dumps(plain(record), indent=1, allow_nan=False)
+    run.file(FILE).write_text(text + "\n")
+    run.names.append(page)
+    run.finish(generator)
+    print("\n".join(as_text([league_table(compared)])))
+    print((out / page).resolve().as_uri())
+    print("Open that page in a browser.")

@@ -1,0 +1,1 @@
+"""Every method on a generator whose factors are known, at a small budget."""

@@ -1,0 +1,278 @@
+"""One page that shows what every method finds in the generator of the library.
+
+The learned methods look at pictures of few pixels, so that all of it takes minutes; the
+page shows what they found in the full size.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.comparison.entries import ENTRIES, Task
+from jaxlatent.comparison.running import (
+    ROWS,
+    SIZE,
+    Compared,
+    Judge,
+    compare,
+    sized,
+)
+from jaxlatent.editing import traverse_images
+from jaxlatent.edits.base import Edit
+from jaxlatent.gallery.comparing import told
+from jaxlatent.gallery.drawing import PAGE_FILE
+from jaxlatent.gallery.page import Gallery, Row, write_page
+from jaxlatent.gallery.plots import HeatMap, Table
+from jaxlatent.gallery.regions import outline
+from jaxlatent.generators.base import Generator
+from jaxlatent.latents import Latents
+
+STRENGTHS = (-2.0, -1.35, -0.7, 0.0, 0.7, 1.35, 2.0)
+"""Of the page's columns, in deviations of the prior."""
+
+REGION = "eyes"
+"""The part of the picture whose edit is shown with its mask."""
+
+SAMPLES = 6400
+"""Pictures that a method looks at; enough for those that learn to be on their way."""
+
+LINES = (
+    "Every method of the library looked for what moves these portraits. They are drawn "
+    "from fourteen known factors of variation, so that what was found can be held "
+    "against the truth: coverage tells whether each factor has a direction of its own, "
+    "purity whether a direction changes one factor alone. Random directions score 0, "
+    "the true ones 1.",
+    "Below are the purest directions of each method, named after the factor that they "
+    "change most. Move a slider, or play them all.",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """What is shown, and from how much.
+
+    Attributes:
+        samples: pictures that a run of a method may look at.
+        methods: which rows of `running.ROWS`, in that order.
+        directions: of each method that are drawn.
+        codes: how many portraits they are drawn of.
+    """
+
+    samples: int = SAMPLES
+    methods: tuple[str, ...] = ROWS
+    directions: int = 2
+    codes: int = 3
+
+
+def compare_all(
+    generator: Generator,
+    demo: Demo,
+    *,
+    key: jax.Array,
+    progress: Callable[[str], None] | None = None,
+) -> list[Compared]:
+    """Every method at a small budget, scored.
+
+    Args:
+        generator: an oracle of the family `rendered`.
+        demo: which methods, and their budget.
+        key: of everything that is drawn.
+        progress: called with a row of `running.ROWS` before it is run.
+    """
+    judge = Judge(generator, key=jax.random.fold_in(key, 1))
+    size = min(SIZE, generator.config.size)
+    task = Task(sized(generator, size), jax.random.fold_in(key, 2), demo.samples)
+    found = []
+    for name in demo.methods:
+        if progress is not None:
+            progress(name)
+        if (one := compare(name, task, judge)) is not None:
+            found.append(one)
+    return found
+
+
+def write_demo(
+    folder: Path | str,
+    generator: Generator,
+    compared: Sequence[Compared],
+    demo: Demo,
+    *,
+    key: jax.Array,
+    progress: Callable[[int], None] | None = None,
+) -> str:
+    """Write the page: the table, the purest directions, and a region's edit.
+
+    Args:
+        folder: where to, made if it is missing.
+        generator: what draws, in the size of the page.
+        compared: from `compare_all`.
+        demo: what is shown.
+        key: of the portraits.
+        progress: called with the number of pictures just drawn.
+
+    Returns:
+        The name of the file.
+    """
+    latents = Latents(generator.sample(key, demo.codes), "z")
+    rows, largest = [], None
+    for one in compared:
+        for index in purest(one, demo.directions if one.name in ENTRIES else 0):
+            rows.append(_row(generator, one, index, latents, progress))
+    for one in compared:
+        if one.name == "lowrankgan":
+            largest = _region_row(generator, one, latents, progress)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery(
+        "What moves a portrait?",
+        [*([largest] if largest else []), *rows],
+        STRENGTHS,
+        [f"portrait {number + 1}" for number in range(demo.codes)],
+        LINES,
+        value_name="share of its factor",
+        plots=[league_table(compared), *_heat_maps(compared)],
+    )
+    write_page(folder / PAGE_FILE, gallery)
+    return PAGE_FILE
+
+
+def league_table(compared: Sequence[Compared]) -> Table:
+    """The scores of all methods."""
+    heads = ("method", "coverage", "purity", "is told", "directions", "seconds")
+    lines = []
+    for one in compared:
+        scores = one.scores.summary
+        lines.append(
+            (
+                title_of(one.name),
+                *(
+                    f"{scores[name]:.2f}".replace("-", "−")
+                    for name in ("coverage", "purity")
+                ),
+                told_of(one.name),
+                str(len(one.effects.directions)),
+                f"{one.seconds:.0f}",
+            )
+        )
+    return Table("All methods, by what they are told", heads, lines)
+
+
+def title_of(name: str) -> str:
+    """What a row of `running.ROWS` is called."""
+    return ENTRIES[name].title if name in ENTRIES else "The true directions"
+
+
+def told_of(name: str) -> str:
+    """What a row of `running.ROWS` knows beside the generator."""
+    return ENTRIES[name].told if name in ENTRIES else "everything"
+
+
+def purest(one: Compared, num: int) -> list[int]:
+    """The directions that change one factor the most alone, each another factor.
+
+    Of those that are pure to the same fifth, the factor that a world names first, as
+    the most visible.
+    """
+    share = np.nan_to_num(one.effects.selectivity)
+    largest, factor = share.max(axis=1), share.argmax(axis=1)
+    order = np.lexsort((-largest, factor, -np.floor(5 * largest)))
+    chosen: dict[int, int] = {}
+    for index in order.tolist():
+        chosen.setdefault(int(factor[index]), index)
+    return list(chosen.values())[:num]
+
+
+def _heat_maps(compared: Sequence[Compared]) -> Iterator[HeatMap]:
+    """Of the best method that is told nothing, and of chance."""
+    alone = [
+        one
+        for one in compared
+        if one.name in ENTRIES and ENTRIES[one.name].told == "nothing"
+    ]
+    best = max(alone, key=lambda one: one.scores.summary["coverage"], default=None)
+    chance = [one for one in alone[:1] if one is not best]
+    for one in (*([best] if best else []), *chance):
+        effects = one.effects
+        order = effects.order()
+        yield HeatMap(
+            f"{title_of(one.name)}: change of each factor along each direction",
+            [str(index) for index in order],
+            effects.factors,
+            effects.slope[order],
+        )
+
+
+def _place(one: Compared, index: int) -> tuple[Edit, int]:
+    """The edit that a direction belongs to, and its number there."""
+    for edit in one.found:
+        if index < len(edit):
+            return edit, index
+        index -= len(edit)
+    raise IndexError(f"index: {index} beyond the last direction")
+
+
+def _row(
+    generator: Generator,
+    one: Compared,
+    index: int,
+    latents: Latents,
+    progress: Callable[[int], None] | None,
+) -> Row:
+    """A direction's pictures, turned so that its factor rises to the right."""
+    effects = one.effects
+    factor = int(np.nan_to_num(effects.selectivity[index]).argmax())
+    sign = -1 if effects.slope[index, factor] < 0 else 1
+    edit, number = _place(one, index)
+    strengths = sign * effects.units[index] * np.asarray(STRENGTHS)
+    images = traverse_images(
+        generator,
+        edit,
+        latents,
+        number,
+        strengths.tolist(),
+        chunk=latents.codes.shape[0] * len(STRENGTHS),
+        progress=progress,
+    )
+    return Row(
+        f"{title_of(one.name)}: {effects.factors[factor].replace('_', ' ')}",
+        index,
+        images,
+        float(effects.selectivity[index, factor]),
+        {
+            "is told": told_of(one.name),
+            "changes": told(effects, index),
+        },
+    )
+
+
+def _region_row(
+    generator: Generator,
+    one: Compared,
+    latents: Latents,
+    progress: Callable[[int], None] | None,
+) -> Row | None:
+    """The region's first direction, its mask outlined; None without that region."""
+    names = [name for name in one.effects.directions if name.startswith(REGION)]
+    if not names:
+        return None
+    index = one.effects.directions.index(names[0])
+    row = _row(generator, one, index, latents, progress)
+    codes = jnp.asarray(latents.codes)
+    config = generator.config
+    values = generator.features(codes, names=("factors",))["factors"]
+    masks = config.painted.masks(values, size=config.size)[REGION]
+    pictures = np.stack(
+        [
+            outline(np.asarray(images), np.asarray(mask))
+            for images, mask in zip(np.asarray(row.pictures), masks, strict=True)
+        ]
+    )
+    return dataclasses.replace(
+        row,
+        name=f"LowRankGAN on the {REGION}, and nothing else",
+        pictures=pictures,
+    )
