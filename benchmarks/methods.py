@@ -21,6 +21,7 @@ import argparse
 import json
 import math
 import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,14 @@ def row(
     if seed not in judges:
         judges[seed] = Judge(generator, key=jax.random.fold_in(key, 1))
     task = Task(generator, jax.random.fold_in(key, 2), samples)
+    start = time.process_time()
     found = compare(name, task, judges[seed])
+    seconds = time.process_time() - start
     if found is None:
         return None
     facts = getattr(found.found[0], "facts", {})
     return {
-        "seconds": found.seconds,
+        "seconds": seconds,
         "directions": len(found.effects.directions),
         **found.scores.to_json(),
         "facts": {one: facts[one] for one in ("rca", "loss", "failed") if one in facts},
@@ -99,7 +102,7 @@ def table(rows: dict[tuple[str, str], list[dict[str, Any]]]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--worlds", nargs="+", choices=ORACLES, default=[*ORACLES])
     parser.add_argument("--methods", nargs="+", choices=ROWS, default=[*ROWS])
     parser.add_argument("--seeds", type=int, default=5)

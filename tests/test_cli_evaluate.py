@@ -35,7 +35,7 @@ def make():
 def corners(images):
     return images.reshape(-1, 4)
 
-def paint(values, size):
+def paint(values, size, parts):
     left = jnp.tile(1.0 * (jnp.arange(size) < size // 2), (size, 1))
     picture = left * values["one"] + (1 - left) * values["two"]
     return Painting(picture[..., None], {"left": left, "right": 1 - left})
@@ -43,7 +43,7 @@ def paint(values, size):
 NAMES = ("one", "two")
 register_world(World("halves", tuple(Factor(name, "", "") for name in NAMES), paint))
 
-def red(values, size):
+def red(values, size, parts):
     return Painting(jnp.full((size, size, 3), values["one"]), {})
 
 register_world(World("red", (Factor("one", "", ""),), red))

@@ -17,7 +17,7 @@ SMALL = Settings(
 )
 
 
-def paint(values, size):
+def paint(values, size, parts):
     """The left half is one factor, the right is grey; the other never shows."""
     left = jnp.tile(1.0 * (jnp.arange(size) < size // 2), (size, 1))
     return Painting((left * values["shown"])[..., None], {})

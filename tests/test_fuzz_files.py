@@ -86,7 +86,7 @@ def test_what_counts_as_a_finding(tmp_path, monkeypatch):
     assert said.startswith("KeyError at tests/test_fuzz_files.py:")
     said = outcome_of(lambda *_: fuzz_files.time.sleep(0.1), tmp_path)
     assert said == "over 0.05 s (loads)"
-    said = outcome_of(lambda *_: np.ones(5_000_000).sum(), tmp_path)
+    said = outcome_of(lambda *_: np.ones(25_000_000).sum(), tmp_path)
     assert "MiB for a file of" in said
 
 

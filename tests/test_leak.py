@@ -10,7 +10,7 @@ from jaxlatent.evaluation.effects import Effects
 from jaxlatent.evaluation.leak import outside_share, owned_parts, part_leaks
 
 
-def paint(values, size):
+def paint(values, size, parts):
     """The left half is one factor, the right the other and a ninth of the one."""
     left = jnp.arange(size)[None, :] < size // 2
     left = jnp.broadcast_to(left, (size, size)).astype(jnp.float32)

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,13 @@ from jaxlatent.generators import rendered
 from jaxlatent.runs import Run, plain
 
 FILE = "scores.json"
+# without the emitters code of the lowest level is quick to compile and runs not too
+# slowly, with them it crawls; a flag that a version does not know would end the process
+QUICK_TO_COMPILE = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    if version("jax").startswith("0.10.")
+    else "--xla_backend_optimization_level=1"
+)
 
 
 def demo(
@@ -37,6 +46,8 @@ def demo(
         seed: Of everything that is drawn.
     """
     run = Run(out, "demo", locals())
+    # read when jax first computes; programs here run for seconds and compile for more
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_TO_COMPILE}"
     settings, key = Demo(samples=samples), jax.random.key(seed)
     generator = rendered.embedded()
     print("Every method looks for what moves the portraits of jaxlatent ...")
@@ -50,9 +61,7 @@ def demo(
     run.start()
     with progress_bar("drawing") as progress:
         page = write_demo(out, generator, compared, settings, key=key)
-    record = {
-        one.name: {"seconds": one.seconds, **one.scores.to_json()} for one in compared
-    }
+    record = {one.name: one.scores.to_json() for one in compared}
     text = json.dumps(plain(record), indent=1, allow_nan=False)
     run.file(FILE).write_text(text + "\n")
     run.names.append(page)

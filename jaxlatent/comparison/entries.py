@@ -67,7 +67,7 @@ TRANSFORMATIONS: dict[str, tuple[str | None, str | None]] = {
 that do the same to a picture; None where there is none."""
 
 NEAREST: dict[str, tuple[str | None, str | None]] = {
-    "yaw": ("shiftx", "horizontal_position"),
+    "yaw": (None, "horizontal_position"),
     "tilt": ("rotate2d", None),
 }
 """The same, of factors that come close to it, for worlds without those."""

@@ -1,7 +1,6 @@
 """Runs of the methods, and what they found, held against what is there."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,14 +37,12 @@ class Compared:
         found: its edits, of one space.
         effects: what their directions do to the factors, side by side.
         scores: what that is worth.
-        seconds: of processor time that the method took, compilation included.
     """
 
     name: str
     found: Found
     effects: Effects
     scores: EditScores
-    seconds: float
 
 
 SIZE = 24
@@ -130,18 +127,14 @@ def compare(name: str, task: Task, judge: Judge) -> Compared | None:
     Raises:
         KeyError: for another name.
     """
-    start = time.process_time()
     if name == TRUTH:
         found: Found = (rendered.truth(task.generator, task.space),)
     elif ENTRIES[name].fits(task):
         found = ENTRIES[name].discover(task)
     else:
         return None
-    seconds = time.process_time() - start
     if not found:
         return None
     effects = judge.effects(found)
     targets = told_targets(name, effects.directions, task)
-    return Compared(
-        name, found, effects, judge.score(effects, found[0], targets), seconds
-    )
+    return Compared(name, found, effects, judge.score(effects, found[0], targets))
