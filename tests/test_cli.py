@@ -907,7 +907,7 @@ def test_readme_begins_with_two_commands():
 
 
 def test_readme_examples_run(tmp_path, monkeypatch):
-    sefa, functions, regions, learned, worlds, _, several = blocks("python")
+    sefa, functions, regions, learned, worlds, codes, several = blocks("python")
     (tmp_path / "stylegan2.pkl").write_bytes(Path(PLAIN).read_bytes())
     names = {"__name__": "readme"}
     exec(compile(sefa, "README.md", "exec"), names)
@@ -941,6 +941,18 @@ def test_readme_examples_run(tmp_path, monkeypatch):
     exec(compile(short, "README.md", "exec"), shown)
     assert shown["scores"].summary["coverage"] > 0.7
     assert "SeFa" in (tmp_path / "shown" / "index.html").read_text()
+    # an encoder of a few steps on pictures that it takes, and the quickest score
+    shown["faces"] = shown["rendered"].oracle(
+        "disc", key=jax.random.key(0), size=32, z_dim=12, largest_group=8
+    )
+    short = codes.replace("key=", "Settings(steps=2, batch=4), num=80, key=")
+    short = short.replace("import disc", "import Settings, disc")
+    short = short.replace(', "dci", "factor-vae", "beta-vae"', ",")
+    assert "Settings(steps=2" in short
+    assert "dci" not in short
+    exec(compile(short, "README.md", "exec"), shown)
+    assert shown["found"].codes.shape == (80, len(shown["edit"]))
+    assert 0 <= shown["scores"]["mig"].value <= 1
     monkeypatch.setattr(parallel, "start", lambda *words, same: None)
     names |= {"process_id": 0, "codes": names["z"][:3]}
     exec(compile(several, "README.md", "exec"), names)

@@ -137,18 +137,18 @@ def write_demo(
         The name of the file.
     """
     latents = Latents(generator.sample(key, demo.codes), "z")
-    rows, largest = [], None
+    rows, region = [], None
     for one in compared:
         for index in purest(one, demo.directions if one.name in ENTRIES else 0):
             rows.append(_row(generator, one, index, latents, progress))
     for one in compared:
         if one.name == "lowrankgan":
-            largest = _region_row(generator, one, latents, progress)
+            region = _region_row(generator, one, latents, progress)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     gallery = Gallery(
         "What moves a portrait?",
-        [*([largest] if largest else []), *rows],
+        [*([region] if region else []), *rows],
         STRENGTHS,
         [f"portrait {number + 1}" for number in range(demo.codes)],
         LINES,
