@@ -20,7 +20,14 @@ from jaxlatent.batching import in_chunks
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.style_space import channel_names, style_sizes
-from jaxlatent.latents import Latents, Prior, Truncation, prior, sample_keys
+from jaxlatent.latents import (
+    Latents,
+    Prior,
+    Truncation,
+    prior,
+    sample_keys,
+    to_space,
+)
 from jaxlatent.methods.stylespace_local import Derivation
 from jaxlatent.methods.stylespace_local import local as local
 
@@ -214,3 +221,35 @@ def discover(
             },
         },
     )
+
+
+def discover_shared(
+    generator: Generator, exemplars: Latents, styles: ArrayLike, *, k: int = 5
+) -> Directions:
+    """The channels that examples of an attribute have most in common, as directions.
+
+    Args:
+        generator: with a space s.
+        exemplars: E codes of pictures that have the attribute, in any space.
+        styles: [P, S] of a population.
+        k: channels.
+
+    Returns:
+        k directions whose positive strengths go where the examples are; their report
+        tells `Attribute`'s figures.
+
+    Raises:
+        ValueError: as `attribute`.
+    """
+    found = attribute(styles, to_space(generator, exemplars, "s").codes)
+    chosen = found.order()[:k]
+    report = {"theta": found.theta[chosen], "difference": found.difference[chosen]}
+    edit = single_channels(
+        generator,
+        chosen,
+        styles,
+        report={name: value.astype(np.float32) for name, value in report.items()},
+        facts={"exemplars": len(exemplars)},
+    )
+    sign = np.where(found.difference[chosen] < 0, -1, 1).astype(np.float32)
+    return dataclasses.replace(edit, vectors=edit.vectors * sign[:, None])

@@ -1,0 +1,127 @@
+"""StyleSpace as a command: style channels of a region, or of what examples share."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+
+from jaxlatent.cli import arguments
+from jaxlatent.cli.masks import region_masks
+from jaxlatent.cli.options import (
+    NO_REGION,
+    JobGroup,
+    Page,
+    PageGroup,
+    RegionsGroup,
+    group,
+    option,
+)
+from jaxlatent.cli.session import Session
+from jaxlatent.gallery import outline
+from jaxlatent.gallery.drawing import Heading
+from jaxlatent.loading import guess_latents
+from jaxlatent.methods import stylespace
+from jaxlatent.methods.stylespace_local import CELLS
+
+
+@dataclass(frozen=True)
+class Styles:
+    """What channels are measured by."""
+
+    at: Annotated[str, option("SEEDS")] = "0-3"
+    """Differentiate at codes of these seeds."""
+    size: int = CELLS
+    """Longer side to which pictures are shrunk before they are differentiated."""
+    exemplars: Path | None = None
+    """Codes of pictures that share an attribute, in place of regions."""
+    samples: int = 1000
+    """Codes whose deviation is one unit of strength."""
+    seed: int = 0
+    """Of these codes."""
+
+
+MEASURED = Styles()
+
+
+def discover_stylespace(
+    job: JobGroup,
+    *,
+    k: int = 5,
+    parts: RegionsGroup = NO_REGION,
+    measured: Annotated[Styles, group("style")] = MEASURED,
+    page: PageGroup = Page("-10:10:5"),
+) -> None:
+    """StyleSpace: single style channels that change a region, or that examples share.
+
+    Args:
+        job: What to work on.
+        k: How many channels of each region, or of the examples.
+        parts: Regions of the picture.
+        measured: What channels are measured by.
+        page: How they are drawn; strengths are deviations of the channel.
+    """
+    session = Session.open(job, "discover stylespace", locals())
+    model, masks = session.generator, {}
+    session.check(page, "s")
+    if measured.exemplars is None:
+        masks = region_masks(parts, model.image_shape[:2])
+        if not masks:
+            raise ValueError("region: none given; one or more, or exemplars, is needed")
+    else:
+        arguments.refuse(parts, " together with exemplars")
+    styles = stylespace.population(
+        model,
+        measured.samples,
+        key=jax.random.key(arguments.check_seed(measured.seed)),
+        label=session.label,
+        truncation=session.truncation,
+    )
+    if measured.exemplars is None:
+        drawn = {"numpy_seeds": None, "codes": None, "space": None}
+        at = session.samples(seeds=measured.at, **drawn).latents
+        with session.progress("differentiating", len(at), "code") as progress:
+            edit = stylespace.discover(
+                model,
+                at,
+                masks,
+                styles,
+                k=k,
+                size=measured.size,
+                truncation=session.truncation,
+                chunk=job.chunk,
+                mesh=session.mesh,
+                progress=progress,
+            )
+        text = (
+            f"The channels that change each region most, from derivatives at {len(at)} "
+            f"codes; of {edit.facts['channels']} the paper's rule takes "
+            + ", ".join(f"{n} for {name}" for name, n in edit.facts["local"].items())
+        )
+    else:
+        latents, guesses = guess_latents(measured.exemplars, model)
+        session.say([guess.text({}) for guess in guesses])
+        edit = stylespace.discover_shared(model, latents, styles, k=k)
+        text = f"The channels that {len(latents)} examples have most in common"
+    lines = [f"{text}. Strengths are deviations over {len(styles)} codes."]
+    regions = list(masks.values())
+    session.draw(
+        {"stylespace.npz": edit},
+        page,
+        Heading(
+            f"StyleSpace channels of {session.name}",
+            lines,
+            decorate=partial(_outlined, masks=regions),
+        ),
+        range(len(edit)),
+        read=(*parts.mask, measured.exemplars),
+        regions=list(masks),
+    )
+
+
+def _outlined(images: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+    for mask in masks:
+        images = outline(images, mask)
+    return images
