@@ -119,6 +119,9 @@ def edit_dependency(
 
     Returns:
         By direction, one entry for each of the N pictures at each strength.
+
+    Raises:
+        ValueError: for an attribute that there is not, or as `attribute_dependency`.
     """
     amounts = sorted({0.0, *map(float, strengths)})
     chosen = edit.select([*targets])
