@@ -129,6 +129,11 @@ class Picture:
             codes = generator.map(codes, self.label)
         if self.space == "s":
             codes = to_synthesis(generator, Latents(codes, "s"))
+        return self.draw(codes)
+
+    def draw(self, codes: Any) -> jax.Array:
+        """[H, W, C] of one code [1, ...], or styles, as synthesis takes them."""
+        generator = self.generator
         if self.feature is not None:
             found = generator.features(codes, self.label, names=(self.feature,))
             return found[self.feature][0]

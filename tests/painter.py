@@ -12,7 +12,7 @@ import numpy as np
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
-from jaxlatent.types import Noise
+from jaxlatent.types import Affine, Noise
 
 D, SIDE = 3, 8
 SIZES = {"late": 4, "early": 3}
@@ -78,6 +78,14 @@ def styles(params, config, w):
         name: rows[:, row] @ params["matrix"][name] + params["offset"][name][None]
         for row, name in enumerate(SIZES)
     }
+
+
+def affines(params, config):
+    """The second layer is called a to-RGB layer, which is derived apart."""
+    return tuple(
+        Affine(params["matrix"][name], name, row, rgb=row == 1)
+        for row, name in enumerate(SIZES)
+    )
 
 
 def run(params, config, latent, label=None, *, noise=Noise.FIXED):

@@ -1,5 +1,6 @@
 """StyleSpace as a command: style channels of a region, or of what examples share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from jaxlatent.cli.options import (
     option,
 )
 from jaxlatent.cli.session import Session
+from jaxlatent.edits.directions import Directions
 from jaxlatent.gallery import outline
 from jaxlatent.gallery.drawing import Heading
 from jaxlatent.loading import guess_latents
@@ -64,14 +66,15 @@ def discover_stylespace(
         page: How they are drawn; strengths are deviations of the channel.
     """
     session = Session.open(job, "discover stylespace", locals())
-    model, masks = session.generator, {}
+    model, masks, examples = session.generator, {}, None
     session.check(page, "s")
-    if measured.exemplars is None:
-        masks = region_masks(parts, model.image_shape[:2])
-        if not masks:
-            raise ValueError("region: none given; one or more, or exemplars, is needed")
-    else:
+    arguments.at_least_one(k, "k")
+    if measured.exemplars is not None:
         arguments.refuse(parts, " together with exemplars")
+        examples, guesses = guess_latents(measured.exemplars, model)
+        session.say([guess.text({}) for guess in guesses])
+    elif not (masks := region_masks(parts, model.image_shape[:2])):
+        raise ValueError("region: none given; one or more, or exemplars, is needed")
     styles = stylespace.population(
         model,
         measured.samples,
@@ -79,45 +82,53 @@ def discover_stylespace(
         label=session.label,
         truncation=session.truncation,
     )
-    if measured.exemplars is None:
-        drawn = {"numpy_seeds": None, "codes": None, "space": None}
-        at = session.samples(seeds=measured.at, **drawn).latents
-        with session.progress("differentiating", len(at), "code") as progress:
-            edit = stylespace.discover(
-                model,
-                at,
-                masks,
-                styles,
-                k=k,
-                size=measured.size,
-                truncation=session.truncation,
-                chunk=job.chunk,
-                mesh=session.mesh,
-                progress=progress,
-            )
-        text = (
-            f"The channels that change each region most, from derivatives at {len(at)} "
-            f"codes; of {edit.facts['channels']} the paper's rule takes "
-            + ", ".join(f"{n} for {name}" for name, n in edit.facts["local"].items())
-        )
+    if examples is None:
+        edit, text = _local(session, measured, masks, styles, k)
     else:
-        latents, guesses = guess_latents(measured.exemplars, model)
-        session.say([guess.text({}) for guess in guesses])
-        edit = stylespace.discover_shared(model, latents, styles, k=k)
-        text = f"The channels that {len(latents)} examples have most in common"
-    lines = [f"{text}. Strengths are deviations over {len(styles)} codes."]
-    regions = list(masks.values())
+        edit = stylespace.discover_shared(model, examples, styles, k=k)
+        text = f"The channels that {len(examples)} examples have most in common"
+    heading = Heading(
+        f"StyleSpace channels of {session.name}",
+        [f"{text}. Strengths are deviations over {len(styles)} codes."],
+        decorate=partial(_outlined, masks=[*masks.values()]),
+    )
     session.draw(
         {"stylespace.npz": edit},
         page,
-        Heading(
-            f"StyleSpace channels of {session.name}",
-            lines,
-            decorate=partial(_outlined, masks=regions),
-        ),
+        heading,
         range(len(edit)),
         read=(*parts.mask, measured.exemplars),
         regions=list(masks),
+    )
+
+
+def _local(
+    session: Session,
+    measured: Styles,
+    masks: Mapping[str, np.ndarray],
+    styles: np.ndarray,
+    k: int,
+) -> tuple[Directions, str]:
+    """The channels of each region, and what is to be said of them."""
+    drawn = {"numpy_seeds": None, "codes": None, "space": None}
+    at = session.samples(seeds=measured.at, **drawn).latents
+    with session.progress("differentiating", len(at), "code") as progress:
+        edit = stylespace.discover(
+            session.generator,
+            at,
+            masks,
+            styles,
+            k=k,
+            size=measured.size,
+            truncation=session.truncation,
+            chunk=session.job.chunk,
+            mesh=session.mesh,
+            progress=progress,
+        )
+    taken = ", ".join(f"{n} for {name}" for name, n in edit.facts["local"].items())
+    return edit, (
+        f"The channels that change each region most, from derivatives at {len(at)} "
+        f"codes; of {edit.facts['channels']} the paper's rule takes {taken}"
     )
 
 

@@ -5,9 +5,8 @@ Wu et al., CVPR 2021, section 4; see `jaxlatent.methods.stylespace`.
 Where this differs from the original code, and why:
 
 - It runs one backward pass for every layer and every number of a picture shrunk to 32
-  pixels, and the picture again for each. Here the Jacobian is exact as well, but the
-  picture is linearised once, and the shorter side of the Jacobian is walked: columns,
-  or rows where the picture's numbers are fewer than the channels.
+  pixels, and the picture again for each. Here columns of the Jacobian, which is exact
+  as well, are pushed forward through the picture linearised once.
 - Beside the paper's count of pictures in which a region overlaps most with a channel's
   gradient, each region's share of a channel's squared derivative is told, which depends
   on no threshold.
@@ -17,10 +16,12 @@ Where this differs from the original code, and why:
 """
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypedDict
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,9 +30,10 @@ from jax.typing import ArrayLike
 
 from jaxlatent.collectives import gather
 from jaxlatent.generators.base import Generator
+from jaxlatent.generators.style_space import split_styles, style_sizes
 from jaxlatent.jacobians import Picture, View, pictures_at, shrink, size_of
 from jaxlatent.latents import Latents, Truncation, to_space
-from jaxlatent.numerics.entries import reduced_columns, rows
+from jaxlatent.numerics.entries import LARGE_OUTPUT, reduced_columns
 from jaxlatent.parallel import place
 
 CELLS = 32
@@ -114,7 +116,7 @@ def local(
         size: longer side to which pictures are shrunk, by averages, before they are
             differentiated; the paper's if left out, None for `jacobians.DRAWN_AT`.
         truncation: of w on the way, None for none.
-        chunk: columns or rows of the Jacobian at a time.
+        chunk: columns of the Jacobian at a time.
         mesh: devices among which they are divided, None for one.
         progress: called with the number of codes just finished.
 
@@ -131,14 +133,23 @@ def local(
     cells = (max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale)))
     members = np.stack([_members(own, cells) for own in weights])
     energies, overlaps = [], []
-    for inputs in zip(pictures, weights, members, strict=True):
-        inputs = inputs if mesh is None else place(inputs, mesh)
-        with jax.default_matmul_precision("highest"):
-            found = _local(*inputs, cells=cells, chunk=chunk, mesh=mesh)
-        found = found if mesh is None else gather(found)
-        energy, overlap = (np.asarray(one, np.float64) for one in found)
-        energies.append(energy)
-        overlaps.append(overlap)
+    sizes = style_sizes(generator)
+    groups = layer_groups(generator)
+    layers = [name for group in groups for name in group]
+    order = np.argsort(np.concatenate([_entries(sizes, name) for name in layers]))
+    for given, *held in zip(pictures, weights, members, strict=True):
+        styles = split_styles(given.base[None], sizes)
+        parts = []
+        for group in groups:
+            inputs = (Channels(given, styles, group), *held)
+            inputs = inputs if mesh is None else place(inputs, mesh)
+            with jax.default_matmul_precision("highest"):
+                found = _local(*inputs, cells=cells, chunk=chunk, mesh=mesh)
+            found = found if mesh is None else gather(found)
+            parts.append([np.asarray(one, np.float64) for one in found])
+        energy, overlap = map(np.concatenate, zip(*parts, strict=True))
+        energies.append(energy[order])
+        overlaps.append(overlap[order])
         if progress is not None:
             progress(1)
     *inside, change = np.mean(energies, axis=0).T
@@ -147,6 +158,60 @@ def local(
     there = members.any(axis=(2, 3)).sum(axis=0)  # regions that a picture lacks
     most = first.sum(axis=0) / np.maximum(there, 1)[None]
     return Local(change, np.stack(inside) / np.where(change > 0, change, 1), most.T)
+
+
+@flax.struct.dataclass(eq=False)
+class Channels:
+    """One picture as a function of a shift of some layers' styles.
+
+    What lies before these layers is no part of its derivative.
+
+    Attributes:
+        picture: how the picture is seen.
+        styles: [1, C] by layer.
+        layers: those that the shift moves, one after the other.
+    """
+
+    picture: Picture
+    styles: dict[str, jax.Array]
+    layers: tuple[str, ...] = flax.struct.field(pytree_node=False)
+
+    @property
+    def origin(self) -> jax.Array:
+        """The shift that changes nothing."""
+        moved = [self.styles[name] for name in self.layers]
+        return jnp.zeros_like(jnp.concatenate(moved, axis=1)[0])
+
+    def __call__(self, shift: jax.Array) -> jax.Array:
+        """Shift -> [H, W, C]."""
+        sizes = {name: self.styles[name].shape[1] for name in self.layers}
+        moved = split_styles(shift[None], sizes)
+        styles = {
+            name: style + moved[name] if name in moved else style
+            for name, style in self.styles.items()
+        }
+        return self.picture.draw(styles)
+
+
+def layer_groups(generator: Generator) -> list[tuple[str, ...]]:
+    """Layers whose channels are pushed by one program, in the network's order.
+
+    Those of to-RGB layers pass through no convolution, and need not be pushed as if.
+    """
+    rgb = {one.name for one in generator.affines() if one.rgb}
+    names = list(style_sizes(generator))
+    groups = [
+        tuple(name for name in names if (name in rgb) is wanted)
+        for wanted in (False, True)
+    ]
+    return [group for group in groups if group]
+
+
+def _entries(sizes: Mapping[str, int], layer: str) -> np.ndarray:
+    """Which entries of s are a layer's."""
+    names = list(sizes)
+    start = sum(sizes[name] for name in names[: names.index(layer)])
+    return np.arange(start, start + sizes[layer])
 
 
 def _weights(
@@ -193,7 +258,7 @@ def _members(masks: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
 
 @partial(jax.jit, static_argnames=("cells", "chunk", "mesh"))
 def _local(
-    given: Picture,
+    given: Channels,
     weights: jax.Array,
     members: jax.Array,
     *,
@@ -202,17 +267,19 @@ def _local(
     mesh: Mesh | None,
 ) -> tuple[jax.Array, jax.Array]:
     """Squared derivatives [S, R + 1] in regions and in all, overlaps [S, R + 1]."""
-    reduce = partial(_reduced, cells=cells)
-    options = {"chunk": chunk, "mesh": mesh}
-    if jax.eval_shape(given, given.origin).size >= given.base.size:
-        return reduced_columns(given, given.origin, reduce, weights, members, **options)
-    columns = jnp.moveaxis(rows(given, given.origin, **options), -1, 0)
-    return jax.lax.map(
-        lambda column: reduce(column, weights, members), columns, batch_size=256
+    return reduced_columns(
+        given,
+        given.origin,
+        partial(kept, cells=cells),
+        weights,
+        members,
+        chunk=chunk,
+        mesh=mesh,
+        large=math.prod(given.picture.generator.image_shape) >= LARGE_OUTPUT,
     )
 
 
-def _reduced(
+def kept(
     column: jax.Array,
     weights: jax.Array,
     members: jax.Array,
