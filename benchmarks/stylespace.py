@@ -13,8 +13,8 @@ code (`invert_mask.py` in betterze/StyleSpace) does in TensorFlow: for the style
 convolution and each of the 3 x 32 x 32 numbers, the picture is run and one gradient is
 pulled back to that style; ENTRIES numbers are measured for each layer. It leaves to-RGB
 layers out, so "over_original" compares the channels of convolutions; "all_s" are ours
-with to-RGB layers. "pulled" is a kinder way than the original's: the picture once, then one
-backward pass for each number, to all styles together.
+with to-RGB layers. "pulled" is a kinder way than the original's: the picture once, then
+one backward pass for each number, to all styles together.
 
 The last line is one JSON object: seconds for one code, and ratios; medians of rounds.
 """

@@ -50,7 +50,7 @@ def test_the_change_of_a_channel_is_its_columns_norm_in_closed_form(found):
 
 
 def test_masks_may_be_soft_or_each_pictures_own():
-    one = stylespace.local(PAINTER, Latents(Z[:1], "z"), 0.25 * MASKS[:1])
+    one = stylespace.local(PAINTER, Latents(Z[:1], "z"), 0.25 * MASKS)
     np.testing.assert_allclose(one.share[0], 0.25 * (painter.BLOCK == 0), atol=1e-6)
     # half of the pictures say another region, so that neither is taken
     turned = np.stack([MASKS, MASKS[[1, 0, 2, 3]]])
@@ -62,38 +62,39 @@ def test_masks_may_be_soft_or_each_pictures_own():
 
 
 def test_a_channel_that_changes_the_rest_more_is_local_to_no_region():
-    found = stylespace.local(PAINTER, Latents(Z, "z"), MASKS[:1])
-    expected = np.where(painter.BLOCK == 0, 0, -1)
+    some = MASKS * (np.arange(4) < 2)[:, None, None]
+    found = stylespace.local(PAINTER, Latents(Z, "z"), some)
+    expected = np.where(painter.BLOCK < 2, painter.BLOCK, -1)
     np.testing.assert_array_equal(found.region, expected)
+    np.testing.assert_array_equal(found.most[2:4], 0)
+    np.testing.assert_array_equal(found.most[4], painter.BLOCK > 1)
 
 
-def test_a_region_without_a_cell_is_never_the_most():
-    empty = np.concatenate([MASKS, np.zeros_like(MASKS[:1])])
-    found = stylespace.local(PAINTER, Latents(Z, "z"), empty)
-    np.testing.assert_array_equal(found.region, painter.BLOCK)
-    np.testing.assert_array_equal(found.most[4], 0)
-
-
-@pytest.mark.parametrize(("size", "chunk", "devices"), [(8, 5, 1), (2, 2, 8)])
-def test_shares_are_those_of_the_full_jacobian(size, chunk, devices):
+def test_shares_are_those_of_the_full_jacobian():
     generator = fresh("stylegan2")
-    codes = to_space(generator, Latents(normal(5, 1, 5), "z"), "s")
-    height, width = size, size // 2
-    masks = np.random.default_rng(0).uniform(size=(2, height, width))
-    over = None if devices == 1 else mesh(devices)
-    options = {"size": size, "chunk": chunk, "mesh": over}
-    found = stylespace.local(generator, codes, masks / 2, **options)
+    codes = Latents(normal(5, 1, 13), "s")
+    masks = np.random.default_rng(0).uniform(size=(2, 8, 4))
+    found = stylespace.local(generator, codes, masks, chunk=5)
 
     def picture(code):
-        image = generator.synthesize(split_styles(code[None], style_sizes(generator)))
-        shape = (height, 8 // size, width, 8 // size, 4)
-        return image[0].reshape(shape).mean(axis=(1, 3))
+        styles = split_styles(code[None], style_sizes(generator))
+        return generator.synthesize(styles)[0]
 
     whole = np.asarray(jax.jit(jax.jacfwd(picture))(codes.codes[0]), np.float64)
-    assert whole.shape == (height, width, 4, 13)
+    assert whole.shape == (8, 4, 4, 13)
     assert error(found.change, np.square(whole).sum((0, 1, 2))) <= 1e-5
-    inside = np.einsum("rhw,hwcs->rs", masks / 2, whole**2)
+    inside = np.einsum("rhw,hwcs->rs", masks, whole**2)
     assert error(found.share * found.change, inside) <= 1e-5
+
+
+def test_any_chunk_size_and_number_of_devices(found):
+    """Columns are averaged to 4 pixels, where blocks have 4 cells each."""
+    options = {"size": 4, "chunk": 2, "mesh": mesh(3)}
+    other = stylespace.local(PAINTER, Latents(Z[:1], "z"), MASKS, **options)
+    small = painter.PATTERNS.reshape(-1, 4, 2, 4, 2, 3).mean(axis=(2, 4))
+    expected = np.cos(styles(Z[:1]))[0] ** 2 * np.square(small).sum((1, 2, 3))
+    assert error(other.change, expected) <= 1e-5
+    np.testing.assert_array_equal(other.region, found.region)
 
 
 def test_the_papers_rule_wants_half_of_the_pictures_and_a_lead():
@@ -139,16 +140,17 @@ def test_a_population_is_the_priors_styles(drawn):
 
 
 def test_directions_are_the_most_local_channels_by_their_deviations(drawn):
-    masks = {"left": MASKS[0], "low": MASKS[3]}
+    masks = dict(zip("abcd", MASKS, strict=True))
     edit = stylespace.discover(PAINTER, Latents(Z, "z"), masks, drawn, k=2)
-    assert (edit.space, edit.method, len(edit)) == ("s", "stylespace", 4)
-    assert edit.names[2] == f"low: {NAMES[3]}"
-    first = [NAMES.index(name.split(": ")[1]) for name in edit.names]
-    assert {*first[:2]} == {0, 4}
-    np.testing.assert_array_equal(edit.report["local"], [1, 1, 1, 0])
-    np.testing.assert_allclose(edit.report["share"][:3], 1, atol=1e-6)
-    assert dict(edit.facts["local"]) == {"left": 2, "low": 1}
-    moved = edit.shift(jnp.asarray(styles(Z), jnp.float32), 2, 1.5)
+    assert (edit.space, edit.method, len(edit)) == ("s", "stylespace", 8)
+    assert edit.names[6] == f"d: {NAMES[3]}"
+    channels = [NAMES.index(name.split(": ")[1]) for name in edit.names]
+    for block in range(3):
+        assert {*channels[2 * block :][:2]} == {block, block + 4}
+    np.testing.assert_array_equal(edit.report["local"], np.arange(8) < 7)
+    np.testing.assert_allclose(edit.report["share"][:7], 1, atol=1e-6)
+    assert dict(edit.facts["local"]) == {"a": 2, "b": 2, "c": 2, "d": 1}
+    moved = edit.shift(jnp.asarray(styles(Z), jnp.float32), 6, 1.5)
     expected = styles(Z)
     expected[:, 3] += 1.5 * drawn.std(axis=0, dtype=np.float64)[3]
     assert error(moved, expected) <= 1e-6
