@@ -27,9 +27,9 @@ is the opposite end: of a rest of rank zero one eigenvector is still removed. Th
 space of the low-rank part is not that of M, so something leaks: `report` has how much.
 
 The region's first principal directions are often those that move the whole picture. Of
-such a one the projection leaves a "residual" near zero in `report`, which scaled to unit
-length is a mixture of whatever faint changes the rest's rank left out. Prefer directions
-of a large residual, or a higher `energy` of the rest.
+such a one the projection leaves a "residual" near zero in `report`; scaled to unit
+length, that is a mixture of whatever faint changes the rest's rank left out. Prefer
+directions of a large residual, or a higher `energy` of the rest.
 
 Where this differs from the original code, and why:
 
