@@ -9,8 +9,8 @@ import pytest
 
 from jaxlatent import methods
 from jaxlatent.comparison import demo as demos
-from jaxlatent.comparison.entries import ENTRIES, Task, told_targets
-from jaxlatent.comparison.running import ROWS, TRUTH, Judge, compare, sized
+from jaxlatent.comparison.entries import ENTRIES, Task
+from jaxlatent.comparison.running import ROWS, TRUTH, compare, judge_of, sized
 from jaxlatent.generators import rendered
 
 # it trains the generator together with the walk of another entry
@@ -30,7 +30,7 @@ def task(generator):
 
 @pytest.fixture(scope="module")
 def judge(generator):
-    return Judge(generator, key=jax.random.key(2), codes=64, random=64)
+    return judge_of(generator, key=jax.random.key(2), codes=64)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def test_what_finds_the_planted_directions_scores_near_the_truth(cheap, name):
 def test_told_directions_are_held_against_what_they_were_told(cheap, task):
     one = cheap["enjoy_your_editing"]
     assert one.effects.directions == task.factors
-    assert told_targets("enjoy_your_editing", ["x", "other"], task) == ["x", None]
-    assert told_targets("sefa", ["x"], task) is None
+    assert ENTRIES["enjoy_your_editing"].supervised
+    assert not ENTRIES["sefa"].supervised
     np.testing.assert_array_equal(one.scores.best, range(4))
 
 

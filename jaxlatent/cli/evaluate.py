@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -26,22 +26,19 @@ from jaxlatent.cli.options import (
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
-from jaxlatent.data.worlds import WORLDS
-from jaxlatent.edits.base import Edit
+from jaxlatent.data.worlds import world_of
 from jaxlatent.evaluation.distortion import Distortion, mapping_distortion
-from jaxlatent.evaluation.edit_scores import compare_edits, effects_csv
-from jaxlatent.evaluation.effects import (
-    Effects,
-    is_oracle,
-    known_effects,
-    scored_effects,
-)
+from jaxlatent.evaluation.edit_comparison import Judge, effects_csv, oracle_judge
+from jaxlatent.evaluation.effects import is_oracle, scored_effects
 from jaxlatent.evaluation.factor_reading import learn_to_read
-from jaxlatent.evaluation.leak import owned_parts, part_leaks
-from jaxlatent.gallery.comparing import as_text, draw_comparison, score_tables
+from jaxlatent.gallery.comparing import (
+    accuracy_table,
+    as_text,
+    distortion_table,
+    draw_comparison,
+    score_tables,
+)
 from jaxlatent.gallery.drawing import Heading, Traversal
-from jaxlatent.gallery.plots import Table
-from jaxlatent.generators import rendered
 from jaxlatent.generators.base import family_name
 from jaxlatent.latents import prior, prior_truncation, sample_keys
 from jaxlatent.runs import plain
@@ -119,27 +116,26 @@ def evaluate(
     latents = prior(generator, label=session.label, truncation=psi)(
         sample_keys(key, np.arange(samples))
     )
-    asked = _asked(session, scoring, world, key)
-
-    def measured(edit: Any) -> Effects:
-        found = asked.measure(edit=edit, latents=latents, strengths=amounts)
-        return found.choose(arguments.parse_columns(scoring.attribute, found.factors))
-
-    with session.progress("measuring", unit="edit") as progress:
-        compared = compare_edits(
-            edits,
-            measured,
-            key=jax.random.fold_in(key, samples),
-            num=max(asked.count, _LEAST) if num is None else num,
-            random=random,
-            truth=asked.truth,
-            supervised=supervised,
-            leaks=asked.leaks,
-            progress=progress,
-        )
+    judge, how, recorded = _judge(
+        session,
+        scoring,
+        world,
+        key,
+        num=num,
+        random=random,
+        latents=latents,
+        strengths=amounts,
+    )
+    for edit in edits.values():
+        judge.keep(edit)
+    compared = {}
+    with session.progress("measuring", len(edits), unit="edit") as progress:
+        for name, edit in edits.items():
+            compared[name] = judge.compare(edit, supervised=name in supervised)
+            progress(1)
     factors = next(iter(compared.values())).effects.factors
     first = session.samples()
-    drawn = sum(len(one.edit) for one in compared.values())
+    drawn = sum(len(one.effects.directions) for one in compared.values())
     if is_main():
         session.run.file(TABLE).write_text(effects_csv(compared))
         session.run.start()
@@ -149,12 +145,13 @@ def evaluate(
             label = session.label
             bent = mapping_distortion(generator, key=key, num=distortion, label=label)
     lines = [
-        f"{len(factors)} factors, {asked.how}; {samples} codes moved by "
+        f"{len(factors)} factors, {how}; {samples} codes moved by "
         f"{amounts[0]:g} to {amounts[-1]:g} deviations of the prior.",
         "Coverage, purity and diversity: chance is 0, the truth 1.",
         *said,
     ]
-    tables = [*_accuracy(asked), *_bends(bent)]
+    tables = [accuracy_table(recorded["accuracy"])] if recorded.get("accuracy") else []
+    tables += [distortion_table(bent)] if bent else []
     total = drawn * len(first.names) * len(amounts)
     with session.progress("drawing", total) as progress:
         page = draw_comparison(
@@ -190,102 +187,71 @@ def evaluate(
         first,
         read=(*chosen.edits, *scoring.scorer),
         factors=factors,
-        preprocessing=asked.preprocessing,
-        accuracy=asked.accuracy,
+        **recorded,
         distortion={name: dataclasses.asdict(one) for name, one in bent.items()},
     )
     print((job.out / page).resolve().as_uri())
 
 
-class Asked(NamedTuple):
-    """What tells the factors of pictures.
-
-    Attributes:
-        measure: the effects of an `edit` on `latents` at `strengths`.
-        count: of the factors.
-        how: they are known, in words.
-        truth: the true directions, where they are known.
-        leaks: as for `compare_edits`.
-        preprocessing: of the scorers that are networks.
-        accuracy: R2 of what reads a world's factors, by factor.
-    """
-
-    measure: Callable[..., Effects]
-    count: int
-    how: str
-    truth: Edit | None = None
-    leaks: Any = None
-    preprocessing: Mapping[str, Any] = {}
-    accuracy: Mapping[str, float] = {}
-
-
-def _asked(
-    session: Session, scoring: Scoring, world: str | None, key: jax.Array
-) -> Asked:
-    """What the options ask for: known factors, scorers, or a network that reads."""
-    generator, job = session.generator, session.job
-    options: Any = {"truncation": session.truncation, "mesh": session.mesh}
-    pictures: Any = {**options, "chunk": max(job.chunk, 32)}
+def _judge(
+    session: Session,
+    scoring: Scoring,
+    world: str | None,
+    key: jax.Array,
+    *,
+    num: int | None,
+    random: int,
+    **moved: Any,
+) -> tuple[Judge, str, dict[str, Any]]:
+    """What tells factors, as the options ask, in words too, and what to record."""
+    generator, attribute = session.generator, scoring.attribute
+    options: Any = {**moved, "truncation": session.truncation, "mesh": session.mesh}
+    fold = jax.random.fold_in(key, scoring.samples)
+    if world is None and not scoring.scorer and is_oracle(generator):
+        again = ", but this generator knows its factors; a scorer is missing"
+        arguments.refuse(scoring, again, *_OF_SCORERS)
+        names = generator.config.factor_names
+        judge = oracle_judge(
+            generator,
+            key=fold,
+            num=_directions(num, names),
+            random=random,
+            factors=attribute and arguments.parse_columns(attribute, names),
+            leaks=True,
+            **options,
+        )
+        return judge, "known", {}
     if world is not None:
         arguments.refuse(scoring, ", but a world has its own scorer", *_OF_SCORERS)
-        if world not in WORLDS:
-            raise ValueError(f"world: {world!r} given; {', '.join(WORLDS)} is accepted")
-        painter, shape = WORLDS[world], generator.image_shape
-        arguments.parse_columns(scoring.attribute, painter.names)
-        blank = jax.ShapeDtypeStruct((1, len(painter.names)), np.float32)
-        painted = jax.eval_shape(partial(painter.render, size=shape[0]), blank)
-        if painted.shape[1:] != shape:
-            raise ValueError(
-                f"world: {world} given, whose pictures are {painted.shape[1:]}; those "
-                f"of GENERATOR are {shape}"
-            )
+        painter = world_of(world, generator.image_shape)
+        names = painter.names
+        columns = arguments.parse_columns(attribute, names)
         with session.progress(f"learning to read {world}"):
-            reader = learn_to_read(painter, shape[0], key=key, mesh=session.mesh)
-        pictures |= {"scorers": {"": reader.network}, "factors": painter.names}
-        return Asked(
-            partial(scored_effects, generator, **pictures),
-            len(painter.names),
-            f"read off pictures of {world} by a network",
-            accuracy=dict(zip(painter.names, reader.accuracy.tolist(), strict=True)),
-        )
-    if scoring.scorer or not is_oracle(generator):
+            size = generator.image_shape[0]
+            reader = learn_to_read(painter, size, key=key, mesh=session.mesh)
+        options |= {"scorers": {"": reader.network}, "factors": names}
+        how = f"read off pictures of {world} by a network"
+        accuracy = dict(zip(names, reader.accuracy.tolist(), strict=True))
+        recorded = {"accuracy": accuracy}
+    else:
         scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
-        pictures |= {"scorers": scorers, "odds": scoring.odds}
-        return Asked(
-            partial(scored_effects, generator, **pictures),
-            len(scores.check_attributes(session, scoring, scorers)),
-            "by scorers",
-            preprocessing=scores.preprocessing(scorers),
-        )
-    again = ", but this generator knows its factors; a scorer is missing"
-    arguments.refuse(scoring, again, *_OF_SCORERS)
-    painted = generator.config.painted
-    arguments.parse_columns(scoring.attribute, painted.names)
-    parts = owned_parts(painted, key=key)
-    whole = scoring.attribute is None
-    return Asked(
-        partial(known_effects, generator, **options),
-        len(generator.config.factor_names),
-        "known",
-        rendered.truth(generator),
-        partial(part_leaks, painted, parts=parts) if parts and whole else None,
+        names = scores.check_attributes(session, scoring, scorers)
+        columns = None if attribute is None else names
+        options |= {"scorers": scorers, "odds": scoring.odds}
+        how, recorded = "by scorers", {"preprocessing": scores.preprocessing(scorers)}
+    chunk = max(session.job.chunk, 32)
+    judge = Judge(
+        partial(scored_effects, generator, chunk=chunk, **options),
+        key=fold,
+        num=_directions(num, names),
+        random=random,
+        factors=columns,
     )
+    return judge, how, recorded
 
 
-def _accuracy(asked: Asked) -> list[Table]:
-    rows = [(name, f"{one:.2f}") for name, one in asked.accuracy.items()]
-    title = "How well the network reads each factor: R2 on unseen pictures"
-    return [Table(title, ("factor", "R2"), rows, folded=True)] if rows else []
-
-
-def _bends(found: Mapping[str, Distortion]) -> list[Table]:
-    heads = ("layer", "dimension", "random pairs", "near pairs", "distortion")
-    rows = [
-        (name, str(one.rank), *(f"{x:.3f}" for x in (one.random, one.near, one.ratio)))
-        for name, one in found.items()
-    ]
-    title = "Distortion: distance of tangent spaces, at random over near"
-    return [Table(title, heads, rows)] if rows else []
+def _directions(num: int | None, factors: Sequence[str]) -> int:
+    return max(len(factors), _LEAST) if num is None else num
 
 
 def open_edits(session: Session, chosen: EditFiles, said: list[str]) -> dict[str, Any]:

@@ -212,3 +212,22 @@ def register_world(world: World) -> World:
     """Make a world known by its name, to oracles, their files and commands."""
     WORLDS[world.name] = world
     return world
+
+
+def world_of(name: str, shape: Sequence[int]) -> World:
+    """The world of a name whose pictures have the shape [H, W, C] of a generator's.
+
+    Raises:
+        ValueError: for another name, or pictures of another shape.
+    """
+    if name not in WORLDS:
+        raise ValueError(f"world: {name!r} given; {', '.join(WORLDS)} is accepted")
+    world = WORLDS[name]
+    blank = jax.ShapeDtypeStruct((1, len(world.factors)), np.float32)
+    pictures = jax.eval_shape(lambda rows: world.render(rows, size=shape[0]), blank)
+    if pictures.shape[1:] != tuple(shape):
+        raise ValueError(
+            f"world: {name} given, whose pictures are {pictures.shape[1:]}; those of "
+            f"GENERATOR are {tuple(shape)}"
+        )
+    return world
