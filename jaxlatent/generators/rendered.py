@@ -308,11 +308,7 @@ def run(
     if config.shows == "factors":
         yield "image", values[:, None, None]
     else:
-        # of one picture Jacobians are taken, which a branch would make slow
-        yield (
-            "image",
-            config.painted.render(values, size=config.size, reproducible=False),
-        )
+        yield "image", config.painted.render(values, size=config.size)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
