@@ -12,6 +12,7 @@ from jaxlatent.comparison import demo as demos
 from jaxlatent.comparison.entries import ENTRIES, Task
 from jaxlatent.comparison.running import ROWS, TRUTH, compare, judge_of, sized
 from jaxlatent.generators import rendered
+from jaxlatent.methods import lowrankgan, sefa
 
 # it trains the generator together with the walk of another entry
 NO_DIRECTIONS = {"steerability_joint"}
@@ -80,6 +81,21 @@ def test_methods_that_cannot_be_told_are_no_rows(judge):
     assert compare("sefa", other, judge) is None  # no affine map is seen behind a warp
     with pytest.raises(KeyError):
         compare("unknown", other, judge)
+
+
+def test_a_part_without_a_direction_is_passed_over(task, judge, monkeypatch):
+    def discover(generator, mask, latents, **options):
+        if mask is refused:
+            raise lowrankgan.NoDirectionError("gram_rest: leaves none")
+        return sefa.discover(generator, k=1)
+
+    refused, *others = task.regions.values()
+    monkeypatch.setattr(lowrankgan, "discover", discover)
+    found = compare("lowrankgan", task, judge)
+    assert len(found.edits) == len(others) > 0
+    monkeypatch.setattr(lowrankgan, "discover", lambda *_, **__: int("none"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        compare("lowrankgan", task, judge)
 
 
 def test_regions_are_where_a_part_is_seen(task):

@@ -278,11 +278,8 @@ def _lowrankgan(task: Task) -> Found:
     for name, mask in task.regions.items():
         try:
             edit = lowrankgan.discover(task.generator, mask, latents, chunk=32)
-        except ValueError as refusal:
-            # no direction keeps the rest of this part; others may have some
-            if not str(refusal).startswith("gram_"):
-                raise
-            continue
+        except lowrankgan.NoDirectionError:
+            continue  # other parts may have some
         kept = edit.select(range(min(count, len(edit))))
         found.append(kept.rename({i: f"{name} {i}" for i in range(len(kept))}))
     return tuple(found)
