@@ -79,8 +79,9 @@ OPTIONS = {
     "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
     "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
     "--seed --debug",
+    "udr": "FILE --out --by --seed --debug",
     "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
-    "--edit-space --world --strengths --distortion --chunk "
+    "--edit-space --world --strengths --distortion --encoder --chunk "
     f"{SCORING} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",

@@ -2,38 +2,33 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import numpy as np
-import tyro
 
-from jaxlatent.cli import arguments, inputs, scores
+from jaxlatent.cli import arguments
+from jaxlatent.cli.judging import EditFiles, judge_of, open_edits
 from jaxlatent.cli.options import (
-    EditFile,
     JobGroup,
     Repeated,
-    Rows,
     Scoring,
     ScoringGroup,
-    Space,
     group,
     option,
 )
 from jaxlatent.cli.session import Session
 from jaxlatent.collectives import is_main
-from jaxlatent.data.worlds import world_of
+from jaxlatent.comparison.running import sized
+from jaxlatent.evaluation.direction_codes import Settings, score_codes
+from jaxlatent.evaluation.disentanglement import Score, scores_to_json
 from jaxlatent.evaluation.distortion import Distortion, mapping_distortion
-from jaxlatent.evaluation.edit_comparison import Judge, effects_csv, oracle_judge
-from jaxlatent.evaluation.effects import is_oracle, scored_effects
-from jaxlatent.evaluation.factor_reading import learn_to_read
+from jaxlatent.evaluation.edit_comparison import effects_csv
+from jaxlatent.evaluation.effects import is_oracle
 from jaxlatent.gallery.comparing import (
     accuracy_table,
     as_text,
+    codes_table,
     distortion_table,
     draw_comparison,
     score_tables,
@@ -46,20 +41,7 @@ from jaxlatent.texts import printable
 
 FILE, TABLE = "evaluation.json", "effects.csv"
 FEW_CODES = Scoring(samples=128)
-_LEAST = 10
-_OF_SCORERS = ("scorer", "scorer_config", "odds")
-
-
-@dataclass(frozen=True)
-class EditFiles:
-    """Edits from files."""
-
-    edits: Annotated[tuple[Path, ...], tyro.conf.Positional, option("EDIT")]
-    """.npz edits, or other tools' directions as .npy, .npz, .pkl or .pt."""
-    layers: Rows = None
-    """Rows of w+ to shift instead of the edits' own: all, or such as 0-1."""
-    edit_space: Space = None
-    """The space of other tools' directions, instead of what is told or guessed."""
+_ENCODED, _PICTURES = 32, 15_000
 
 
 def evaluate(
@@ -73,6 +55,7 @@ def evaluate(
     world: Annotated[str | None, option("NAME")] = None,
     strengths: Annotated[str, option("LIST")] = "-2:2:5",
     distortion: int | None = None,
+    encoder: int | None = None,
 ) -> None:
     """Score edits by what their directions change: one factor each, or everything.
 
@@ -91,6 +74,9 @@ def evaluate(
         strengths: How far codes are moved, in deviations of the prior.
         distortion: Measure at this many codes, too, how bent w is, layer by layer of
             the mapping network: no factors are needed for it.
+        encoder: Learn for so many steps, such as 1500, an encoder of each edit's
+            directions, and score its codes by MIG, DCI, FactorVAE and BetaVAE, too; of
+            a generator that knows its factors in pictures of 32 pixels. In minutes.
     """
     session = Session.open(job, "evaluate", locals())
     generator, said = session.generator, list[str]()
@@ -112,11 +98,19 @@ def evaluate(
             f"distortion: {distortion} given; 2 or more are accepted, of a generator "
             "with a mapping network"
         )
+    if encoder is not None:
+        arguments.at_least_one(encoder, "encoder")
+        arguments.refuse(scoring, ", but codes are scored on all factors", "attribute")
+        if scoring.scorer or not (world or is_oracle(generator)):
+            raise ValueError(
+                f"encoder: {encoder} given; a world, or a generator that knows its "
+                "factors, is accepted with it"
+            )
     psi = prior_truncation(generator, job.start.truncation)
     latents = prior(generator, label=session.label, truncation=psi)(
         sample_keys(key, np.arange(samples))
     )
-    judge, how, recorded = _judge(
+    judge, how, reader, recorded = judge_of(
         session,
         scoring,
         world,
@@ -144,6 +138,20 @@ def evaluate(
         with session.progress("measuring distortion"):
             label = session.label
             bent = mapping_distortion(generator, key=key, num=distortion, label=label)
+    codes: dict[str, dict[str, Score]] = {}
+    if encoder is not None:
+        shown = generator if reader is not None else sized(generator, _ENCODED)
+        for name, edit in edits.items():
+            with session.progress(f"learning the codes of {name}"):
+                codes[name] = score_codes(
+                    prior(shown, space=edit.space, label=session.label),
+                    edit,
+                    Settings(steps=encoder),
+                    reader,
+                    key=key,
+                    num=_PICTURES,
+                    mesh=session.mesh,
+                )
     lines = [
         f"{len(factors)} factors, {how}; {samples} codes moved by "
         f"{amounts[0]:g} to {amounts[-1]:g} deviations of the prior.",
@@ -152,6 +160,7 @@ def evaluate(
     ]
     tables = [accuracy_table(recorded["accuracy"])] if recorded.get("accuracy") else []
     tables += [distortion_table(bent)] if bent else []
+    tables += [codes_table(codes)] if codes else []
     total = drawn * len(first.names) * len(amounts)
     with session.progress("drawing", total) as progress:
         page = draw_comparison(
@@ -188,82 +197,7 @@ def evaluate(
         read=(*chosen.edits, *scoring.scorer),
         factors=factors,
         **recorded,
+        encoder={name: scores_to_json(one) for name, one in codes.items()},
         distortion={name: dataclasses.asdict(one) for name, one in bent.items()},
     )
     print((job.out / page).resolve().as_uri())
-
-
-def _judge(
-    session: Session,
-    scoring: Scoring,
-    world: str | None,
-    key: jax.Array,
-    *,
-    num: int | None,
-    random: int,
-    **moved: Any,
-) -> tuple[Judge, str, dict[str, Any]]:
-    """What tells factors, as the options ask, in words too, and what to record."""
-    generator, attribute = session.generator, scoring.attribute
-    options: Any = {**moved, "truncation": session.truncation, "mesh": session.mesh}
-    fold = jax.random.fold_in(key, scoring.samples)
-    if world is None and not scoring.scorer and is_oracle(generator):
-        again = ", but this generator knows its factors; a scorer is missing"
-        arguments.refuse(scoring, again, *_OF_SCORERS)
-        names = generator.config.factor_names
-        judge = oracle_judge(
-            generator,
-            key=fold,
-            num=_directions(num, names),
-            random=random,
-            factors=attribute and arguments.parse_columns(attribute, names),
-            leaks=True,
-            **options,
-        )
-        return judge, "known", {}
-    if world is not None:
-        arguments.refuse(scoring, ", but a world has its own scorer", *_OF_SCORERS)
-        painter = world_of(world, generator.image_shape)
-        names = painter.names
-        columns = arguments.parse_columns(attribute, names)
-        with session.progress(f"learning to read {world}"):
-            size = generator.image_shape[0]
-            reader = learn_to_read(painter, size, key=key, mesh=session.mesh)
-        options |= {"scorers": {"": reader.network}, "factors": names}
-        how = f"read off pictures of {world} by a network"
-        accuracy = dict(zip(names, reader.accuracy.tolist(), strict=True))
-        recorded = {"accuracy": accuracy}
-    else:
-        scorers = scores.open_scorers(scoring.scorer, scoring.scorer_config)
-        names = scores.check_attributes(session, scoring, scorers)
-        columns = None if attribute is None else names
-        options |= {"scorers": scorers, "odds": scoring.odds}
-        how, recorded = "by scorers", {"preprocessing": scores.preprocessing(scorers)}
-    chunk = max(session.job.chunk, 32)
-    judge = Judge(
-        partial(scored_effects, generator, chunk=chunk, **options),
-        key=fold,
-        num=_directions(num, names),
-        random=random,
-        factors=columns,
-    )
-    return judge, how, recorded
-
-
-def _directions(num: int | None, factors: Sequence[str]) -> int:
-    return max(len(factors), _LEAST) if num is None else num
-
-
-def open_edits(session: Session, chosen: EditFiles, said: list[str]) -> dict[str, Any]:
-    """The edits by the names of their files, or by their paths where names agree."""
-    if not chosen.edits:
-        raise ValueError("EDIT: missing; one file or more is accepted")
-    stems = [path.stem for path in chosen.edits]
-    found = {}
-    for path, stem in zip(chosen.edits, stems, strict=True):
-        one = EditFile(path, chosen.layers, chosen.edit_space)
-        edit, lines = session.open_edit(one)
-        said += [line for line in lines if line not in said]
-        name = stem if stems.count(stem) == 1 else str(path)
-        found[name] = inputs.restrict(edit, chosen.layers, session.generator)
-    return found

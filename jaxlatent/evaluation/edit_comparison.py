@@ -21,7 +21,7 @@ from jaxlatent.evaluation.effects import (
     check_oracle,
     known_effects,
 )
-from jaxlatent.evaluation.leak import owned_parts, part_leaks
+from jaxlatent.evaluation.leak import part_leaks
 from jaxlatent.evaluation.ranking import CurveOptions
 from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Generator
@@ -169,7 +169,7 @@ def oracle_judge(
     num: int | None = None,
     random: int = 64,
     factors: Sequence[int | str] | None = None,
-    leaks: bool = False,
+    parts: Mapping[str, Sequence[str]] | None = None,
     **options: Unpack[CurveOptions],
 ) -> Judge:
     """Judges edits of an oracle by its exact factors and its own directions.
@@ -182,8 +182,8 @@ def oracle_judge(
         num: K; as many as there are factors if left out.
         random: as for `Judge`.
         factors: likewise.
-        leaks: whether to tell leaks, too, where all factors count; pictures are then
-            painted.
+        parts: what each factor owns of the pictures, from `leak.owned_parts`, to tell
+            leaks, too, where all factors count; None for no leaks.
         **options: as for `known_effects`.
 
     Raises:
@@ -191,7 +191,7 @@ def oracle_judge(
     """
     check_oracle(oracle)
     world = oracle.config.painted
-    parts = owned_parts(world, key=key) if leaks and factors is None else {}
+    whole = parts and factors is None
     return Judge(
         partial(known_effects, oracle, latents=latents, strengths=strengths, **options),
         key=key,
@@ -199,7 +199,7 @@ def oracle_judge(
         random=random,
         truth=rendered.truth(oracle, oracle.latent_space),
         factors=factors,
-        leaks=partial(part_leaks, world, parts=parts) if parts else None,
+        leaks=partial(part_leaks, world, parts=parts) if whole else None,
     )
 
 

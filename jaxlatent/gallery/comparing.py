@@ -8,6 +8,7 @@ from jax.sharding import Mesh
 
 from jaxlatent.collectives import is_main
 from jaxlatent.editing import traverse_images
+from jaxlatent.evaluation.disentanglement import Score
 from jaxlatent.evaluation.distortion import Distortion
 from jaxlatent.evaluation.edit_comparison import Compared
 from jaxlatent.evaluation.edit_scores import SCORES
@@ -148,6 +149,17 @@ def distortion_table(found: Mapping[str, Distortion]) -> Table:
     ]
     title = "Distortion: distance of tangent spaces, at random over near"
     return Table(title, heads, rows)
+
+
+def codes_table(found: Mapping[str, Mapping[str, Score]]) -> Table:
+    """Scores of codes along directions, and the chance of each, by edit."""
+    names = list(next(iter(found.values())))
+    rows = []
+    for edit, scores in found.items():
+        figures = [(_number(scores[x].value), _number(scores[x].chance)) for x in names]
+        rows.append((edit, *(f"{value} ({chance})" for value, chance in figures)))
+    title = "Codes of an encoder of each edit's directions (and of unrelated codes)"
+    return Table(title, ("edit", *names), rows)
 
 
 def as_text(tables: Sequence[Table]) -> list[str]:
