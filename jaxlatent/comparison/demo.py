@@ -242,7 +242,8 @@ def _row(
     return Row(
         f"{title_of(name)}: {effects.factors[factor].replace('_', ' ')}",
         index,
-        images,
+        # in colour, as the outline of a region is
+        np.broadcast_to(images, (*images.shape[:-1], 3)),
         float(effects.selectivity[index, factor]),
         {
             "is told": told_of(name),
