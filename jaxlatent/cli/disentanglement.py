@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
 from jaxlatent.cli import arguments
@@ -91,10 +90,9 @@ def udr(
     models = read_models(files)
     with progress_bar("comparing"):
         found = agreement(*models, by, seed=arguments.check_seed(seed))
-    pairs = np.where(np.isnan(found.pairwise), None, found.pairwise)
     record = {
         "scores": dict(zip(map(str, files), found.score.tolist(), strict=True)),
-        "pairwise": pairs.tolist(),
+        "pairwise": found.pairwise.tolist(),
     }
     run.file(ACROSS).write_text(json.dumps(plain(record), indent=1) + "\n")
     run.finish(None, inputs=files)

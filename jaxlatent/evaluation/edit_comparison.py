@@ -191,7 +191,9 @@ def oracle_judge(
     """
     check_oracle(oracle)
     world = oracle.config.painted
-    whole = parts and factors is None
+    leaks = None
+    if parts and factors is None:
+        leaks = partial(part_leaks, world, parts=parts)
     return Judge(
         partial(known_effects, oracle, latents=latents, strengths=strengths, **options),
         key=key,
@@ -199,7 +201,7 @@ def oracle_judge(
         random=random,
         truth=rendered.truth(oracle, oracle.latent_space),
         factors=factors,
-        leaks=partial(part_leaks, world, parts=parts) if whole else None,
+        leaks=leaks,
     )
 
 
