@@ -174,10 +174,10 @@ ROOMS = {
     ],
     "jaxlatent.comparison.demo": [
         "jaxlatent.comparison",
-        "jaxlatent.edits",
         "jaxlatent.generators",
         "jaxlatent.latents",
         "jaxlatent.editing",
+        "jaxlatent.evaluation",
         "jaxlatent.gallery",
     ],
     "jaxlatent.runs": [
