@@ -68,12 +68,13 @@ def discover_stylespace(
     session = Session.open(job, "discover stylespace", locals())
     model, masks, examples = session.generator, {}, None
     session.check(page, "s")
+    height, width, _ = model.image_shape
     arguments.at_least_one(k, "k")
     if measured.exemplars is not None:
         arguments.refuse(parts, " together with exemplars")
         examples, guesses = guess_latents(measured.exemplars, model)
         session.say([guess.text({}) for guess in guesses])
-    elif not (masks := region_masks(parts, model.image_shape[:2])):
+    elif not (masks := region_masks(parts, (height, width))):
         raise ValueError("region: none given; one or more, or exemplars, is needed")
     styles = stylespace.population(
         model,
@@ -110,12 +111,11 @@ def _local(
     k: int,
 ) -> tuple[Directions, str]:
     """The channels of each region, and what is to be said of them."""
-    drawn = {"numpy_seeds": None, "codes": None, "space": None}
-    at = session.samples(seeds=measured.at, **drawn).latents
-    with session.progress("differentiating", len(at), "code") as progress:
+    at = session.samples(seeds=measured.at, numpy_seeds=None, codes=None, space=None)
+    with session.progress("differentiating", len(at.names), "code") as progress:
         edit = stylespace.discover(
             session.generator,
-            at,
+            at.latents,
             masks,
             styles,
             k=k,
@@ -127,8 +127,9 @@ def _local(
         )
     taken = ", ".join(f"{n} for {name}" for name, n in edit.facts["local"].items())
     return edit, (
-        f"The channels that change each region most, from derivatives at {len(at)} "
-        f"codes; of {edit.facts['channels']} the paper's rule takes {taken}"
+        "The channels that change each region most, from derivatives at "
+        f"{len(at.names)} codes; of {edit.facts['channels']} the paper's rule takes "
+        f"{taken}"
     )
 
 

@@ -56,9 +56,8 @@ def reduced_columns(
     chunk = min(chunk, share)
     share = -(-share // chunk) * chunk
     padded = which[jnp.arange(share * devices) % count]
-    if large is None:
-        large = jax.eval_shape(f, latent).size >= LARGE_OUTPUT
-    call = partial(_columns, reduce=reduce, chunk=chunk, large=large)
+    known = jax.eval_shape(f, latent).size >= LARGE_OUTPUT if large is None else large
+    call = partial(_columns, reduce=reduce, chunk=chunk, large=known)
     if mesh is not None:
         spec = PartitionSpec(mesh.axis_names)
         call = jax.shard_map(
