@@ -70,6 +70,18 @@ def test_a_channel_that_changes_the_rest_more_is_local_to_no_region():
     np.testing.assert_array_equal(found.most[4], painter.BLOCK > 1)
 
 
+def test_a_small_region_does_not_win_over_all_the_rest():
+    """Of the four largest cells of its block, a corner may hold one or two."""
+    corner = np.zeros_like(MASKS)
+    corner[0, :2, :2] = 1
+    found = stylespace.local(PAINTER, Latents(Z, "z"), corner)
+    size = np.abs(painter.PATTERNS[[0, 4]]).mean(axis=-1).reshape(2, -1)
+    largest = np.argsort(-size, axis=1)[:, :4]
+    hits = (corner[0].reshape(-1)[largest] > 0).sum(axis=1)
+    np.testing.assert_array_equal(found.most[0, [0, 4]], hits >= 2)
+    np.testing.assert_array_equal(found.most[4, [0, 4]], hits < 2)
+
+
 def test_shares_are_those_of_the_full_jacobian():
     generator = fresh("stylegan2")
     codes = Latents(normal(5, 1, 13), "s")

@@ -10,8 +10,9 @@ Where this differs from the original code, and why:
 - Beside the paper's count of pictures in which a region overlaps most with a channel's
   gradient, each region's share of a channel's squared derivative is told, which depends
   on no threshold.
-- What no region names is one more region, so that a channel that changes the rest more
-  is local to none. The original's segmentation has a name for every pixel.
+- The original's segmentation has a name for every pixel. Here some may have none, and a
+  region is passed over where more of the gradient's largest cells lie in these than in
+  it: a small region would else win over all the rest.
 - To-RGB layers count; the original leaves them out.
 """
 
@@ -64,7 +65,7 @@ class Local:
             over the codes.
         share: [R, S] the region's part of it, from 0 to 1; 0 where nothing changes.
         most: [R + 1, S] the share of the pictures that have a region in which it
-            overlaps most with the channel's gradient; what no region has is the last.
+            overlaps most with the channel's gradient; the last is for none.
     """
 
     change: np.ndarray
@@ -106,7 +107,8 @@ def local(
 
     A channel's gradient map is the absolute derivative of the picture, averaged over
     colours; as many of its largest cells as a region M has are G, and |G & M| / |M|^2
-    is their overlap, in which small regions count more.
+    is their overlap, in which small regions count more; it is none where G has more
+    cells in no region than in M.
 
     Args:
         generator: with a space s; prepare it first.
@@ -155,7 +157,8 @@ def local(
     *inside, change = np.mean(energies, axis=0).T
     overlap = np.stack(overlaps)  # [N, S, R + 1]
     first = (overlap == overlap.max(axis=2, keepdims=True)) & (overlap > 0)
-    there = members.any(axis=(2, 3)).sum(axis=0)  # regions that a picture lacks
+    there = members.any(axis=(2, 3)).sum(axis=0)  # pictures that have the region
+    there[-1] = len(pictures)
     most = first.sum(axis=0) / np.maximum(there, 1)[None]
     return Local(change, np.stack(inside) / np.where(change > 0, change, 1), most.T)
 
@@ -295,5 +298,9 @@ def kept(
     falling = jnp.append(-jnp.sort(-gradient), -jnp.inf)
     # as many cells as the region has are above what comes next
     largest = gradient[None] > falling[counts][:, None]
-    both = jnp.sum(largest & members, axis=1)
-    return energy, both / jnp.maximum(jnp.square(counts), 1)
+    inside = jnp.sum(largest & members, axis=1)[:-1]
+    beside = jnp.sum(largest & members[-1:], axis=1)[:-1]
+    overlap = inside / jnp.maximum(jnp.square(counts[:-1]), 1)
+    overlap = jnp.where(inside >= beside, overlap, 0)
+    none = ~(overlap > 0).any() & (gradient > 0).any()
+    return energy, jnp.append(overlap, none.astype(overlap.dtype))
