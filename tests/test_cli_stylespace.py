@@ -50,7 +50,10 @@ def test_channels_of_a_region_go_through_every_command(capsys):
             (PAINTER, *CORNER, "--exemplars", "s.npy"),
             "rectangle: given together with exemplars",
         ),
-        (("faces", *CORNER), "space: 's' given; ['z'] are accepted"),
+        (
+            ("toy:make", "--rectangle", "128,64,256,128"),
+            "space: 's' given; ['z', 'w', 'w+'] are accepted",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(words, message, capsys):
