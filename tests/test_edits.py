@@ -33,6 +33,7 @@ from jaxlatent.edits.deformation import Deformation, deformation
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.edits.factor import factors
 from jaxlatent.edits.flow import flow_paths
+from jaxlatent.edits.local_basis import local_basis
 from jaxlatent.edits.random import random_basis, random_directions
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
@@ -147,6 +148,25 @@ EDITS: dict[str, Any] = {
             "layer2": {"first": {"in": normal(24, 2, H), "out": normal(25, H, 2)}},
         },
         **{"scale": np.float32([0.5, 2, 1]), "space": "z", **TOLD},
+    ),
+    "local basis": local_basis(
+        {
+            "layers": {
+                "0": {
+                    "weight": np.diag(np.float32([3, 2, 1.2, 0.7]))
+                    + normal(26, D, D) / 20,
+                    "bias": normal(27, D),
+                },
+                "1": {
+                    "weight": np.eye(D, H, dtype=np.float32) + normal(28, D, H) / 10,
+                    "bias": normal(29, H),
+                },
+            }
+        },
+        *(np.arange(K), normal(31, K, H)),
+        **{"size": D, "step": 0.4, "steps": 3, "slope": 0.8, "normalize": False},
+        space="z",
+        **TOLD,
     ),
     "network deformation": deformation(
         "fc", network(30, D, H), K, D, space="z", **TOLD
@@ -436,8 +456,8 @@ def test_select_takes_what_belongs_to_the_directions(name):
         np.testing.assert_array_equal(some.report[entry], values[np.array([2, 0])])
     assert some.facts == edit.facts
     weights = edit.weights if isinstance(edit, Deformation) else {}
-    flow = getattr(edit, "flow", {})
-    common = [getattr(edit, "mean", None), *jax.tree.leaves((weights, flow))]
+    inner = [getattr(edit, name, {}) for name in ("flow", "mapping")]
+    common = [getattr(edit, "mean", None), *jax.tree.leaves((weights, inner))]
     for ours, theirs in zip(jax.tree.leaves(some), jax.tree.leaves(edit), strict=True):
         is_common = any(theirs is leaf for leaf in common)
         np.testing.assert_array_equal(

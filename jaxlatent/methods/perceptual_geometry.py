@@ -3,11 +3,11 @@
 Binxu Wang and Carlos R. Ponce, "A Geometric Analysis of Deep Generative Image Models
 and Its Applications", ICLR 2021.
 
-With a distance d of pictures, the metric at z is half the Hessian of d(G(z), G(y)) by y
-at y = z: a small step v changes the picture by v^T H v. Its eigenvectors, the largest
-eigenvalue first, are the axes along which pictures change most. The paper finds that few
-of them hold nearly all of the change, and that they are much the same everywhere, which
-`numerics.geometry.homogeneity` measures.
+With a distance d of pictures, the metric H at z is half the Hessian of d(G(z), G(y)) by
+y at y = z: a small step v changes the picture by v^T H v. Its eigenvectors, the largest
+eigenvalue first, are the axes along which pictures change most. The paper finds that
+few of them hold nearly all of the change, and that they are much the same everywhere,
+which `numerics.geometry.homogeneity` measures.
 
 The paper takes LPIPS and differentiates it twice: a backward pass through a backward
 pass for each direction, or for each step of Lanczos' method. But LPIPS is a squared
