@@ -68,6 +68,10 @@ OPTIONS = {
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
     "discover resefa": "GENERATOR --out --tau --at --grams --num --chunk "
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover geometry": "GENERATOR --out --at --k --lpips --lpips-trunk --chunk "
+    f"{VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover local-basis": "GENERATOR --out --k --step --steps --straight --layers "
+    f"--seed --chunk {MOVES} {CODES} {READING} {DEVICES}",
     "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
     "--alpha --score-range --learning-rate --learned-space --held-out --scorer "
     "--scorer-config "

@@ -62,9 +62,9 @@ def discover(
     f = mapping_of(generator, label)
     found = local_bases(f, prior(generator, label=label)(sample_keys(key, [0])).codes)
     outputs = _leading(found, k)
-    network = _network(generator, f.args[1])
+    network: Any = _network(generator, f.args[1]) or {"mapping": f}
     return local_basis(
-        **network or {"mapping": f},
+        **network,
         number=np.arange(k),
         reference=outputs.astype(np.float32),
         size=generator.config.z_dim,

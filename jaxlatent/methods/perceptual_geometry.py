@@ -24,9 +24,7 @@ from typing import Any, Protocol, Unpack
 import flax.struct
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
-from jaxlatent.collectives import gather
 from jaxlatent.edits.base import as_facts
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.generators.base import Generator
@@ -35,15 +33,15 @@ from jaxlatent.jacobians import (
     Picture,
     Told,
     View,
+    host_gram,
     pictures_at,
     recorded,
 )
 from jaxlatent.latents import Latents, Truncation
 from jaxlatent.networks.distances import PixelDistance
 from jaxlatent.numerics.geometry import energy_dimension, homogeneity
-from jaxlatent.numerics.jacobian import Leading, gram, leading_singular_vectors
+from jaxlatent.numerics.jacobian import Leading, leading_singular_vectors
 from jaxlatent.numerics.spectral import symmetric_spectrum
-from jaxlatent.parallel import place
 
 SHARE = 0.99
 """Of the eigenvalues' sum, that an effective dimension is counted for."""
@@ -73,15 +71,16 @@ class Seen:
         """Shift -> a point [P]."""
         return self.distance.embedding(self.picture(shift)[None])[0]
 
+    @property
+    def origin(self) -> jax.Array:
+        """The shift that changes nothing."""
+        return self.picture.origin
+
 
 def perceptual_metric(
     picture: Picture,
     distance: Embedding,
-    *,
-    chunk: int = 8,
-    mesh: Mesh | None = None,
-    store: bool | None = None,
-    precision: str = "highest",
+    **options: Any,
 ) -> np.ndarray:
     """The metric at one latent: half the Hessian of the distance there.
 
@@ -90,10 +89,7 @@ def perceptual_metric(
     Args:
         picture: see `jacobians.picture`; prepare its generator first.
         distance: what tells pictures apart.
-        chunk: tangents at a time.
-        mesh: devices among which the columns are divided, None for one.
-        store: keep the columns; see `numerics.jacobian.gram`.
-        precision: of products and convolutions, as for `jax.default_matmul_precision`.
+        **options: of `jacobians.host_gram`: `chunk`, `mesh`, `store`, `precision`.
 
     Returns:
         [D, D] float64, symmetric; D is the number of entries of a shift.
@@ -106,15 +102,10 @@ def perceptual_metric(
             f"distance: a {type(distance).__name__} given; LPIPS, or another with an "
             "embedding, is accepted"
         )
-    seen = Seen(picture, distance)
-    if mesh is not None:
-        seen = place(seen, mesh)
-    with jax.default_matmul_precision(precision):
-        found = _gram(seen, chunk=chunk, mesh=mesh, store=store)
-    matrix = np.asarray(found if mesh is None else gather(found), np.float64)
+    matrix = host_gram(Seen(picture, distance), **options)
     if not np.isfinite(matrix).all():
         raise ValueError("distance: its metric is not finite at this latent")
-    return (matrix + matrix.T) / 2
+    return matrix
 
 
 def perceptual_axes(
@@ -133,7 +124,7 @@ def perceptual_axes(
         distance: likewise.
         k: how many.
         key: of the random block that the search starts from.
-        precision: as for `perceptual_metric`.
+        precision: of products, as for `jax.default_matmul_precision`.
         **options: of `numerics.jacobian.leading_singular_vectors`.
 
     Returns:
@@ -261,15 +252,10 @@ def metrics_at(
     return np.stack(found)
 
 
-def _seen_gram(seen: Seen, **options: Any) -> jax.Array:
-    return gram(seen, seen.picture.origin, **options)
-
-
 def _seen_leading(seen: Seen, key: jax.Array, **options: Any) -> Leading:
-    return leading_singular_vectors(seen, seen.picture.origin, key=key, **options)
+    return leading_singular_vectors(seen, seen.origin, key=key, **options)
 
 
-_gram = jax.jit(_seen_gram, static_argnames=("chunk", "mesh", "store"))
 _leading = jax.jit(
     _seen_leading, static_argnames=("k", "oversample", "depth", "chunk", "mesh")
 )
