@@ -26,6 +26,11 @@ direction, and every projected direction is that one. This is kept for parity, a
 is the opposite end: of a rest of rank zero one eigenvector is still removed. The null
 space of the low-rank part is not that of M, so something leaks: `report` has how much.
 
+The region's first principal directions are often those that move the whole picture. Of
+such a one the projection leaves a "residual" near zero in `report`, which scaled to unit
+length is a mixture of whatever faint changes the rest's rank left out. Prefer directions
+of a large residual, or a higher `energy` of the rest.
+
 Where this differs from the original code, and why:
 
 - F - (F V) V^T with the removed eigenvectors V, in place of a basis of the null space.
