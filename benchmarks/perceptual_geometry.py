@@ -8,6 +8,11 @@ has three ways, written out here in PyTorch: "BP", a backward pass through the g
 for each direction; "BackwardIter", Lanczos' method on such products, two for each of
 `count` eigenvectors; "ForwardIter", the same on differences of gradients. Ours is the
 whole metric, from columns of a Jacobian.
+
+"basis" is the Local Basis (Choi et al., ICLR 2022) at a code of a mapping network of 8
+layers of 512: the original differentiates as many copies of the code as w has numbers,
+one for each, and decomposes the Jacobian in single precision; ours is decomposed in
+double precision.
 """
 
 import argparse
@@ -25,6 +30,7 @@ from jaxlatent.generators.base import Generator
 from jaxlatent.jacobians import picture
 from jaxlatent.methods.perceptual_geometry import perceptual_metric
 from jaxlatent.networks.lpips import MEAN, STD, TAPS, TRUNKS, Lpips
+from jaxlatent.numerics.local_bases import local_bases
 
 WIDTHS = (256, 128, 64, 32)
 
@@ -151,6 +157,47 @@ class Original:
         return np.linalg.eigvalsh(((small + small.T) / 2).numpy())[::-1][:count]
 
 
+def mapping_layers(size: int = 512, count: int = 8) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [
+        rng.normal(0, (2 / size) ** 0.5, (size, size)).astype(np.float32)
+        for _ in range(count)
+    ]
+
+
+def mapped(layers, z):
+    for layer in layers:
+        z = jax.nn.leaky_relu(z @ layer, 0.2)
+    return z
+
+
+def original_basis(layers, code):
+    """Singular values, from a backward pass through one copy for each output."""
+    z = torch.from_numpy(code).repeat(len(code), 1).requires_grad_()
+    w = z
+    for layer in layers:
+        w = F.leaky_relu(w @ layer, 0.2)
+    jacobian = torch.autograd.grad(w, z, torch.eye(len(code)))[0]
+    return torch.linalg.svd(jacobian)[1].numpy()
+
+
+def compare_bases(repeats):
+    layers = mapping_layers()
+    code = np.random.default_rng(4).normal(size=512).astype(np.float32)
+    f = jax.tree_util.Partial(mapped, [jnp.asarray(layer) for layer in layers])
+    theirs = [torch.from_numpy(layer) for layer in layers]
+    codes = jnp.asarray(code)[None]
+    found = local_bases(f, codes, chunk=1).values[0]
+    expected = original_basis(theirs, code)
+    ours = seconds(lambda: local_bases(f, codes, chunk=1), repeats)
+    original = seconds(lambda: original_basis(theirs, code), repeats)
+    return {
+        "seconds": {"ours": ours, "original": original},
+        "ratio": original / ours,
+        "error": float(np.abs(found - expected).max() / expected.max()),
+    }
+
+
 def seconds(call, repeats):
     found = []
     for _ in range(repeats):
@@ -209,6 +256,7 @@ def main() -> None:
         "seconds": rows,
         "ratios": {name: rows[name] / rows["ours"] for name in list(ways)[1:]},
         "error": float(error),
+        "basis": compare_bases(asked.repeats),
         "versions": {"jax": jax.__version__, "torch": torch.__version__},
     }
     text = json.dumps(found, indent=1)

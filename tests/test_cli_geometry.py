@@ -46,7 +46,8 @@ def test_a_local_basis_straight_ahead(made, capsys):
     np.testing.assert_allclose(edit.report["singular"], 2, rtol=1e-6)
     for more, message in (
         ([], "generator: the mapping network of mapped:make is a function, which no"),
-        (["--layers", "0"], "layers: "),
+        (["--layers", "0"], "layers: given without straight"),
+        (["--straight", "--steps", "3"], "steps: given together with straight"),
         (["--straight", "--k", "9"], "k: 9 given; 1 to 4, the rank of the Jacobian"),
     ):
         assert cli.main([*words, *more]) == 2

@@ -50,7 +50,7 @@ def discover_geometry(
             lpips,
             view,
             truncation=session.truncation,
-            k=arguments.at_least_one(k, "k"),
+            k=k,
             chunk=job.chunk,
             mesh=session.mesh,
             progress=progress,
@@ -95,10 +95,15 @@ def discover_local_basis(
         page: How they are drawn; strengths are lengths in w.
     """
     session = Session.open(job, "discover local-basis", locals())
+    idle = {"step": step != 1, "steps": steps != 12, "seed": seed != 0}
+    if not straight:
+        idle = {"layers": layers is not None}
+    for name, given in idle.items():
+        if given:
+            together = "together with" if straight else "without"
+            raise ValueError(f"{name}: given {together} straight")
     session.check(page, "w" if straight else "z", layers)
     key = jax.random.key(arguments.check_seed(seed))
-    if layers is not None and not straight:
-        raise ValueError("layers: given without straight; paths move z")
     if straight:
         first = session.samples().latents
         latents = jax.tree.map(lambda leaf: leaf[:1], first)

@@ -1,8 +1,7 @@
 """Paths along the Local Basis of a mapping network, found anew at every step.
 
 Choi, Lee, Yoon, Park, Hwang and Kang, "Do Not Escape From the Manifold: Discovering the
-Local Coordinates on the Latent Space of GANs", ICLR 2022, section 3: iterative curve
-traversal.
+Local Coordinates on the Latent Space of GANs", ICLR 2022: iterative curve traversal.
 """
 
 from collections.abc import Mapping

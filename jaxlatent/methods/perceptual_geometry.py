@@ -164,9 +164,8 @@ def perceptual_geometry(
         raise ValueError(f"metrics: shape {metrics.shape} given; [N, D, D] is accepted")
     spectrum = symmetric_spectrum(metrics.mean(axis=0))
     dimension = int(energy_dimension(spectrum.values, share))
+    _check_count(k, len(spectrum.values))
     count = dimension if k is None else k
-    if not 1 <= count <= len(spectrum.values):
-        raise ValueError(f"k: {k} given; 1 to {len(spectrum.values)} is accepted")
     each = energy_dimension(np.linalg.eigvalsh(metrics), share)
     facts: dict[str, Any] = {
         "dimension": dimension,
@@ -223,6 +222,7 @@ def discover(
     """
     distance = PixelDistance() if distance is None else distance
     pictures = pictures_at(generator, latents, view, truncation)
+    _check_count(k, pictures[0].origin.size)
     metrics = metrics_at(pictures, distance, progress=progress, **options)
     found = perceptual_geometry(metrics, k=k, **recorded(generator, pictures[0]))
     told = {**found.facts, "distance": type(distance).__name__}
@@ -250,6 +250,11 @@ def metrics_at(
         if progress is not None:
             progress(1)
     return np.stack(found)
+
+
+def _check_count(k: int | None, size: int) -> None:
+    if k is not None and not 1 <= k <= size:
+        raise ValueError(f"k: {k} given; 1 to {size} is accepted")
 
 
 def _seen_leading(seen: Seen, key: jax.Array, **options: Any) -> Leading:

@@ -100,7 +100,7 @@ def homogeneity(metrics: ArrayLike, *, floor: float = 1e-6) -> Homogeneity:
     """How well the metric at one latent tells that at another. Runs on the host.
 
     Source: Wang and Ponce, "A Geometric Analysis of Deep Generative Image Models and
-    Its Applications" (2021), section 4.
+    Its Applications" (2021), and their code.
 
     Args:
         metrics: [N, D, D], two or more.

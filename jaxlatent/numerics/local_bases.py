@@ -37,17 +37,19 @@ def local_bases(f: Model, codes: jax.Array, *, chunk: int = 8) -> LocalBases:
         chunk: Jacobians per compiled call.
 
     Raises:
-        ValueError: for codes of another shape.
+        ValueError: for codes of another shape, or a chunk below one.
     """
     if codes.ndim != 2 or not len(codes):
         raise ValueError(f"codes: shape {codes.shape} given; [N, D] is accepted")
-    found = []
-    for start in range(0, len(codes), chunk):
-        part = codes[start : start + chunk]
+    if chunk < 1:
+        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
+    found, size = [], min(chunk, len(codes))
+    for start in range(0, len(codes), size):
         # the last call is filled up, so that one compilation serves all
-        whole = codes[np.minimum(np.arange(start, start + chunk), len(codes) - 1)]
-        matrices = np.asarray(_jacobians(as_model(f), whole), np.float64)[: len(part)]
-        found.append(np.linalg.svd(matrices, full_matrices=False))
+        rows = np.minimum(np.arange(start, start + size), len(codes) - 1)
+        matrices = np.asarray(_jacobians(as_model(f), codes[rows]), np.float64)
+        kept = matrices[: len(codes) - start]
+        found.append(np.linalg.svd(kept, full_matrices=False))
     outputs, values, inputs = map(np.concatenate, zip(*found, strict=True))
     return LocalBases(values, np.swapaxes(outputs, 1, 2), inputs)
 
