@@ -18,6 +18,7 @@ double precision.
 import argparse
 import json
 import statistics
+import sys
 import time
 
 import jax
@@ -237,6 +238,7 @@ def main() -> None:
     start = time.perf_counter()
     metric = perceptual_metric(at, distance)
     rows = {"ours, compiling": time.perf_counter() - start}
+    print(rows, file=sys.stderr)
     whole = theirs.whole(code)
     error = np.abs(2 * metric - whole).max() / np.abs(whole).max()
     ways = {
@@ -249,7 +251,9 @@ def main() -> None:
             theirs.differences(code), asked.dim, asked.count
         ),
     }
-    rows |= {name: seconds(call, asked.repeats) for name, call in ways.items()}
+    for name, call in ways.items():
+        rows[name] = seconds(call, asked.repeats)
+        print(name, rows[name], file=sys.stderr)
     found = {
         **vars(asked),
         "taps": TAPS["alex"],
