@@ -142,7 +142,7 @@ EDITS: dict[str, Any] = {
         {
             "layers": {
                 "0": {
-                    "weight": np.diag(np.linspace(3, 0.7, D, dtype=np.float32))
+                    "weight": np.diag(np.linspace(9, 2.4, D, dtype=np.float32))
                     + normal(26, D, D) / 20,
                     "bias": normal(27, D),
                 },

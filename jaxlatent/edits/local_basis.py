@@ -44,8 +44,9 @@ class LocalBasis(Followed, Described):
     point it is the one nearest to the last, turned to its side. Beyond `step * steps`
     the last step goes straight on in z.
 
-    Singular values come from J^T J: those below some 1e-3 of the largest are rounding
-    in single precision. Derivatives are right to first order.
+    Singular values come from J^T J: in single precision those below some 1e-3 (D = 10)
+    or 1e-2 (D = 500) of the largest are rounding, and along theirs no code moves.
+    Derivatives are right to first order.
 
     Build one with `local_basis`; `Described` has the other attributes.
 
@@ -178,7 +179,9 @@ class LocalBasis(Followed, Described):
         values, vectors = jnp.linalg.eigh(product(fixed.T, fixed))
         images = product(fixed, vectors)
         lengths = jnp.linalg.norm(images, axis=0)
-        sound = lengths > jnp.finfo(lengths.dtype).eps * lengths[-1]
+        # directions along which w rests have images of rounding, in any direction
+        rounding = len(values) * jnp.finfo(values.dtype).eps * values[-1]
+        sound = values > rounding
         tangents = images / jnp.where(sound, lengths, jnp.inf)[None]
         first = jnp.all(last == 0)
         rank = jnp.clip(jnp.nan_to_num(number), 0, len(values) - 1)
