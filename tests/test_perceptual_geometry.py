@@ -118,7 +118,7 @@ def test_a_linear_generator_has_one_metric_everywhere():
 
 def rings(params, z):
     del params
-    return WORLDS["ring"].render(z, size=64, reproducible=False)
+    return WORLDS["ring"].render(z, size=64)
 
 
 def test_rings_have_the_metric_of_their_formula():
