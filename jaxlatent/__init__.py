@@ -17,6 +17,8 @@ from jaxlatent.edits.factor import Factors as Factors
 from jaxlatent.edits.factor import factors as factors
 from jaxlatent.edits.flow import FlowPaths as FlowPaths
 from jaxlatent.edits.flow import flow_paths as flow_paths
+from jaxlatent.edits.local_basis import LocalBasis as LocalBasis
+from jaxlatent.edits.local_basis import local_basis as local_basis
 from jaxlatent.edits.rbf import RBFField as RBFField
 from jaxlatent.edits.rbf import rbf_field as rbf_field
 from jaxlatent.edits.walks import NeuralWalk as NeuralWalk

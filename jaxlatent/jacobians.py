@@ -331,14 +331,39 @@ def weighted_grams(
     if not (counts > 0).all():
         raise ValueError(f"weights: number {int(np.argmin(counts > 0))} are all zero")
     spread = weights.reshape(*weights.shape, *(1,) * (len(output) - 2))
+    options: Any = {"chunk": chunk, "mesh": mesh, "store": store}
+    grams = host_gram(given, spread, precision=precision, **options)
+    return (grams / counts[:, None, None]).astype(np.float32)
+
+
+def host_gram(
+    given: Any,
+    weights: np.ndarray | None = None,
+    *,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+    store: bool | None = None,
+    precision: str = "highest",
+) -> np.ndarray:
+    """`numerics.jacobian.gram` of a function of shifts, compiled, on the host.
+
+    Args:
+        given: a pytree that can be called and that has an `origin`, as a `Picture`.
+        weights: of its output, one set or many; None for ones.
+        chunk: as for `weighted_grams`, and so are the others.
+        mesh: likewise.
+        store: likewise.
+        precision: likewise.
+
+    Returns:
+        [D, D] or [R, D, D] float64, symmetric.
+    """
     if mesh is not None:
-        given, spread = place((given, spread), mesh)
+        given, weights = place((given, weights), mesh)
     with jax.default_matmul_precision(precision):
-        found = _gram(given, spread, chunk=chunk, mesh=mesh, store=store)
-    if mesh is not None:
-        found = gather(found)
-    grams = np.asarray(found, np.float64) / counts[:, None, None]
-    return ((grams + grams.swapaxes(1, 2)) / 2).astype(np.float32)
+        found = _gram(given, weights, chunk=chunk, mesh=mesh, store=store)
+    grams = np.asarray(found if mesh is None else gather(found), np.float64)
+    return (grams + grams.swapaxes(-1, -2)) / 2
 
 
 def mean_region_grams(
@@ -421,7 +446,7 @@ def _shares(length: int, size: int) -> np.ndarray:
     return (before[1:] - before[:-1]) * size / length
 
 
-def _picture_gram(given: Picture, weights: jax.Array, **options: Any) -> jax.Array:
+def _picture_gram(given: Any, weights: Any, **options: Any) -> jax.Array:
     return gram(given, given.origin, weights=weights, **options)
 
 

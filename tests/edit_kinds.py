@@ -20,6 +20,7 @@ from jaxlatent.edits.deformation import deformation
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.edits.factor import factors
 from jaxlatent.edits.flow import flow_paths
+from jaxlatent.edits.local_basis import local_basis
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
 
@@ -136,6 +137,25 @@ EDITS: dict[str, Any] = {
             },
         },
         **{"scale": np.float32([0.5, 2, 1]), "space": "z", **TOLD},
+    ),
+    "local basis": local_basis(
+        {
+            "layers": {
+                "0": {
+                    "weight": np.diag(np.linspace(9, 2.4, D, dtype=np.float32))
+                    + normal(26, D, D) / 20,
+                    "bias": normal(27, D),
+                },
+                "1": {
+                    "weight": np.eye(D, H, dtype=np.float32) + normal(28, D, H) / 10,
+                    "bias": normal(29, H),
+                },
+            }
+        },
+        *(np.arange(K), normal(31, K, H)),
+        **{"size": D, "step": 0.4, "steps": 3, "slope": 0.8, "normalize": False},
+        space="z",
+        **TOLD,
     ),
     "network deformation": deformation(
         "fc", network(30, D, H), K, D, space="z", **TOLD

@@ -71,6 +71,10 @@ OPTIONS = {
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
     "discover stylespace": "GENERATOR --out --k --at --size --exemplars --samples "
     f"--seed --chunk {REGIONS} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover geometry": "GENERATOR --out --at --k --lpips --lpips-trunk --chunk "
+    f"{VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover local-basis": "GENERATOR --out --k --step --steps --straight --layers "
+    f"--seed --chunk {MOVES} {CODES} {READING} {DEVICES}",
     "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
     "--alpha --score-range --learning-rate --learned-space --held-out --scorer "
     "--scorer-config "

@@ -59,6 +59,7 @@ def test_a_linear_map_is_not_distorted():
     found = mapping_distortion(toy.make(), key=jax.random.key(0), num=4, rank=2)
     assert list(found) == ["w"]
     assert found["w"].ratio == 1
+    assert found["w"].random < 1e-6
     with pytest.raises(ValueError, match="rank: 4 given; 1 to 3"):
         distortion(toy_map, codes, codes, rank=4)
     with pytest.raises(ValueError, match="codes, near: "):
@@ -95,3 +96,25 @@ def test_every_layer_of_a_mapping_network_is_measured():
 def test_a_generator_without_w_is_refused():
     with pytest.raises(ValueError, match="generator: one without a mapping network"):
         mapping_distortion(rendered.embedded(), key=jax.random.key(0))
+
+
+def bent(z, turn):
+    """A space whose second direction turns with the first entry and the third."""
+    first, second, third = z.T
+    angle = turn * first + third / 2
+    turned = second * jnp.cos(angle), second * jnp.sin(angle)
+    return jnp.stack([first, *turned, third], axis=1)
+
+
+def test_it_grows_with_a_planted_rotation_of_the_tangent_space():
+    """Where the second entry is 0, tangent spaces differ by the angle alone."""
+    codes = np.zeros((4, 3), np.float32)
+    codes[:, 0] = [0.0, 1.0, 0.4, 2.0]
+    near = codes + np.float32([0, 0, 0.1])
+    apart = np.asarray([1.0, 0.6, 1.6, 2.0]).mean()
+    for turn in (0.0, 0.2, 0.7):
+        f = jax.tree_util.Partial(bent, turn=jnp.float32(turn))
+        found = distortion(f, jnp.asarray(codes), jnp.asarray(near), rank=3)
+        assert found.random == pytest.approx(turn * apart / np.sqrt(3), abs=1e-5)
+        assert found.near == pytest.approx(0.05 / np.sqrt(3), abs=1e-5)
+        assert found.ratio == pytest.approx(turn * apart / 0.05 or 1, rel=1e-3)

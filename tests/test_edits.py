@@ -319,8 +319,8 @@ def test_select_takes_what_belongs_to_the_directions(name):
         np.testing.assert_array_equal(some.report[entry], values[np.array([2, 0])])
     assert some.facts == edit.facts
     weights = edit.weights if isinstance(edit, Deformation) else {}
-    flow = getattr(edit, "flow", {})
-    common = [getattr(edit, "mean", None), *jax.tree.leaves((weights, flow))]
+    inner = [getattr(edit, name, {}) for name in ("flow", "mapping")]
+    common = [getattr(edit, "mean", None), *jax.tree.leaves((weights, inner))]
     for ours, theirs in zip(jax.tree.leaves(some), jax.tree.leaves(edit), strict=True):
         is_common = any(theirs is leaf for leaf in common)
         np.testing.assert_array_equal(

@@ -7,8 +7,10 @@ import pytest
 
 from jaxlatent.numerics.geometry import (
     effective_rank,
+    energy_dimension,
     geodesic,
     grassmann_distance,
+    homogeneity,
     metric,
     path_length,
     principal_angles,
@@ -71,3 +73,30 @@ def test_angles_between_subspaces_that_were_turned_by_them():
     distance = grassmann_distance(first, second @ mixed)
     np.testing.assert_allclose(distance, np.linalg.norm(angles))
     np.testing.assert_allclose(grassmann_distance(first, first @ mixed), 0, atol=1e-14)
+
+
+def test_the_dimension_that_holds_a_share():
+    values = np.asarray([[1.0, 90, 9, 0], [25, 25, 25, 25], [0, 0, 7, -1e-9]])
+    np.testing.assert_array_equal(energy_dimension(values, 0.99), [2, 4, 1])
+    np.testing.assert_array_equal(energy_dimension(values, 0.9), [1, 4, 1])
+    np.testing.assert_array_equal(energy_dimension(values, 1), [3, 4, 1])
+    with pytest.raises(ValueError, match="share: 0 given; above 0 and up to 1"):
+        energy_dimension(values, 0)
+
+
+def test_how_alike_metrics_are():
+    """The same axes in another order, and an axis along which nothing changes."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    one, two = [8.0, 4, 1, 0], [1.0, 4, 8, 0]
+    metrics = np.stack([turn @ np.diag(some) @ turn.T for some in (one, two, one)])
+    found = homogeneity(metrics)
+    linear = np.corrcoef(one, two)[0, 1]
+    log = np.corrcoef(np.log(one[:3]), np.log(two[:3]))[0, 1]
+    kinds = np.asarray([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    np.testing.assert_allclose(found.linear, np.where(kinds, linear, 1), atol=1e-12)
+    np.testing.assert_allclose(found.log, np.where(kinds, log, 1), atol=1e-12)
+    np.testing.assert_allclose(found.mean(), [(1 + 2 * x) / 3 for x in (linear, log)])
+    # a metric that is the same in every direction
+    np.testing.assert_array_equal(homogeneity(np.stack([np.eye(3)] * 2)).linear, 1)
+    with pytest.raises(ValueError, match=r"metrics: shape \(1, 4, 4\) given; \[N, D"):
+        homogeneity(metrics[:1])

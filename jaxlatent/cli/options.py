@@ -244,7 +244,7 @@ class Perceptual:
     lpips: Path | None = None
     """The heads of LPIPS, or a whole module."""
     lpips_trunk: Path | None = None
-    """torchvision's network below the heads."""
+    """The network of torchvision below the heads."""
 
 
 @dataclass(frozen=True)

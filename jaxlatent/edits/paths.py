@@ -24,18 +24,22 @@ from jaxlatent.texts import shown
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 """(code [D], sign) -> the change per unit of strength [D], of that sign."""
 
+Tracking = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
+"""Likewise of a field that looks back: it takes, and returns too, what it remembers."""
+
 Project = Callable[[jax.Array], jax.Array]
 """Brings a code [D] back to where codes may be."""
 
 
 def along_path(
-    velocity: Velocity,
+    velocity: Velocity | Tracking,
     code: jax.Array,
     strength: jax.Array,
     *,
     step: float,
     steps: int,
     project: Project | None = None,
+    memory: Any = None,
 ) -> jax.Array:
     """Where a code is after it followed a field by a strength, or by each of several.
 
@@ -47,18 +51,26 @@ def along_path(
         step: strength after which the field is evaluated again.
         steps: how many evaluations there are, each way.
         project: of every point of the path; None for none.
+        memory: what a `Tracking` field remembers at the start; None for a `Velocity`.
 
     Returns:
         [D], or [S, D].
     """
     project = project or (lambda point: point)
+    field: Any = velocity
+
+    def change_at(point: jax.Array, sign: jax.Array, kept: Any) -> tuple[Any, Any]:
+        if memory is None:
+            return field(point, sign), None
+        return field(point, sign, kept)
 
     def follow(sign: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def advance(point: jax.Array, _: None) -> tuple[jax.Array, Any]:
-            change = velocity(point, sign)
-            return project(point + step * change), (point, change)
+        def advance(state: Any, _: None) -> tuple[Any, Any]:
+            point, kept = state
+            change, kept = change_at(point, sign, kept)
+            return (project(point + step * change), kept), (point, change)
 
-        return lax.scan(advance, code, length=steps)[1]
+        return lax.scan(advance, (code, memory), length=steps)[1]
 
     size = jnp.abs(strength)
     done = jnp.clip(jnp.floor(size / step), 0, steps - 1)

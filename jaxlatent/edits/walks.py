@@ -221,6 +221,29 @@ def neural_walk(
     return checked(NeuralWalk(**made, **how, **told_fields))
 
 
+def check_dense_layers(label: str, layers: Any, width: int) -> int:
+    """How many numbers dense layers return that take `width` of them.
+
+    Args:
+        label: of the layers, for errors.
+        layers: what may be some: "weight" [in, out] and "bias" [out] by number.
+        width: of what the first takes.
+
+    Raises:
+        ValueError: for layers that do not fit each other.
+    """
+    _check_layers(label, layers)
+    for number in map(str, range(len(layers))):
+        layer = layers[number]
+        if layer.keys() != {"weight", "bias"}:
+            raise ValueError(f"{label}: layer {number} lacks a weight or a bias")
+        check_floats(f"{label}: bias of layer {number}", layer["bias"], ("out",))
+        shape = (width, layer["bias"].shape[0])
+        check_floats(f"{label}: weight of layer {number}", layer["weight"], shape)
+        width = shape[1]
+    return width
+
+
 def _is_positive(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and 0 < value <= _LARGEST

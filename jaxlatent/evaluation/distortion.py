@@ -23,11 +23,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.batching import in_chunks
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import prior, sample_keys
+from jaxlatent.latents import class_choices, prior, sample_keys
 from jaxlatent.numerics.geometry import grassmann_distance
-from jaxlatent.types import Model, as_model
+from jaxlatent.numerics.local_bases import local_bases
+from jaxlatent.types import Model
 
 FLAT = 1e-3
 """Radians; tangent spaces nearer than this are told apart by rounding alone."""
@@ -81,8 +81,8 @@ def distortion(
             f"codes, near: {codes.shape} and {near.shape} given; [N, D] of two or more "
             "is accepted, twice"
         )
-    bases, values = _tangent_bases(f, codes, chunk)
-    others, _ = _tangent_bases(f, near, chunk)
+    values, bases, _ = local_bases(f, codes, chunk=chunk)
+    others = local_bases(f, near, chunk=chunk).outputs
     if rank is None:
         parts = values**2 / np.sum(values**2, axis=1, keepdims=True)
         logs = np.log(parts, out=np.zeros_like(parts), where=parts > 0)
@@ -92,7 +92,7 @@ def distortion(
             f"rank: {rank} given; 1 to {values.shape[1]}, that of the Jacobians, is "
             "accepted"
         )
-    bases, others = bases[:, :, :rank], others[:, :, :rank]
+    bases, others = (np.swapaxes(some[:, :rank], 1, 2) for some in (bases, others))
     random = grassmann_distance(bases, np.roll(bases, -1, axis=0)).mean()
     close = grassmann_distance(bases, others).mean()
     return Distortion(rank, float(random / rank**0.5), float(close / rank**0.5))
@@ -125,59 +125,55 @@ def mapping_distortion(
     Raises:
         ValueError: for a generator without a mapping network, or as `distortion`.
     """
-    if "w" not in generator.code_spaces:
-        raise ValueError(
-            "generator: one without a mapping network given; one with w is accepted"
-        )
+    w = mapping_of(generator, label)
     latents = prior(generator, label=label)(sample_keys(key, np.arange(num)))
     way = jax.random.normal(jax.random.fold_in(key, num), latents.codes.shape)
     way = way / jnp.linalg.norm(way, axis=1, keepdims=True)
     near = latents.codes + step * way
-    one = None if latents.label is None else latents.label[:1]
-    depths = {"w": generator}
     layers = getattr(generator.config, "mapping_layers", 1)
-    for depth in reversed(range(1, layers)):
-        cut = dataclasses.replace(generator.config, mapping_layers=depth)
-        shorter = dataclasses.replace(generator, config=cut)
-        depths = {f"layer {depth}": shorter, **depths}
-    return {
-        name: distortion(
-            jax.tree_util.Partial(_mapped, some, one),
-            latents.codes,
-            near,
-            rank=rank,
-            chunk=chunk,
-        )
-        for name, some in depths.items()
+    spaces = {
+        f"layer {depth}": mapping_of(generator, label, depth=depth)
+        for depth in range(1, layers)
     }
+    return {
+        name: distortion(f, latents.codes, near, rank=rank, chunk=chunk)
+        for name, f in (spaces | {"w": w}).items()
+    }
+
+
+def mapping_of(
+    generator: Generator, label: Any = None, *, depth: int | None = None
+) -> jax.tree_util.Partial:
+    """A mapping network as a function of z alone: z [N, D] -> w [N, ...].
+
+    Args:
+        generator: one with a mapping network.
+        label: the class of all codes, as `latents.prior` takes it; a single one.
+        depth: how many of its layers; None for all.
+
+    Raises:
+        ValueError: for a generator without a mapping network, a label that is missing
+            or unwanted, or several.
+    """
+    if "w" not in generator.code_spaces:
+        raise ValueError(
+            "generator: one without a mapping network given; one with w is accepted"
+        )
+    chosen = class_choices(label, generator.config.label_dim)
+    if chosen is not None:
+        if chosen.ndim == 1 and jnp.issubdtype(chosen.dtype, jnp.floating):
+            chosen = chosen[None]
+        if len(chosen) != 1:
+            raise ValueError(f"label: {len(chosen)} classes given; one is accepted")
+    if depth is not None:
+        # a StyleGAN whose rows have a w each makes them of the last layer alone
+        whole = {"repeat_w": True} if hasattr(generator.config, "repeat_w") else {}
+        config = dataclasses.replace(generator.config, mapping_layers=depth, **whole)
+        generator = dataclasses.replace(generator, config=config)
+    return jax.tree_util.Partial(_mapped, generator, chosen)
 
 
 def _mapped(generator: Generator, label: jax.Array | None, z: jax.Array) -> jax.Array:
     if label is not None:
         label = jnp.broadcast_to(label, (len(z), *label.shape[1:]))
     return generator.map(z, label)
-
-
-def _tangent_bases(
-    f: Model, codes: jax.Array, chunk: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Left singular vectors [N, M, R] of the Jacobians, and their values [N, R]."""
-    bases, values = [], []
-    for part in in_chunks(
-        _jacobians, (codes,), len(codes), chunk, whole=(as_model(f),)
-    ):
-        left, found, _ = np.linalg.svd(part.astype(np.float64), full_matrices=False)
-        bases.append(left)
-        values.append(found)
-    return np.concatenate(bases), np.concatenate(values)
-
-
-@jax.jit
-def _jacobians(f: Model, codes: jax.Array) -> jax.Array:
-    """[N, M, D], at the highest precision."""
-
-    def one(code: jax.Array) -> jax.Array:
-        return f(code[None])[0].ravel()
-
-    with jax.default_matmul_precision("highest"):
-        return jax.vmap(jax.jacfwd(one))(codes)

@@ -1,9 +1,12 @@
 """How far apart pictures are: models `distance(x, y) -> [N]`, as `lpips.Lpips` is one.
 
+Those that are squared distances of points tell these: `embedding(x) -> [N, P]`.
+
 No gradient need flow to one of the two: where x comes out of `lax.stop_gradient`, only
 y's pass through a network is differentiated.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +39,29 @@ class FeatureDistance:
         layers = self.layers(x, y)
         return sum(layers.values(), jnp.zeros((), x.dtype)) / len(self.names)
 
+    def embedding(self, x: jax.Array) -> jax.Array:
+        """Pictures as points [N, P], whose squared distances are these."""
+        found = self.network.features(x, names=self.names)
+        points = [scaled_points(found[name]) for name in self.names]
+        return jnp.concatenate(points, axis=1) / math.sqrt(len(self.names))
+
     def layers(self, x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
         """[N] by activation; see a call."""
         one, two = (self.network.features(z, names=self.names) for z in (x, y))
         return {name: squared_distance(one[name], two[name]) for name in self.names}
+
+
+@flax.struct.dataclass(eq=False)
+class PixelDistance:
+    """The mean squared difference of pixels."""
+
+    def __call__(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        """[N], of pictures x and y [N, H, W, C]."""
+        return squared_distance(x, y)
+
+    def embedding(self, x: jax.Array) -> jax.Array:
+        """Pictures as points [N, P], whose squared distances are these."""
+        return scaled_points(x)
 
 
 def vgg_content(network: Network) -> FeatureDistance:
@@ -74,3 +96,8 @@ def vgg_content(network: Network) -> FeatureDistance:
 def squared_distance(x: jax.Array, y: jax.Array) -> jax.Array:
     """The mean squared difference [N] of pictures or activations [N, ...]."""
     return jnp.mean((x - y) ** 2, axis=tuple(range(1, x.ndim)))
+
+
+def scaled_points(x: jax.Array) -> jax.Array:
+    """[N, ...] as points [N, P] whose squared distances are mean squared ones."""
+    return x.reshape(len(x), -1) / math.sqrt(x[0].size)

@@ -4,6 +4,7 @@ Zhang, Isola, Efros, Shechtman and Wang, "The unreasonable effectiveness of deep
 features as a perceptual metric", 2018.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -112,6 +113,21 @@ class Lpips:
         """The distance [N] of pictures by their `features`."""
         terms = (term.mean(axis=(1, 2)) for term in self._differences(first, second))
         return sum(terms, jnp.zeros((), first[0].dtype))
+
+    def embedding(self, x: jax.Array) -> jax.Array:
+        """Pictures [N, H, W, 3] as points [N, P], whose squared distances are these.
+
+        Features divided by the root of their map's size and multiplied by that of
+        their channel's weight, which must not be below zero.
+        """
+        heads = self.params.get("heads", {})
+        points = []
+        for index, units in enumerate(self.features(x)):
+            count, height, width, _ = units.shape
+            if f"lin{index}" in heads:
+                units = units * jnp.sqrt(heads[f"lin{index}"])[None, None, None]
+            points.append(units.reshape(count, -1) / math.sqrt(height * width))
+        return jnp.concatenate(points, axis=1)
 
     def _paired(
         self, x: jax.Array, y: jax.Array

@@ -18,12 +18,16 @@ from jax.typing import ArrayLike
 
 from jaxlatent.numerics.jacobian import Function
 from jaxlatent.numerics.jacobian import gram as metric
+from jaxlatent.numerics.spectral import symmetric_spectrum
 
 __all__ = [
     "Geodesic",
+    "Homogeneity",
     "effective_rank",
+    "energy_dimension",
     "geodesic",
     "grassmann_distance",
+    "homogeneity",
     "metric",
     "path_length",
     "principal_angles",
@@ -49,6 +53,91 @@ def effective_rank(gram: jax.Array) -> jax.Array:
     values = jnp.maximum(jnp.linalg.eigvalsh(gram), 0)
     share = values / values.sum(axis=-1, keepdims=True)
     return jnp.exp(jnp.sum(jax.scipy.special.entr(share), axis=-1))
+
+
+def energy_dimension(values: ArrayLike, share: float = 0.99) -> np.ndarray:
+    """How many of the largest eigenvalues make up a share of their sum.
+
+    Args:
+        values: [..., D] eigenvalues, in any order; those below zero count as zero.
+        share: above 0 and up to 1.
+
+    Returns:
+        [...], whole numbers.
+
+    Raises:
+        ValueError: for another share.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share: {share} given; above 0 and up to 1 is accepted")
+    largest = np.sort(np.maximum(np.asarray(values, np.float64), 0))[..., ::-1]
+    total = largest.sum(axis=-1, keepdims=True)
+    rounding = largest.shape[-1] * np.finfo(np.float64).eps * total
+    before = np.cumsum(largest, axis=-1) - largest
+    return np.sum(before < share * total - rounding, axis=-1)
+
+
+class Homogeneity(NamedTuple):
+    """How alike the metrics at several latents are.
+
+    Attributes:
+        linear: [N, N], entry (i, j) the correlation, over the eigenvectors v of metric
+            i in their order, of v^T G_j v with the eigenvalues of G_j; 1 on the
+            diagonal.
+        log: [N, N], likewise of their logarithms.
+    """
+
+    linear: np.ndarray
+    log: np.ndarray
+
+    def mean(self) -> tuple[float, float]:
+        """Means of both, the diagonals left out."""
+        apart = ~np.eye(len(self.linear), dtype=bool)
+        return float(self.linear[apart].mean()), float(self.log[apart].mean())
+
+
+def homogeneity(metrics: ArrayLike, *, floor: float = 1e-6) -> Homogeneity:
+    """How well the metric at one latent tells that at another. Runs on the host.
+
+    Source: Wang and Ponce, "A Geometric Analysis of Deep Generative Image Models and
+    Its Applications" (2021), and their code.
+
+    Args:
+        metrics: [N, D, D], two or more.
+        floor: share of a metric's largest eigenvalue up to which values are taken for
+            rounding: the logarithms leave them out.
+
+    Raises:
+        ValueError: for another shape.
+    """
+    metrics = np.asarray(metrics, np.float64)
+    if metrics.ndim != 3 or len(metrics) < 2:
+        raise ValueError(
+            f"metrics: shape {metrics.shape} given; [N, D, D] of two or more is "
+            "accepted"
+        )
+    spectra = [symmetric_spectrum(one) for one in metrics]
+    linear, log = np.ones((2, len(metrics), len(metrics)))
+    for i, one in enumerate(spectra):
+        for j, other in enumerate(spectra):
+            if i == j:
+                continue
+            acts = np.sum((one.vectors @ metrics[j]) * one.vectors, axis=1)
+            linear[i, j] = _correlation(acts, other.values)
+            counted = np.minimum(acts, other.values) > floor * other.values[0]
+            log[i, j] = _correlation(
+                np.log(acts[counted]), np.log(other.values[counted])
+            )
+    return Homogeneity(linear, log)
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """1 for the same numbers, even if they do not vary; else NaN for such."""
+    if np.allclose(first, second, rtol=1e-5, atol=0):
+        return 1.0
+    one, two = first - first.mean(), second - second.mean()
+    lengths = np.linalg.norm(one) * np.linalg.norm(two)
+    return float(one @ two / lengths) if lengths else float("nan")
 
 
 class Geodesic(NamedTuple):
