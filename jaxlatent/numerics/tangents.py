@@ -1,0 +1,158 @@
+"""Many tangents through a function linearised once: in chunks, and on many devices.
+
+What `jaxlatent.numerics.jacobian` is made of.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxlatent.numerics.moments import product
+
+Function = Callable[[jax.Array], jax.Array]
+"""`latent -> array`, both of any shape; a pytree or a plain function."""
+
+Linear = Callable[[Function, jax.Array], Function]
+"""Of a function and a latent: the derivative there, a linear function of a tangent."""
+
+LARGE_OUTPUT = 2**17
+"""Entries of an output from where on the activations of several tangents outgrow a
+CPU's caches, so that they are faster one after the other, as measured."""
+
+
+def derivative(f: Function, latent: jax.Array) -> Function:
+    """The derivative of `f` at a latent."""
+    return jax.linearize(f, latent)[1]
+
+
+def padded(rows: jax.Array, multiple: int) -> jax.Array:
+    """Rows of zeros at the end, so that their number is a multiple."""
+    missing = -rows.shape[0] % multiple
+    return jnp.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+
+
+def identity(size: int, dtype: Any, devices: int) -> jax.Array:
+    """One tangent for each entry of a latent, and zeros up to a multiple of devices."""
+    return padded(jnp.eye(size, dtype=dtype), devices)
+
+
+def chunked(
+    call: Callable[[jax.Array], jax.Array], rows: jax.Array, chunk: int
+) -> jax.Array:
+    """`call` on `chunk` rows at a time; one compilation serves all."""
+    count = rows.shape[0]
+    size = math.ceil(count / math.ceil(count / chunk))
+    filled = padded(rows, size)
+    if filled.shape[0] == size:
+        return call(filled)[:count]
+    found = lax.map(call, filled.reshape(-1, size, *rows.shape[1:]))
+    return found.reshape(-1, *found.shape[2:])[:count]
+
+
+def push(
+    f: Function,
+    latent: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    linear: Linear = derivative,
+) -> jax.Array:
+    """J v of vectors [B, D]: [B, ...]."""
+    tangents = vectors.reshape(-1, *latent.shape)
+    size = jax.eval_shape(f, latent).size
+    return chunked(_of_many(linear(f, latent), size), tangents, chunk)
+
+
+def product_rows(
+    f: Function,
+    latent: jax.Array,
+    masks: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    linear: Linear = derivative,
+) -> jax.Array:
+    """J^T diag(m) J v of vectors [B, D] under masks [R, ...]: [B, R, D]."""
+    forward = linear(f, latent)
+    transpose = jax.linear_transpose(forward, latent)
+
+    def rows(vector: jax.Array) -> jax.Array:
+        pushed = forward(vector)
+        return jax.vmap(lambda mask: transpose(mask * pushed)[0].reshape(-1))(masks)
+
+    call = _of_many(rows, jax.eval_shape(f, latent).size)
+    return chunked(call, vectors.reshape(-1, *latent.shape), chunk)
+
+
+def stored_rows(
+    f: Function,
+    latent: jax.Array,
+    masks: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    axes: tuple[str, ...],
+    linear: Linear = derivative,
+) -> jax.Array:
+    """Rows of J^T diag(m) J for basis vectors [B, D], from stored columns: [B, R, D].
+
+    With mesh axes, B is one device's share and the result has a column for every
+    basis vector of all devices.
+    """
+    mine = push(f, latent, vectors, chunk=chunk, linear=linear)
+    every = lax.all_gather(mine, axes, tiled=True) if axes else mine
+    every = every.reshape(every.shape[0], -1)
+
+    def rows(mask: jax.Array) -> jax.Array:
+        weighted = (mask[None] * mine).reshape(mine.shape[0], -1)
+        return product(weighted, every.T)
+
+    # one after another: each needs a weighted copy of the columns
+    return jnp.moveaxis(lax.map(rows, masks), 0, 1)
+
+
+def divided(
+    run: Callable[..., jax.Array],
+    mesh: Mesh | None,
+    f: Function,
+    arrays: Sequence[jax.Array],
+    specs: Sequence[PartitionSpec],
+    out: PartitionSpec,
+) -> jax.Array:
+    """`run(f, *arrays)` on every device of a mesh, None for one device.
+
+    The arrays are divided among them as `specs` say, and what is found as `out` says.
+    """
+    if mesh is None:
+        return run(f, *arrays)
+    leaves, build = jax.tree.flatten(f)
+    # a plain function is a leaf of its own and cannot be an argument
+    held = len(leaves) == 1 and leaves[0] is f
+
+    def share(leaves: Any, *arrays: jax.Array) -> jax.Array:
+        return run(f if held else jax.tree.unflatten(build, leaves), *arrays)
+
+    return jax.shard_map(
+        share,
+        mesh=mesh,
+        in_specs=(PartitionSpec(), *specs),
+        out_specs=out,
+        check_vma=False,  # the primal is the same everywhere, its tangents are not
+    )([] if held else leaves, *arrays)
+
+
+def _of_many(
+    function: Callable[[jax.Array], jax.Array], size: int
+) -> Callable[[jax.Array], jax.Array]:
+    """A function of one tangent for many; CPUs take those of large outputs in turn."""
+    together = jax.vmap(function)
+    if size < LARGE_OUTPUT:
+        return together
+    in_turn = partial(lax.map, function)
+    return lambda rows: lax.platform_dependent(rows, cpu=in_turn, default=together)
