@@ -31,6 +31,27 @@ def derivative(f: Function, latent: jax.Array) -> Function:
     return jax.linearize(f, latent)[1]
 
 
+def masks_of(
+    f: Function, latent: jax.Array, weights: jax.Array | None
+) -> tuple[jax.Array, bool]:
+    """Weights with an axis in front, of axes that broadcast; whether there are many."""
+    output = jax.eval_shape(f, latent)
+    if weights is None:
+        return jnp.ones((1,) * (len(output.shape) + 1), output.dtype), False
+    weights = jnp.asarray(weights, output.dtype)
+    many = weights.ndim == len(output.shape) + 1
+    shape = weights.shape[1:] if many else weights.shape
+    fits = len(shape) == len(output.shape) and all(
+        here in (1, there) for here, there in zip(shape, output.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"weights: shape {weights.shape} given; {output.shape}, or as many axes of "
+            "which some are 1, or one axis more in front, is accepted"
+        )
+    return (weights if many else weights[None]), many
+
+
 def padded(rows: jax.Array, multiple: int) -> jax.Array:
     """Rows of zeros at the end, so that their number is a multiple."""
     missing = -rows.shape[0] % multiple
