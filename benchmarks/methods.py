@@ -29,7 +29,8 @@ import jax
 
 from jaxlatent.comparison.demo import title_of, told_of
 from jaxlatent.comparison.entries import Task
-from jaxlatent.comparison.running import ROWS, SIZE, Judge, compare
+from jaxlatent.comparison.running import ROWS, SIZE, compare, judge_of
+from jaxlatent.evaluation.edit_comparison import Judge
 from jaxlatent.files import atomic_write, keep_record
 from jaxlatent.generators.rendered import oracle
 from jaxlatent.runs import plain
@@ -54,14 +55,14 @@ def row(
     key = jax.random.key(seed)
     generator = oracle(**ORACLES[world], key=key, size=SIZE)
     if seed not in judges:
-        judges[seed] = Judge(generator, key=jax.random.fold_in(key, 1))
+        judges[seed] = judge_of(generator, key=jax.random.fold_in(key, 1))
     task = Task(generator, jax.random.fold_in(key, 2), samples)
     start = time.process_time()
     found = compare(name, task, judges[seed])
     seconds = time.process_time() - start
     if found is None:
         return None
-    facts = getattr(found.found[0], "facts", {})
+    facts = getattr(found.edits[0], "facts", {})
     return {
         "seconds": seconds,
         "directions": len(found.effects.directions),

@@ -1,15 +1,19 @@
 """The page in a real browser: headless Chromium, driven by playwright."""
 
+import contextlib
 import io
 import os
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxlatent.comparison import demo as demos
 from jaxlatent.gallery.page import Gallery, Row, write_page
 from jaxlatent.gallery.plots import HeatMap, Plane, Plot, Table
+from jaxlatent.generators import rendered
 
 pytestmark = pytest.mark.browser
 
@@ -85,16 +89,16 @@ def scheme(request):
     return request.param
 
 
-@pytest.fixture
-def page(chromium, page_file, size, scheme):
-    """The page, opened; whatever it complains about fails the test."""
+@contextlib.contextmanager
+def opened(chromium, file, **how):
+    """A page, opened; whatever it complains about fails the test."""
     complaints = []
     asked = []
-    tab = chromium.new_page(viewport=size, color_scheme=scheme)
+    tab = chromium.new_page(**how)
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("console", lambda line: complaints.append(f"{line.type}: {line.text}"))
     tab.on("request", lambda one: asked.append(one.url))
-    tab.goto(page_file.as_uri())
+    tab.goto(file.as_uri())
     yield tab
     tab.close()
     assert complaints == []
@@ -102,11 +106,22 @@ def page(chromium, page_file, size, scheme):
     assert others == []
 
 
+@pytest.fixture
+def page(chromium, page_file, size, scheme):
+    with opened(chromium, page_file, viewport=size, color_scheme=scheme) as tab:
+        yield tab
+
+
+def picture(page, row, code=0):
+    """[H, W, 3] a row's large picture."""
+    canvas = page.locator(f"#row-{row} .player canvas").nth(code)
+    return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
+
+
 def shown(page, row, code=0):
     """The colour in the middle of a row's large picture."""
-    canvas = page.locator(f"#row-{row} .player canvas").nth(code)
-    picture = Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")
-    return picture.getpixel((picture.width // 2, picture.height // 2))
+    pixels = picture(page, row, code)
+    return pixels[len(pixels) // 2, len(pixels[0]) // 2].tolist()
 
 
 def near(seen, expected):
@@ -155,3 +170,40 @@ def test_colours_follow_the_scheme_and_can_be_read(page, scheme):
     assert paper < 0.05 if scheme == "dark" else paper > 0.9
     least, most = sorted((paper, ink))
     assert (most + 0.05) / (least + 0.05) >= 7  # WCAG's level AAA
+
+
+@pytest.fixture(scope="module")
+def demo_file(tmp_path_factory):
+    """What the demo writes of discs, whose one part stands for the portraits' eyes."""
+    generator = rendered.oracle(
+        "disc", key=jax.random.key(0), size=16, z_dim=8, largest_group=6
+    )
+    demo = demos.Demo(
+        200, ("random", "sefa", "lowrankgan", "truth"), directions=2, codes=2, threads=1
+    )
+    folder, key = tmp_path_factory.mktemp("demo"), jax.random.key(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demos, "REGION", "disc")
+        found = demos.compare_all(generator, demo, key=key)
+        return folder / demos.write_demo(folder, generator, found, demo, key=key)
+
+
+def test_the_page_of_the_demo_plays(chromium, demo_file):
+    with opened(chromium, demo_file, viewport={"width": 1280, "height": 800}) as page:
+        methods = page.locator("table tbody tr th, table tbody tr td:first-child")
+        assert methods.all_inner_texts()[:4] == [
+            "Random directions",
+            "SeFa",
+            "LowRankGAN",
+            "The true directions",
+        ]
+        assert page.locator(".plot.heat").count() == 2
+        names = page.locator(".row .name").all_inner_texts()
+        assert names[0] == "LowRankGAN, told the disc"
+        assert sum(name.startswith("SeFa: ") for name in names) == 2
+        assert any(name.startswith("LowRankGAN: ") for name in names)
+        for row in range(len(names)):
+            before = picture(page, row)
+            page.locator(f"#row-{row} .slider").focus()
+            page.keyboard.press("End")
+            assert (picture(page, row) != before).any()

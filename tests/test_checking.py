@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from edit_kinds import EDITS, Echo
 from flax.traverse_util import flatten_dict
-from test_edits import EDITS, Echo, compiled_shift
+from test_edits import compiled_shift
 
 from jaxlatent.checkpoint import EDIT_HEADER, load_edit, save_arrays, save_edit
 from jaxlatent.edits.base import EDIT_KINDS, Described, bare, register_edit

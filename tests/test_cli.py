@@ -22,6 +22,7 @@ from jaxlatent.checkpoint import file_hash
 from jaxlatent.cli import arguments, inputs, progress
 from jaxlatent.cli.options import Codes
 from jaxlatent.cli.usage import one_line
+from jaxlatent.evaluation.disentanglement_bench import Settings as Sizes
 from jaxlatent.runs import Run
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -79,8 +80,9 @@ OPTIONS = {
     "disentanglement": "FILE --out --metrics --train --test --batch --variance --prune "
     "--bins --factor-bins --quantile --trees --C --downstream --raw --repeats --refits "
     "--seed --debug",
+    "udr": "FILE --out --by --seed --debug",
     "evaluate": "GENERATOR EDIT --out --num --random --supervised --layers "
-    "--edit-space --world --strengths --distortion --chunk "
+    "--edit-space --world --strengths --distortion --encoder --chunk "
     f"{SCORING} {CODES} {READING} {DEVICES}",
     "presets": "--model --data --debug",
     "condition": "BOUNDARY --on --out --debug",
@@ -939,19 +941,17 @@ def test_readme_examples_run(tmp_path, monkeypatch):
     assert "enjoy" not in short
     shown = {"__name__": "readme"}
     exec(compile(short, "README.md", "exec"), shown)
-    assert shown["scores"].summary["coverage"] > 0.7
+    assert shown["mine"].scores.summary["coverage"] > 0.7
     assert "SeFa" in (tmp_path / "shown" / "index.html").read_text()
-    # an encoder of a few steps on pictures that it takes, and the quickest score
+    # an encoder of a few steps on pictures that it takes, and few of them to score
     shown["faces"] = shown["rendered"].oracle(
         "disc", key=jax.random.key(0), size=32, z_dim=12, largest_group=8
     )
-    short = codes.replace("key=", "Settings(steps=2, batch=4), num=80, key=")
-    short = short.replace("import disc", "import Settings, disc")
-    short = short.replace(', "dci", "factor-vae", "beta-vae"', ",")
-    assert "Settings(steps=2" in short
-    assert "dci" not in short
+    shown["few"] = Sizes(40, 20, batch=4, variance=40, trees=1, repeats=1)
+    few = "Settings(steps=2, batch=4), num=80, sizes=few, key="
+    short = codes.replace("key=", few).replace("import score", "import Settings, score")
+    assert few in short
     exec(compile(short, "README.md", "exec"), shown)
-    assert shown["found"].codes.shape == (80, len(shown["edit"]))
     assert 0 <= shown["scores"]["mig"].value <= 1
     monkeypatch.setattr(parallel, "start", lambda *words, same: None)
     names |= {"process_id": 0, "codes": names["z"][:3]}

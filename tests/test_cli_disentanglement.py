@@ -7,6 +7,7 @@ from known_codes import uniform
 
 from jaxlatent import cli
 from jaxlatent.evaluation.disentanglement import disentanglement_scores
+from jaxlatent.evaluation.disentanglement_across_models import agreement
 from jaxlatent.evaluation.disentanglement_bench import Settings
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -76,3 +77,52 @@ def test_what_cannot_be_scored_is_one_line_and_writes_nothing(
     assert expected in told.err
     assert told.err.count("\n") == 1
     assert not (table / "q").exists()
+
+
+@pytest.fixture
+def models(workplace):
+    """Two models with the same codes in another order, and one of mixtures."""
+    rng = np.random.default_rng(1)
+    codes = rng.normal(size=(200, 3))
+    turned = codes @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    np.savez(workplace / "one.npz", codes=codes)
+    np.savez(workplace / "two.npz", codes=-codes[:, ::-1])
+    np.savez(workplace / "turned.npz", codes=turned)
+    np.savez(workplace / "short.npz", codes=codes[:9])
+    np.savez(workplace / "told.npz", codes=codes, divergence=np.ones(3))
+    return codes, turned
+
+
+@pytest.mark.parametrize("by", ["lasso", "spearman"])
+def test_models_are_compared_without_factors(models, workplace, capsys, by):
+    codes, turned = models
+    files = ["one.npz", "two.npz", "turned.npz"]
+    ok("udr", *files, "--out", "u", "--by", by)
+    expected = agreement(np.stack([codes, -codes[:, ::-1], turned]), by=by)
+    told = [line.split() for line in capsys.readouterr().out.splitlines()[:3]]
+    wanted = zip(expected.score, files, strict=True)
+    assert told == [[f"{score:.4f}", name] for score, name in wanted]
+    found = json.loads((workplace / "u" / "udr.json").read_text())
+    assert [*found["scores"].values()] == expected.score.tolist()
+    assert found["pairwise"][0][0] is None
+    assert found["pairwise"][1][2] == expected.pairwise[1, 2]
+    assert run_file(workplace / "u")["inputs"].keys() == {*files}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("one.npz", "codes: shape (1, 200, 3) given; [M, N, C] of two models or more"),
+        (
+            "one.npz short.npz",
+            "short.npz: codes (9, 3) given; codes (200, 3) is",
+        ),
+        ("one.npz told.npz", "told.npz: codes (200, 3), divergence (3,) given; codes"),
+        ("", "files: none given; one of each model"),
+        ("one.npz nowhere.npz", "nowhere.npz: No such file"),
+    ],
+)
+def test_models_that_cannot_be_compared(words, expected, models, workplace, capsys):
+    assert cli.main(["udr", *words.split(), "--out", "u"]) == 2
+    assert expected in capsys.readouterr().err
+    assert not (workplace / "u").exists()

@@ -13,8 +13,9 @@ from helpers import ok, run_file
 
 import jaxlatent
 from jaxlatent import cli
-from jaxlatent.cli import evaluate
+from jaxlatent.cli import evaluate, judging
 from jaxlatent.edits.directions import directions
+from jaxlatent.evaluation.disentanglement import Score
 from jaxlatent.evaluation.factor_reading import Reader
 from jaxlatent.generators import rendered
 
@@ -126,6 +127,29 @@ def test_an_oracle_needs_no_scorer(place, capsys, monkeypatch):
     assert "leak" not in capsys.readouterr().out
 
 
+def test_codes_of_an_encoder_are_scored_too(place, capsys, monkeypatch):
+    asked = []
+
+    def scored(prior, edit, settings, factors, *, key, num, mesh):
+        asked.append((prior.generator.image_shape, prior.space, len(edit), factors))
+        assert settings.steps == 7
+        return {"mig": Score(0.75, 0.02, 1.0, 0.0)}
+
+    monkeypatch.setattr(evaluate, "score_codes", scored)
+    words = ["evaluate", "corner:oracle", "axes.npz", "one.npz", "--out", "c", *FEW]
+    ok(*words, "--encoder", "7")
+    assert re.search(r"\naxes +0.75 \(0.02\)\none +0.75", capsys.readouterr().out)
+    # the oracle's pictures in another size, and its own factors
+    assert asked == [((32, 32, 1), "z", 3, None), ((32, 32, 1), "z", 1, None)]
+    assert run_file(place / "c")["encoder"]["one"]["mig"]["value"] == 0.75
+    for more, expected in (
+        (["--attribute", "one"], "attribute: given, but codes are scored on all"),
+        (["--scorer", "corner:corners"], "encoder: 7 given; a world, or a gener"),
+    ):
+        assert cli.main([*words, "--encoder", "7", *more]) == 2
+        assert expected in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -134,6 +158,7 @@ def test_an_oracle_needs_no_scorer(place, capsys, monkeypatch):
         (["--supervised", "two"], "supervised: two given; one of axes, one"),
         (["--strengths", "1,2,3"], "strengths: 1,2,3 given; three different ones"),
         (["--attribute", "7"], "columns: 7 given; 0 to 3"),
+        (["--encoder", "0"], "encoder: 0 given; 1 or more"),
         (["--samples", "0"], "samples: 0 given; 1 or more"),
         (["--distortion", "9"], "distortion: 9 given; 2 or more are accepted, of a"),
         (["--world", "halves"], "scorer: given, but a world has its own scorer"),
@@ -154,7 +179,7 @@ def test_a_network_reads_the_factors_of_a_world(place, capsys, monkeypatch):
         assert (world.names, size) == (("one", "two"), 8)
         return Reader(halves, np.asarray([0.95, 0.9]))
 
-    monkeypatch.setattr(evaluate, "learn_to_read", learned)
+    monkeypatch.setattr(judging, "learn_to_read", learned)
     words = ["evaluate", "corner:mapped", "axes.npz", "--out", "w", *FEW]
     ok(*words, "--world", "halves", "--distortion", "3")
     told = capsys.readouterr().out

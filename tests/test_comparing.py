@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxlatent.evaluation.edit_scores import Compared, score_edit
+from jaxlatent.evaluation.edit_comparison import Compared
+from jaxlatent.evaluation.edit_scores import score_edit
 from jaxlatent.evaluation.effects import Effects
 from jaxlatent.gallery.comparing import score_tables, told
 
@@ -33,7 +34,7 @@ def test_directions_are_told_by_the_factors_that_they_change():
 
 def test_tables_hold_the_scores_that_are_known():
     scores = score_edit(FOUND, CHANCE, targets=["y", None, None])
-    whole, factors = score_tables({"mine": Compared(None, FOUND, scores)})
+    whole, factors = score_tables({"mine": Compared((), FOUND, scores)})
     assert whole.columns[:4] == ("edit", "directions", "coverage", "purity")
     assert "leak" not in whole.columns
     assert whole.rows[0][:2] == ("mine", "3")

@@ -9,9 +9,10 @@ import pytest
 
 from jaxlatent import methods
 from jaxlatent.comparison import demo as demos
-from jaxlatent.comparison.entries import ENTRIES, Task, told_targets
-from jaxlatent.comparison.running import ROWS, TRUTH, Judge, compare, sized
+from jaxlatent.comparison.entries import ENTRIES, Task
+from jaxlatent.comparison.running import ROWS, TRUTH, compare, judge_of, sized
 from jaxlatent.generators import rendered
+from jaxlatent.methods import lowrankgan, sefa
 
 # it trains the generator together with the walk of another entry
 NO_DIRECTIONS = {"steerability_joint"}
@@ -30,7 +31,7 @@ def task(generator):
 
 @pytest.fixture(scope="module")
 def judge(generator):
-    return Judge(generator, key=jax.random.key(2), codes=64, random=64)
+    return judge_of(generator, key=jax.random.key(2), codes=64)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +68,8 @@ def test_what_finds_the_planted_directions_scores_near_the_truth(cheap, name):
 def test_told_directions_are_held_against_what_they_were_told(cheap, task):
     one = cheap["enjoy_your_editing"]
     assert one.effects.directions == task.factors
-    assert told_targets("enjoy_your_editing", ["x", "other"], task) == ["x", None]
-    assert told_targets("sefa", ["x"], task) is None
+    assert ENTRIES["enjoy_your_editing"].supervised
+    assert not ENTRIES["sefa"].supervised
     np.testing.assert_array_equal(one.scores.best, range(4))
 
 
@@ -80,6 +81,21 @@ def test_methods_that_cannot_be_told_are_no_rows(judge):
     assert compare("sefa", other, judge) is None  # no affine map is seen behind a warp
     with pytest.raises(KeyError):
         compare("unknown", other, judge)
+
+
+def test_a_part_without_a_direction_is_passed_over(task, judge, monkeypatch):
+    def discover(generator, mask, latents, **options):
+        if mask is refused:
+            raise lowrankgan.NoDirectionError("gram_rest: leaves none")
+        return sefa.discover(generator, k=1)
+
+    refused, *others = task.regions.values()
+    monkeypatch.setattr(lowrankgan, "discover", discover)
+    found = compare("lowrankgan", task, judge)
+    assert len(found.edits) == len(others) > 0
+    monkeypatch.setattr(lowrankgan, "discover", lambda *_, **__: int("none"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        compare("lowrankgan", task, judge)
 
 
 def test_regions_are_where_a_part_is_seen(task):

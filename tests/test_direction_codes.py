@@ -15,10 +15,12 @@ from jaxlatent.edits.directions import directions
 from jaxlatent.evaluation import direction_codes
 from jaxlatent.evaluation.direction_codes import (
     DirectionCodes,
+    Encoded,
     Settings,
     direction_encoder,
     discovery_codes,
     encode,
+    score_codes,
 )
 from jaxlatent.evaluation.disentanglement import disentanglement_scores
 from jaxlatent.evaluation.disentanglement_bench import Settings as Sizes
@@ -139,6 +141,23 @@ def test_an_oracle_tells_its_factors_itself(monkeypatch):
 
 def first_column(images):
     return images[:, 0, :1, 0]
+
+
+def test_the_protocol_scores_the_codes_that_it_found(monkeypatch):
+    asked = []
+
+    def known(*what, **how):
+        asked.append((what, how))
+        values = np.random.default_rng(0).integers(0, 4, (90, 2))
+        return Encoded(-2.0 * values[:, ::-1], values)
+
+    monkeypatch.setattr(direction_codes, "discovery_codes", known)
+    sizes = Sizes(60, 30, trees=2, repeats=2, batch=8, variance=40)
+    found = score_codes(drawn(), TRUTH, HOW, levels, key=KEY, num=90, sizes=sizes)
+    assert asked[0][1] == {"key": KEY, "num": 90}
+    assert found["mig"].value > 0.9 > found["mig"].chance
+    assert found["beta-vae"].value == found["factor-vae"].value == 1
+    assert found["dci disentanglement"].value > 0.99
 
 
 def test_what_does_not_fit_is_refused():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from known_codes import recorded, turned, uniform
 
+from jaxlatent.evaluation import disentanglement_metrics
 from jaxlatent.evaluation.disentanglement import (
     Score,
     disentanglement_scores,
@@ -14,7 +15,7 @@ from jaxlatent.evaluation.disentanglement import (
     scores_to_json,
     steps_of,
 )
-from jaxlatent.evaluation.disentanglement_bench import Settings
+from jaxlatent.evaluation.disentanglement_bench import Settings, prepare
 from jaxlatent.evaluation.disentanglement_metrics import METRICS, STUDY
 
 SIZES = (3, 2, 2)
@@ -143,6 +144,22 @@ def test_raw_codes_get_the_originals_scores():
         ("sap", "sap_discrete", 0.06),
     ):
         assert found[ours].value == pytest.approx(float(case[theirs]), abs=least)
+
+
+def test_settings_reach_what_they_are_of(monkeypatch):
+    asked = []
+
+    def accuracy(split, kind, *, trees, seed):
+        asked.append((len(split.codes), kind, trees))
+        return np.ones(3)
+
+    monkeypatch.setattr(disentanglement_metrics, "downstream_accuracy", accuracy)
+    bench = prepare(*noise(0), SMALL)
+    METRICS["downstream"].measure(bench)
+    assert asked == [(30, "boosted", 3), (30, "logistic", 3)]
+    # the machines of the factors themselves are the most that machines can be
+    ceiling = METRICS["unified"].ceiling(bench)["unified machines, top two gap"]
+    assert ceiling == METRICS["sap"].ceiling(bench)["sap"] < 1
 
 
 def test_names_of_metrics():

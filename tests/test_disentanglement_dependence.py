@@ -27,6 +27,12 @@ def test_total_correlation_of_two_codes(rho):
 def test_total_correlation_of_codes_that_determine_each_other_or_rest():
     assert gaussian_total_correlation(np.ones((2, 2))) == float("inf")
     assert np.isnan(gaussian_total_correlation(np.diag([1.0, 0.0])))
+    # a code that is a mixture of the others, whatever its determinant is rounded to
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        codes = rng.normal(size=(500, 3))
+        mixed = np.c_[codes, codes @ rng.normal(size=3)]
+        assert gaussian_total_correlation(np.cov(mixed.T)) == float("inf")
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.9, -0.9])

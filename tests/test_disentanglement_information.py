@@ -63,6 +63,15 @@ def test_information_of_a_binary_channel():
     np.testing.assert_allclose(found, np.log(2) - flip, rtol=1e-14)
 
 
+def test_a_constant_code_tells_nothing_to_the_last_bit():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        factors = np.stack([rng.integers(0, size, 1000) for size in (3, 5, 7)], axis=1)
+        information = mutual_information(discretise(np.ones((1000, 1))), factors)
+        np.testing.assert_array_equal(information, 0)
+        assert modularity(information) == 0
+
+
 def test_gaps_of_known_codes():
     np.testing.assert_allclose(gaps(-2.5 * GRID[:, ::-1]), 1, rtol=1e-14)
     np.testing.assert_allclose(gaps(np.c_[GRID, GRID]), 0, atol=1e-14)

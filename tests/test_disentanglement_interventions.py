@@ -78,6 +78,10 @@ def test_codes_that_all_rest_score_nothing():
 def test_a_single_factor_is_always_told():
     for score in (beta_vae, factor_vae):
         assert score(GRID * 1.0, GRID[:, :1], VOTES).accuracy == 1
+    # of votes that were all of one factor, that one is told
+    points = np.arange(8.0).reshape(4, 2)
+    found = told_by_regression(points, np.array([2, 2, 0, 2]), train=2)
+    assert found == (0.5, 1.0)
 
 
 def test_small_deviations_are_pruned_as_shares_of_the_largest():

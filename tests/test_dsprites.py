@@ -137,6 +137,11 @@ def test_pictures_are_those_of_the_world_without_soft_edges():
     )
 
 
+def test_pictures_are_drawn_in_parts():
+    some = EVENLY[:5]
+    np.testing.assert_array_equal(dsprites.pictures(some, chunk=2), drawn(some))
+
+
 def test_a_heart_points_down_where_it_is_not_turned():
     heart = drawn([number(shape=2, scale=5, posX=15, posY=15)])[0]
     rows = np.flatnonzero(heart.any(axis=1))

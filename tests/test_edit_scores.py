@@ -2,16 +2,10 @@
 
 import itertools
 
-import jax
 import numpy as np
 import pytest
 
-from jaxlatent.edits.directions import directions
-from jaxlatent.evaluation.edit_scores import (
-    diversity,
-    random_baseline,
-    score_edit,
-)
+from jaxlatent.evaluation.edit_scores import diversity, score_edit
 from jaxlatent.evaluation.effects import Effects
 
 FACTORS = ("age", "hair", "smile", "light", "pose")
@@ -177,10 +171,3 @@ def test_refusals():
     ):
         with pytest.raises(ValueError, match=words):
             score_edit(effects(TRUTH), **arguments)
-
-
-def test_random_directions_are_of_the_edits_space_and_rows():
-    like = directions(np.ones((2, 3, 4)), space="w+", layers=[0, 2])
-    found = random_baseline(like, key=jax.random.key(0), num=5)
-    assert (found.space, found.layers, found.vectors.shape) == ("w+", (0, 2), (5, 4))
-    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=1e-6)

@@ -5,14 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
+from edit_kinds import EDITS, D, K, L
 from helpers import compilations
 
 from jaxlatent import parallel
+from jaxlatent.edits.base import bare
 from jaxlatent.edits.deformation import deformation
 from jaxlatent.edits.directions import directions
 from jaxlatent.edits.factor import factors
 from jaxlatent.edits.rbf import rbf_field
 from jaxlatent.edits.walks import neural_walk
+from jaxlatent.evaluation.edit_scores import score_edit
 from jaxlatent.evaluation.effects import (
     Effects,
     known_effects,
@@ -42,6 +45,60 @@ def deviation(codes, vectors):
     """Of codes along vectors, none of which is zero."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return (codes @ units.T).std(axis=0)
+
+
+# an oracle with all spaces, of the dimension and the rows of the table of kinds
+WHOLE = rendered.oracle(
+    "disc",
+    key=jax.random.key(2),
+    factors=("x", "y", "size"),
+    z_dim=D,
+    largest_group=4,
+    mapped=True,
+    rows=L,
+)
+
+
+@jax.jit
+def reached(oracle, edit, z, index, strength):
+    """Factors [N, F] of codes [N, D] that are shifted one by one."""
+    if edit.space == "z":
+        latent = oracle.map(edit.shift(z, index, strength))
+    else:
+        latent = oracle.map(z)
+        if edit.space == "w+" or edit.layers is not None:
+            latent = oracle.broadcast(latent)
+        latent = edit.shift(latent, index, strength)
+    return rendered.factors(oracle.params, oracle.config, latent)
+
+
+@pytest.fixture(scope="module")
+def chance():
+    drawn = directions(RNG.normal(size=(9, D)).astype(np.float32), space="w")
+    return known_effects(WHOLE, drawn, Latents(WHOLE.sample(jax.random.key(0), 6), "z"))
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_every_kind_is_followed_and_scored(name, chance):
+    edit, z = EDITS[name], WHOLE.sample(jax.random.key(0), 6)
+    found = known_effects(WHOLE, edit, Latents(z, "z"), STRENGTHS)
+    assert found.values.shape == (6, K, 3, 3)
+    # each place is where a single shift of that strength leads
+    one, k, s = np.indices((6, K, 3)).reshape(3, -1)
+    strength = np.float32(found.units[k] * found.strengths[s])
+    direct = reached(WHOLE, bare(edit), z[one], k.astype(np.int32), strength)
+    np.testing.assert_allclose(found.values[one, k, s], direct, atol=2e-5)
+    assert not found.rests.any()
+    # in another order the same directions are worth the same
+    order = [2, 0, 1]
+    turned = known_effects(WHOLE, edit.select(order), Latents(z, "z"), STRENGTHS)
+    np.testing.assert_allclose(turned.values, found.values[:, order], atol=1e-6)
+    np.testing.assert_allclose(turned.units, found.units[order], rtol=1e-6)
+    assert turned.directions == tuple(found.directions[index] for index in order)
+    ours, theirs = (score_edit(effects, chance) for effects in (found, turned))
+    np.testing.assert_allclose(theirs.purity, ours.purity[order], atol=1e-5)
+    np.testing.assert_allclose(theirs.coverage, ours.coverage, atol=1e-5)
+    assert theirs.diversity == pytest.approx(ours.diversity, abs=1e-5)
 
 
 def test_effects_of_a_linear_generator():

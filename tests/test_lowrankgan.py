@@ -8,7 +8,7 @@ from helpers import golden
 
 from jaxlatent.edits.directions import directions
 from jaxlatent.edits.random import random_directions
-from jaxlatent.methods.lowrankgan import RANKS, Leading, lowrankgan
+from jaxlatent.methods.lowrankgan import RANKS, Leading, NoDirectionError, lowrankgan
 from jaxlatent.numerics.grams import locality, per_picture
 from jaxlatent.numerics.robust_pca import principal_component_pursuit
 
@@ -96,7 +96,7 @@ def test_principal_directions_as_they_are():
 def test_a_null_space_that_is_not_there_is_said():
     region, rest = planted(outside=12)
     with pytest.raises(
-        ValueError, match="'tol' is 12 of 12, which leaves no direction"
+        NoDirectionError, match="'tol' is 12 of 12, which leaves no direction"
     ):
         found_by(gram(region), gram(rest), rank="tol")
     assert len(found_by(gram(region), gram(rest), rank="tol", relax=1)) == 3
@@ -108,14 +108,14 @@ def test_directions_inside_the_rest_are_dropped():
     found = found_by(region, rest, rank="tol")
     np.testing.assert_allclose(found.vectors, [[0, 1, 0, 0]], atol=1e-7)
     np.testing.assert_allclose(found.report["eigenvalues"], [1])
-    with pytest.raises(ValueError, match="every principal direction lies in the span"):
+    with pytest.raises(NoDirectionError, match="every principal direction lies in"):
         found_by(region, rest, rank=(1, 2))
 
 
 def test_ranks_of_zero():
     """Entries at random make the minimum at a small penalty zero."""
     region, rest = planted()
-    with pytest.raises(ValueError, match="gram_region: its rank by 'pcp' is 0"):
+    with pytest.raises(NoDirectionError, match="gram_region: its rank by 'pcp' is 0"):
         found_by(gram(region), gram(rest), rank=("pcp", 5), penalty=1 / 60)
     still = 0 * gram(rest)
     for rank in ("tol", "energy", "pcp", 0):
@@ -257,5 +257,6 @@ def test_random_directions_leak():
 def test_what_does_not_fit_is_named(options, message):
     region, rest = planted()
     grams = {"gram_region": gram(region), "gram_rest": gram(rest)}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as refusal:
         found_by(**(grams | options))
+    assert refusal.type is ValueError

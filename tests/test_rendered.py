@@ -84,7 +84,7 @@ def test_map_is_the_identity_and_prepare_adds_nothing(small):
 def test_pictures_are_those_of_the_factors(small, monkeypatch):
     z = small.sample(jax.random.key(3), 3)
 
-    def render(_, factors, *, size, **how):
+    def render(_, factors, *, size):
         return factors, size
 
     monkeypatch.setattr(World, "render", render)

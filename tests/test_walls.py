@@ -172,10 +172,10 @@ ROOMS = {
     ],
     "jaxlatent.comparison.demo": [
         "jaxlatent.comparison",
-        "jaxlatent.edits",
         "jaxlatent.generators",
         "jaxlatent.latents",
         "jaxlatent.editing",
+        "jaxlatent.evaluation",
         "jaxlatent.gallery",
     ],
     "jaxlatent.runs": [

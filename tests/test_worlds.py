@@ -70,6 +70,20 @@ def test_a_picture_is_the_same_to_the_bit_in_any_batch(name):
             np.testing.assert_array_equal(mask, masks[part][:count])
 
 
+def test_a_single_picture_is_differentiated_without_a_branch():
+    row = jnp.zeros((1, len(DISC.factors)))
+
+    def render(row):
+        return DISC.render(row, size=4)
+
+    def derivative(row):
+        return jax.linearize(render, row)[1](row)
+
+    assert " cond[" in str(jax.make_jaxpr(render)(row))
+    for changed in (derivative, jax.grad(lambda row: render(row).sum())):
+        assert " cond[" not in str(jax.make_jaxpr(changed)(row))
+
+
 @small
 def test_masks_sum_to_one(name):
     _, masks = draw(WORLDS[name], factors(WORLDS[name]), SIZE)

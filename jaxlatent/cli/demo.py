@@ -61,7 +61,7 @@ def demo(
     run.start()
     with progress_bar("drawing") as progress:
         page = write_demo(out, generator, compared, settings, key=key)
-    record = {one.name: one.scores.to_json() for one in compared}
+    record = {name: one.scores.to_json() for name, one in compared.items()}
     text = json.dumps(plain(record), indent=1, allow_nan=False)
     run.file(FILE).write_text(text + "\n")
     run.names.append(page)

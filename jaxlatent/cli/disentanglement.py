@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -17,11 +17,12 @@ from jaxlatent.evaluation.disentanglement import (
     scores_to_json,
     steps_of,
 )
+from jaxlatent.evaluation.disentanglement_across_models import agreement, read_models
 from jaxlatent.evaluation.disentanglement_bench import Settings, prepare
 from jaxlatent.evaluation.disentanglement_metrics import STUDY
-from jaxlatent.runs import Run
+from jaxlatent.runs import Run, plain
 
-FILE = "disentanglement.json"
+FILE, ACROSS = "disentanglement.json", "udr.json"
 SettingsGroup = Annotated[Settings, group("setting")]
 ORIGINAL = Settings()
 
@@ -67,3 +68,34 @@ def disentanglement(
     )
     print("\n".join(score_table(scores)))
     print((out / FILE).resolve())
+
+
+def udr(
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, option("FILE")],
+    *,
+    out: Annotated[Path, option("DIR")],
+    by: Literal["lasso", "spearman"] = "lasso",
+    seed: int = 0,
+) -> None:
+    """Tell which of several models disentangles without factors: UDR.
+
+    Args:
+        files: An .npz of each model with codes [N, C] of the same pictures, and, where
+            it is known, the divergence [C] of each code from its prior in nats.
+        out: The folder for the results.
+        by: What is told from each other: coefficients of a lasso, or rank correlations.
+        seed: Of the lasso.
+    """
+    run = Run(out, "udr", locals())
+    models = read_models(files)
+    with progress_bar("comparing"):
+        found = agreement(*models, by, seed=arguments.check_seed(seed))
+    record = {
+        "scores": dict(zip(map(str, files), found.score.tolist(), strict=True)),
+        "pairwise": found.pairwise.tolist(),
+    }
+    run.file(ACROSS).write_text(json.dumps(plain(record), indent=1) + "\n")
+    run.finish(None, inputs=files)
+    for file, score in zip(files, found.score, strict=True):
+        print(f"{score:8.4f}  {file}")
+    print((out / ACROSS).resolve())

@@ -145,6 +145,7 @@ EDITING = {
     "evaluate": evaluate.evaluate,
     "naturalness": naturalness.measure_naturalness,
     "disentanglement": disentanglement.disentanglement,
+    "udr": disentanglement.udr,
     "segment": segmentation.segment,
     "presets": commands.list_presets,
     "condition": edits.condition,

@@ -5,7 +5,7 @@ page shows what they found in the full size.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,15 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.comparison.entries import ENTRIES, Task
-from jaxlatent.comparison.running import (
-    ROWS,
-    Compared,
-    Judge,
-    compare,
-    sized,
-)
+from jaxlatent.comparison.running import ROWS, compare, judge_of, sized
 from jaxlatent.editing import traverse_images
-from jaxlatent.edits.base import Edit
+from jaxlatent.evaluation.edit_comparison import Compared
 from jaxlatent.gallery.comparing import told
 from jaxlatent.gallery.drawing import PAGE_FILE
 from jaxlatent.gallery.page import Gallery, Row, write_page
@@ -89,8 +83,8 @@ def compare_all(
     *,
     key: jax.Array,
     progress: Callable[[str], None] | None = None,
-) -> list[Compared]:
-    """Every method at a small budget, scored.
+) -> dict[str, Compared]:
+    """Every method at a small budget, scored, by its name.
 
     Args:
         generator: an oracle of the family `rendered`.
@@ -98,7 +92,7 @@ def compare_all(
         key: of everything that is drawn.
         progress: called with a row of `running.ROWS` before it is run.
     """
-    judge = Judge(generator, key=jax.random.fold_in(key, 1))
+    judge = judge_of(generator, key=jax.random.fold_in(key, 1))
     size = min(SIZE, generator.config.size)
     task = Task(sized(generator, size), jax.random.fold_in(key, 2), demo.samples)
 
@@ -111,13 +105,13 @@ def compare_all(
     order = sorted(demo.methods, key=lambda name: name not in LONGEST)
     with ThreadPoolExecutor(demo.threads) as pool:
         found = dict(zip(order, pool.map(run, order), strict=True))
-    return [one for name in demo.methods if (one := found[name]) is not None]
+    return {name: one for name in demo.methods if (one := found[name]) is not None}
 
 
 def write_demo(
     folder: Path | str,
     generator: Generator,
-    compared: Sequence[Compared],
+    compared: Mapping[str, Compared],
     demo: Demo,
     *,
     key: jax.Array,
@@ -138,12 +132,11 @@ def write_demo(
     """
     latents = Latents(generator.sample(key, demo.codes), "z")
     rows, region = [], None
-    for one in compared:
-        for index in purest(one, demo.directions if one.name in ENTRIES else 0):
-            rows.append(_row(generator, one, index, latents, progress))
-    for one in compared:
-        if one.name == "lowrankgan":
-            region = _region_row(generator, one, latents, progress)
+    for name, one in compared.items():
+        for index in purest(one, demo.directions if name in ENTRIES else 0):
+            rows.append(_row(generator, name, one, index, latents, progress))
+    if told_regions := compared.get("lowrankgan"):
+        region = _region_row(generator, told_regions, latents, progress)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     gallery = Gallery(
@@ -159,20 +152,20 @@ def write_demo(
     return PAGE_FILE
 
 
-def league_table(compared: Sequence[Compared]) -> Table:
+def league_table(compared: Mapping[str, Compared]) -> Table:
     """The scores of all methods."""
     heads = ("method", "coverage", "purity", "is told", "directions")
     lines = []
-    for one in compared:
+    for name, one in compared.items():
         scores = one.scores.summary
         lines.append(
             (
-                title_of(one.name),
+                title_of(name),
                 *(
-                    f"{scores[name]:.2f}".replace("-", "−")
-                    for name in ("coverage", "purity")
+                    f"{scores[what]:.2f}".replace("-", "−")
+                    for what in ("coverage", "purity")
                 ),
-                told_of(one.name),
+                told_of(name),
                 str(len(one.effects.directions)),
             )
         )
@@ -204,37 +197,28 @@ def purest(one: Compared, num: int) -> list[int]:
     return list(chosen.values())[:num]
 
 
-def _heat_maps(compared: Sequence[Compared]) -> Iterator[HeatMap]:
+def _heat_maps(compared: Mapping[str, Compared]) -> Iterator[HeatMap]:
     """Of the best method that is told nothing, and of chance."""
-    alone = [
-        one
-        for one in compared
-        if one.name in ENTRIES and ENTRIES[one.name].told == "nothing"
-    ]
-    best = max(alone, key=lambda one: one.scores.summary["coverage"], default=None)
-    chance = [one for one in alone[:1] if one is not best]
-    for one in (*([best] if best else []), *chance):
-        effects = one.effects
+    alone = {
+        name: one
+        for name, one in compared.items()
+        if name in ENTRIES and ENTRIES[name].told == "nothing"
+    }
+    best = sorted(alone, key=lambda name: -alone[name].scores.summary["coverage"])
+    for name in dict.fromkeys((*best[:1], *[*alone][:1])):
+        effects = alone[name].effects
         order = effects.order()
         yield HeatMap(
-            f"{title_of(one.name)}: change of each factor along each direction",
+            f"{title_of(name)}: change of each factor along each direction",
             [str(index) for index in order],
             effects.factors,
             effects.slope[order],
         )
 
 
-def _place(one: Compared, index: int) -> tuple[Edit, int]:
-    """The edit that a direction belongs to, and its number there."""
-    for edit in one.found:
-        if index < len(edit):
-            return edit, index
-        index -= len(edit)
-    raise IndexError(f"index: {index} beyond the last direction")
-
-
 def _row(
     generator: Generator,
+    name: str,
     one: Compared,
     index: int,
     latents: Latents,
@@ -244,12 +228,11 @@ def _row(
     effects = one.effects
     factor = int(np.nan_to_num(effects.selectivity[index]).argmax())
     sign = -1 if effects.slope[index, factor] < 0 else 1
-    edit, number = _place(one, index)
     strengths = sign * effects.units[index] * np.asarray(STRENGTHS)
     # one program draws single directions of all edits of a kind
     images = traverse_images(
         generator,
-        edit.select([number]),
+        one.single(index),
         latents,
         0,
         strengths.tolist(),
@@ -257,12 +240,13 @@ def _row(
         progress=progress,
     )
     return Row(
-        f"{title_of(one.name)}: {effects.factors[factor].replace('_', ' ')}",
+        f"{title_of(name)}: {effects.factors[factor].replace('_', ' ')}",
         index,
-        images,
+        # in colour, as the outline of a region is
+        np.broadcast_to(images, (*images.shape[:-1], 3)),
         float(effects.selectivity[index, factor]),
         {
-            "is told": told_of(one.name),
+            "is told": told_of(name),
             "changes": told(effects, index),
         },
     )
@@ -279,7 +263,7 @@ def _region_row(
     if not names:
         return None
     index = one.effects.directions.index(names[0])
-    row = _row(generator, one, index, latents, progress)
+    row = _row(generator, "lowrankgan", one, index, latents, progress)
     codes = jnp.asarray(latents.codes)
     config = generator.config
     values = generator.features(codes, names=("factors",))["factors"]

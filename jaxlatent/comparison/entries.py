@@ -15,7 +15,7 @@ and neither is an entry.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -170,6 +170,11 @@ class Entry:
     discover: Callable[[Task], Found]
     fits: Callable[[Task], bool] = field(default=lambda task: True)
 
+    @property
+    def supervised(self) -> bool:
+        """Whether it knows factors, and names its directions after them."""
+        return self.told in ("attributes", "transformations")
+
 
 def _random(task: Task) -> Found:
     config = task.generator.config
@@ -273,11 +278,8 @@ def _lowrankgan(task: Task) -> Found:
     for name, mask in task.regions.items():
         try:
             edit = lowrankgan.discover(task.generator, mask, latents, chunk=32)
-        except ValueError as refusal:
-            # no direction keeps the rest of this part; others may have some
-            if not str(refusal).startswith("gram_"):
-                raise
-            continue
+        except lowrankgan.NoDirectionError:
+            continue  # other parts may have some
         kept = edit.select(range(min(count, len(edit))))
         found.append(kept.rename({i: f"{name} {i}" for i in range(len(kept))}))
     return tuple(found)
@@ -376,21 +378,3 @@ ENTRIES = {
     ),
 }
 """By the names of their modules, in the order of a table."""
-
-
-def told_targets(
-    name: str, directions: Sequence[str], task: Task
-) -> list[str | None] | None:
-    """The factor that each direction of an entry was to find; None for no such thing.
-
-    Args:
-        name: of the entry.
-        directions: their names; methods that are told a factor name it so.
-        task: what it was given.
-    """
-    if name not in ENTRIES or ENTRIES[name].told not in (
-        "attributes",
-        "transformations",
-    ):
-        return None
-    return [one if one in task.factors else None for one in directions]

@@ -101,14 +101,22 @@ def factors_of(indices: Sequence[int] | np.ndarray) -> np.ndarray:
     ].astype(np.float32)
 
 
-def pictures(indices: Sequence[int] | np.ndarray) -> np.ndarray:
+def pictures(indices: Sequence[int] | np.ndarray, *, chunk: int = 1024) -> np.ndarray:
     """The pictures of these numbers, uint8 [N, 64, 64] of 0 and 1.
 
     A pixel is 1 where its centre lies inside. Errors as those of `latents_classes`.
+
+    Args:
+        indices: the numbers.
+        chunk: how many are drawn at a time; bounds memory.
     """
-    rows = jnp.asarray(factors_of(indices))
+    rows = factors_of(indices)
     inside = jax.vmap(lambda row: _distance(dict(zip(NAMES, row, strict=True)), SIDE))
-    return np.asarray(inside(rows) < 0, np.uint8)
+    drawn = np.empty((len(rows), SIDE, SIDE), np.uint8)
+    for start in range(0, len(rows), chunk):
+        part = slice(start, start + chunk)
+        drawn[part] = np.asarray(inside(jnp.asarray(rows[part]))) < 0
+    return drawn
 
 
 def _paint(values: Values, size: int, masks: bool) -> Painting:

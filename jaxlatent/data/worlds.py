@@ -123,28 +123,23 @@ class World:
 
         return jax.vmap(row)(jnp.arange(num))
 
-    def render(
-        self, factors: jax.Array, *, size: int, reproducible: bool = True
-    ) -> jax.Array:
+    def render(self, factors: jax.Array, *, size: int) -> jax.Array:
         """Paint pictures.
 
         Args:
             factors: [N, F], nominally in [-1, 1].
             size: height and width of the pictures.
-            reproducible: whether a picture is the same to the last bit if it is the
-                only one; it then takes the time of two, and compiling of three.
 
         Returns:
             Images [N, size, size, C] in [-1, 1], in the dtype of `factors`. Compiled
-            for CPUs, a picture has the same bits however many are painted with it.
+            for CPUs, a picture has the same bits however many are painted with it; one
+            alone takes the time of two, but not where it is differentiated.
 
         Raises:
             ValueError: for factors of another shape or without a floating dtype.
         """
         return self._paint(
-            factors,
-            lambda values: self.painter(values, size, False).picture,
-            reproducible,
+            factors, lambda values: self.painter(values, size, False).picture
         )
 
     def masks(self, factors: jax.Array, *, size: int) -> dict[str, jax.Array]:
@@ -165,12 +160,7 @@ class World:
             factors, lambda values: self.painter(values, size, True).parts
         )
 
-    def _paint(
-        self,
-        factors: jax.Array,
-        paint: Callable[[Values], Painted],
-        reproducible: bool = True,
-    ) -> Painted:
+    def _paint(self, factors: jax.Array, paint: Callable[[Values], Painted]) -> Painted:
         if factors.ndim != 2 or factors.shape[1] != len(self.factors):
             raise ValueError(
                 f"factors: shape {factors.shape} given; [N, {len(self.factors)}] is "
@@ -183,9 +173,8 @@ class World:
         def one(row: jax.Array) -> Painted:
             return paint(fixed | dict(zip(self.names, row, strict=True)))
 
-        if len(factors) != 1 or not reproducible:
-            return jax.vmap(one)(factors)
-        return _alone(jax.vmap(one), factors)
+        rows = jax.vmap(one)
+        return rows(factors) if len(factors) != 1 else _alone(rows, factors)
 
 
 def _alone(paint: Callable[[jax.Array], Painted], row: jax.Array) -> Painted:
@@ -193,15 +182,24 @@ def _alone(paint: Callable[[jax.Array], Painted], row: jax.Array) -> Painted:
 
     Alone, it would lose an axis in compilation and be rounded otherwise. So there are
     two rows, behind a branch, where the compiler does not see that one is not asked
-    for; a picture takes the time of two.
+    for. Derivatives, which the branch would make slow, are those of one row.
     """
-    two = jnp.concatenate([row, -row])
-    nothing = jax.tree.map(
-        lambda of: jnp.zeros(of.shape, of.dtype), jax.eval_shape(paint, two)
-    )
-    above_all = row[0, 0] > jnp.inf
-    painted = lax.cond(above_all, lambda _: nothing, paint, two)
-    return jax.tree.map(lambda both: both[:1], painted)
+
+    @jax.custom_jvp
+    def first_of_two(row: jax.Array) -> Painted:
+        two = jnp.concatenate([row, -row])
+        nothing = jax.tree.map(
+            lambda of: jnp.zeros(of.shape, of.dtype), jax.eval_shape(paint, two)
+        )
+        above_all = row[0, 0] > jnp.inf
+        painted = lax.cond(above_all, lambda _: nothing, paint, two)
+        return jax.tree.map(lambda both: both[:1], painted)
+
+    @first_of_two.defjvp
+    def of_one(primals: tuple, tangents: tuple) -> tuple[Painted, Painted]:
+        return jax.jvp(paint, primals, tangents)
+
+    return first_of_two(row)
 
 
 WORLDS: dict[str, World] = {}
@@ -211,4 +209,23 @@ WORLDS: dict[str, World] = {}
 def register_world(world: World) -> World:
     """Make a world known by its name, to oracles, their files and commands."""
     WORLDS[world.name] = world
+    return world
+
+
+def world_of(name: str, shape: Sequence[int]) -> World:
+    """The world of a name whose pictures have the shape [H, W, C] of a generator's.
+
+    Raises:
+        ValueError: for another name, or pictures of another shape.
+    """
+    if name not in WORLDS:
+        raise ValueError(f"world: {name!r} given; {', '.join(WORLDS)} is accepted")
+    world = WORLDS[name]
+    blank = jax.ShapeDtypeStruct((1, len(world.factors)), np.float32)
+    pictures = jax.eval_shape(lambda rows: world.render(rows, size=shape[0]), blank)
+    if pictures.shape[1:] != tuple(shape):
+        raise ValueError(
+            f"world: {name} given, whose pictures are {pictures.shape[1:]}; those of "
+            f"GENERATOR are {tuple(shape)}"
+        )
     return world

@@ -46,6 +46,8 @@ from jax.sharding import Mesh
 
 from jaxlatent.batching import in_chunks
 from jaxlatent.edits.base import Edit, bare
+from jaxlatent.evaluation.disentanglement import Score, disentanglement_scores
+from jaxlatent.evaluation.disentanglement_bench import Settings as Sizes
 from jaxlatent.evaluation.recognition import Shifts, draw_pairs, pair_images
 from jaxlatent.latents import Prior, last_space, sample_keys, to_space
 from jaxlatent.learning import Metrics, State, descend
@@ -53,6 +55,9 @@ from jaxlatent.networks.base import Network, trainable
 from jaxlatent.networks.reconstructors import PictureEncoder
 from jaxlatent.training.fit import FitOptions, fit
 from jaxlatent.types import Model, Params, as_model
+
+METRICS = ("mig", "dci", "factor-vae", "beta-vae")
+"""What papers print of the codes."""
 
 FACTORS = "factors"
 """The feature of an oracle that tells its factors."""
@@ -275,9 +280,7 @@ def discovery_codes(
 ) -> Encoded:
     """Codes along an edit's directions of fresh pictures, and the pictures' factors.
 
-    `direction_encoder`, then `encode`; the whole protocol is
-    `disentanglement_scores(*discovery_codes(...), ("mig", "dci", "factor-vae",
-    "beta-vae"))`.
+    `direction_encoder`, then `encode`; `score_codes` scores them.
 
     Args:
         prior: what draws codes and classes, in the space of the edit.
@@ -293,3 +296,30 @@ def discovery_codes(
     encoder = direction_encoder(prior, edit, settings, key=keys[_FIT], **run)
     how = {"num": num, "chunk": chunk, "mesh": run.get("mesh")}
     return encode(prior, encoder, factors, key=keys[_FRESH], **how)
+
+
+def score_codes(
+    prior: Prior,
+    edit: Edit,
+    settings: Settings = Settings(),
+    factors: Model | None = None,
+    *,
+    key: jax.Array,
+    num: int = 15_000,
+    sizes: Sizes = Sizes(),
+    **run: Unpack[FitOptions],
+) -> dict[str, Score]:
+    """The whole protocol: `METRICS` of `discovery_codes`, each with its chance.
+
+    Args:
+        prior: as for `discovery_codes`; so are all but the following.
+        edit: likewise.
+        settings: likewise.
+        factors: likewise.
+        key: likewise.
+        num: likewise.
+        sizes: how the codes are scored.
+        **run: as for `training.fit`.
+    """
+    found = discovery_codes(prior, edit, settings, factors, key=key, num=num, **run)
+    return disentanglement_scores(*found, METRICS, sizes)

@@ -154,18 +154,29 @@ def read_representation(path: str | Path) -> Representation:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or lacks one of them; names the file.
     """
+    found = read_table(path, codes="[N, C]", factors="[N, F]")
+    return Representation(found["codes"], found["factors"])
+
+
+def read_table(path: str | Path, **needed: str) -> dict[str, np.ndarray]:
+    """Read an `.npz` that has arrays of the names and, in words, the shapes needed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or lacks one of them; names the file.
+    """
     try:
         found: Any = read_arrays(path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     names = sorted(found) if isinstance(found, dict) else ["a single array"]
-    missing = {"codes", "factors"} - set(names)
-    if missing:
+    if {*needed} - {*names}:
+        words = " and ".join(f"{name} {shape}" for name, shape in needed.items())
         raise ValueError(
-            f"{path}: {', '.join(names) or 'nothing'} given; an .npz with codes [N, C] "
-            "and factors [N, F] is accepted"
+            f"{path}: {', '.join(names) or 'nothing'} given; an .npz with {words} is "
+            "accepted"
         )
-    return Representation(found["codes"], found["factors"])
+    return found
 
 
 def score_table(scores: Mapping[str, Score]) -> list[str]:

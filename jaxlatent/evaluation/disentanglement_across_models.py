@@ -4,9 +4,13 @@ Duan et al., "Unsupervised model selection for variational disentangled represen
 learning" (2020).
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+
+from jaxlatent.evaluation.disentanglement import read_table
 
 LEAST_DIVERGENCE = 0.01
 """In nats: what a code that tells anything costs a VAE, by its mean divergence."""
@@ -91,6 +95,45 @@ def agreement(
     for one, two in zip(*np.nonzero(~np.eye(count, dtype=bool)), strict=True):
         pairwise[one, two] = relative_strength(found[one, two][told[one]][:, told[two]])
     return Agreement(found, pairwise, np.nanmedian(pairwise, axis=0))
+
+
+class Models(NamedTuple):
+    """What files of several models hold, as `agreement` takes it.
+
+    Attributes:
+        codes: [M, N, C].
+        divergence: [M, C], None if they have none.
+    """
+
+    codes: np.ndarray
+    divergence: np.ndarray | None = None
+
+
+def read_models(files: Sequence[str | Path]) -> Models:
+    """Read an `.npz` of each model: `codes` [N, C], and all or none `divergence` [C].
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: one is damaged, lacks codes, or has others than the first; names it;
+            or there is none.
+    """
+    if not files:
+        raise ValueError("files: none given; one of each model is accepted")
+    tables = [read_table(file, codes="[N, C]") for file in files]
+    names = [name for name in Models._fields if name in tables[0]]
+    first = {name: np.shape(tables[0][name]) for name in names}
+    for file, table in zip(files, tables, strict=True):
+        own = {name: np.shape(table[name]) for name in Models._fields if name in table}
+        if own != first:
+            raise ValueError(
+                f"{file}: {_words(own)} given; {_words(first)} is accepted, as of "
+                f"{files[0]}"
+            )
+    return Models(*(np.stack([table[name] for table in tables]) for name in names))
+
+
+def _words(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
 def _lasso(scaled: np.ndarray, seed: int) -> np.ndarray:

@@ -27,9 +27,11 @@ def gaussian_total_correlation(covariance: np.ndarray) -> float:
     if not (variances > 0).all():
         return float("nan")
     scale = np.sqrt(variances)
-    sign, logarithm = np.linalg.slogdet(covariance / np.outer(scale, scale))
-    # of a singular matrix, rounding decides the sign of the determinant
-    return float(-logarithm / 2) if sign > 0 else float("inf")
+    values = np.linalg.eigvalsh(covariance / np.outer(scale, scale))
+    # of a singular matrix, the least eigenvalue is rounding
+    if values[0] <= len(values) * np.finfo(np.float64).eps * values[-1]:
+        return float("inf")
+    return float(-np.log(values).sum() / 2)
 
 
 def gaussian_wasserstein_correlation(

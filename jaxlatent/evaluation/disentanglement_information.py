@@ -63,10 +63,13 @@ def contingency(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """I(c; f) in nats [C, F], of all pairs of columns of integers [N, C] and [N, F]."""
-    joint = contingency(first, second) / len(first)
-    apart = joint.sum(axis=3, keepdims=True) * joint.sum(axis=2, keepdims=True)
-    ratio = np.divide(joint, apart, out=np.ones_like(joint), where=joint > 0)
-    return np.sum(joint * np.log(ratio), axis=(2, 3))
+    counts, total = contingency(first, second), len(first)
+    rows, columns = counts.sum(axis=3, keepdims=True), counts.sum(axis=2, keepdims=True)
+    # products of counts are exact: what is independent in the table has 0, not rounding
+    ratio = np.divide(
+        counts * total, rows * columns, out=np.ones_like(counts), where=counts > 0
+    )
+    return np.sum(counts * np.log(ratio), axis=(2, 3)) / total
 
 
 def entropy(values: np.ndarray) -> np.ndarray:

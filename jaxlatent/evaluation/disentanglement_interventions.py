@@ -165,11 +165,12 @@ def told_by_regression(points: np.ndarray, factor: np.ndarray, train: int) -> Be
     """
     from sklearn.linear_model import LogisticRegression
 
-    if np.ptp(factor) == 0:  # of a single factor there is nothing to tell
-        return BetaVAE(1.0, 1.0)
-    with quiet():
-        model = LogisticRegression().fit(points[:train], factor[:train])
-    right = model.predict(points) == factor
+    if np.ptp(factor[:train]) == 0:  # of a single factor there is nothing to learn
+        right = factor == factor[0]
+    else:
+        with quiet():
+            model = LogisticRegression().fit(points[:train], factor[:train])
+        right = model.predict(points) == factor
     return BetaVAE(float(right[train:].mean()), float(right[:train].mean()))
 
 

@@ -147,7 +147,10 @@ def _unified(bench: Bench) -> Values:
 
 def _unified_ceiling(bench: Bench) -> Values:
     most = float(entropy(bench.split.factors).mean())
-    return {"unified information, top two gap": most}
+    return {
+        "unified information, top two gap": most,
+        "unified machines, top two gap": _sap(bench.perfect)["sap"],
+    }
 
 
 def _downstream(bench: Bench) -> Values:
@@ -161,7 +164,8 @@ def _downstream(bench: Bench) -> Values:
             part = split._replace(
                 codes=split.codes[:size], factors=split.factors[:size]
             )
-            accuracy = downstream_accuracy(part, kind, seed=seed)
+            trees = bench.settings.trees
+            accuracy = downstream_accuracy(part, kind, trees=trees, seed=seed)
             found[f"downstream {kind}, {size} rows"] = float(accuracy.mean())
     return found
 

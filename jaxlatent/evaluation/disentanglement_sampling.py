@@ -7,7 +7,7 @@ compiled function. Chance is exactly 1 / F.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import flax.struct
 import jax
@@ -29,6 +29,18 @@ from jaxlatent.types import Model
 _FIRST, _SECOND = range(2)
 _FACTOR, _BATCH = range(2)
 _PLAIN = np.uint32(2**32 - 1)
+_CHUNK = 16
+
+
+class VoteOptions(TypedDict, total=False):
+    """How votes are cast."""
+
+    chunk: int
+    """Votes per compiled call, 16 if left out; bounds memory."""
+    mesh: Mesh | None
+    """Devices that the votes of a call are split over, None for one."""
+    progress: Callable[[int], None] | None
+    """Called with the number of votes just done."""
 
 
 @flax.struct.dataclass(eq=False)
@@ -84,9 +96,7 @@ def sampled_beta_vae(
     votes: Votes = Votes(),
     *,
     key: jax.Array,
-    chunk: int = 16,
-    mesh: Mesh | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[VoteOptions],
 ) -> BetaVAE:
     """BetaVAE's score; see `disentanglement_interventions.beta_vae`.
 
@@ -94,11 +104,9 @@ def sampled_beta_vae(
         sampler: what draws; compiled with its weights as arguments.
         votes: how many.
         key: vote n draws from `fold_in(key, n)`.
-        chunk: votes per compiled call, of 2 x batch codes each; bounds memory.
-        mesh: devices that the votes of a call are split over, None for one.
-        progress: called with the number of votes just done.
+        **options: see `VoteOptions`; a vote encodes 2 x batch codes.
     """
-    points, factor = _cast(_differences, sampler, votes, key, chunk, mesh, progress)
+    points, factor = _cast(_differences, sampler, votes, key=key, **options)
     return told_by_regression(points, factor, votes.train)
 
 
@@ -107,9 +115,7 @@ def sampled_factor_vae(
     votes: Votes = Votes(),
     *,
     key: jax.Array,
-    chunk: int = 16,
-    mesh: Mesh | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Unpack[VoteOptions],
 ) -> FactorVAE:
     """FactorVAE's score; see `disentanglement_interventions.factor_vae`.
 
@@ -117,17 +123,15 @@ def sampled_factor_vae(
         sampler: what draws; compiled with its weights as arguments.
         votes: how many.
         key: vote n draws from `fold_in(key, n)`.
-        chunk: votes per compiled call, of batch codes each; bounds memory.
-        mesh: devices that the votes of a call are split over, None for one.
-        progress: called with the number of votes just done.
+        **options: see `VoteOptions`; a vote encodes batch codes.
     """
-    size = chunk * votes.batch
+    size, mesh = options.get("chunk", _CHUNK) * votes.batch, options.get("mesh")
     keys = sample_keys(jax.random.fold_in(key, _PLAIN), np.arange(votes.variance))
     parts = in_chunks(
         _drawn, (keys,), votes.variance, size, whole=(sampler,), mesh=mesh
     )
     overall = np.concatenate(list(parts)).astype(np.float64).var(axis=0, ddof=1)
-    local, factor = _cast(_variances, sampler, votes, key, chunk, mesh, progress)
+    local, factor = _cast(_variances, sampler, votes, key=key, **options)
     return told_by_majority(local, factor, overall, votes, sampler.num_factors)
 
 
@@ -135,10 +139,11 @@ def _cast(
     call: Any,
     sampler: FactorSampler,
     votes: Votes,
+    *,
     key: jax.Array,
-    chunk: int,
-    mesh: Mesh | None,
-    progress: Callable[[int], None] | None,
+    chunk: int = _CHUNK,
+    mesh: Mesh | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a call finds of all votes."""
     total = votes.train + votes.evaluation

@@ -33,20 +33,13 @@ the other factors went, in deviations, when the factor has gone a given way) and
 (`evaluation.leak`: the share of the change outside the parts that the factor owns).
 """
 
-import csv
 import dataclasses
-import io
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent.edits.base import Edit
-from jaxlatent.edits.directions import Directions, directions
-from jaxlatent.edits.random import random_directions
 from jaxlatent.evaluation.effects import Effects
 from jaxlatent.evaluation.preservation import edited_changes
 
@@ -129,23 +122,6 @@ class EditScores:
         }
 
 
-def random_baseline(edit: Edit, *, key: jax.Array, num: int = 64) -> Directions:
-    """Random directions of the space and the rows of an edit of any kind.
-
-    Args:
-        edit: the edit.
-        key: of the directions.
-        num: how many, P; four times as many as the edit has, or more, make the
-            correction of scores accurate.
-    """
-    like = directions(
-        jnp.ones((num, edit.dimension)),
-        space=edit.space,
-        layers=getattr(edit, "layers", None),
-    )
-    return random_directions(like, key=key)
-
-
 def score_edit(
     effects: Effects,
     chance: Effects,
@@ -159,7 +135,8 @@ def score_edit(
 
     Args:
         effects: of the edit.
-        chance: of random directions, such as `random_baseline`, on the same codes.
+        chance: of random directions, on the same codes; see
+            `edit_comparison.random_baseline`.
         truth: of the true directions, on the same codes; None if they are unknown.
         num: K, the same for all edits that are to be compared. The first K directions
             of an edit with more are scored, in their own order; one with fewer is
@@ -234,104 +211,6 @@ def score_edit(
         low,
         high,
     )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Compared:
-    """One of several edits that were scored alike.
-
-    Attributes:
-        edit: its first K directions.
-        effects: what they do.
-        scores: what that is worth.
-    """
-
-    edit: Edit
-    effects: Effects
-    scores: EditScores
-
-
-def compare_edits(
-    edits: Mapping[str, Edit],
-    measure: Callable[[Edit], Effects],
-    *,
-    key: jax.Array,
-    num: int | None = None,
-    random: int = 64,
-    truth: Edit | None = None,
-    supervised: Collection[str] = (),
-    leaks: Callable[[Effects, Sequence[int]], np.ndarray] | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Compared]:
-    """Score edits against each other, against chance and, where it is known, the truth.
-
-    Args:
-        edits: by name, of any kinds and spaces.
-        measure: what tells the effects of an edit, the same codes for all:
-            `known_effects` or `scored_effects` with all but the edit filled in.
-        key: of the random directions.
-        num: K, as for `score_edit`.
-        random: directions that stand for chance, drawn once for each space and rows.
-        truth: the true directions, None if they are unknown.
-        supervised: names of edits that were told what to find: a direction that bears
-            a factor's name is scored on that factor alone.
-        leaks: what tells the leak [F] of effects and the directions of their factors,
-            such as `leak.part_leaks` with all else filled in; None for none.
-        progress: called with the number of edits just measured, those of chance and
-            the truth among them.
-
-    Raises:
-        ValueError: as `score_edit`.
-    """
-
-    def measured(edit: Edit) -> Effects:
-        found = measure(edit)
-        if progress is not None:
-            progress(1)
-        return found
-
-    edits = {name: edit.select(_first(len(edit), num)) for name, edit in edits.items()}
-    most = max(map(len, edits.values()))
-    if random < most:
-        raise ValueError(
-            f"random: {random} given; {most}, as many as an edit has directions, or "
-            "more are accepted"
-        )
-    chances: dict[Any, Effects] = {}
-    ceiling = None if truth is None else measured(truth)
-    found = {}
-    for name, edit in edits.items():
-        place = edit.space, getattr(edit, "layers", None), edit.dimension
-        if place not in chances:
-            chances[place] = measured(random_baseline(edit, key=key, num=random))
-        effects = measured(edit)
-        targets = None
-        if name in supervised:
-            known = effects.factors
-            targets = [one if one in known else None for one in effects.directions]
-        scores = score_edit(effects, chances[place], ceiling, targets=targets)
-        if leaks is not None:
-            leak = leaks(effects, scores.best.tolist())
-            scores = dataclasses.replace(scores, leak=leak)
-        found[name] = Compared(edit, effects, scores)
-    return found
-
-
-def effects_csv(compared: Mapping[str, Compared]) -> str:
-    """A line for each direction: its unit, its purity, its change of each factor."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    factors = next(iter(compared.values())).effects.factors
-    writer.writerow(("edit", "direction", "name", "unit", "purity", *factors))
-    for name, one in compared.items():
-        for index, words in enumerate(one.effects.directions):
-            figures = (
-                one.effects.units[index],
-                one.scores.purity[index],
-                *one.effects.slope[index],
-            )
-            writer.writerow((name, index, words, *(f"{x:.6g}" for x in figures)))
-    return text.getvalue()
 
 
 def diversity(slope: np.ndarray) -> float:

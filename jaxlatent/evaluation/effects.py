@@ -180,11 +180,7 @@ def known_effects(
     Raises:
         ValueError: for a generator that knows no factors, or as `score_curves`.
     """
-    if not is_oracle(oracle):
-        raise ValueError(
-            "oracle: a generator that knows no factors given; one of the family "
-            "rendered is accepted"
-        )
+    check_oracle(oracle)
     shown = dataclasses.replace(oracle.config, shows="factors")
     return scored_effects(
         dataclasses.replace(oracle, config=shown),
@@ -200,6 +196,19 @@ def known_effects(
 def is_oracle(generator: Generator) -> bool:
     """Whether a generator knows the factors of its pictures."""
     return hasattr(generator.config, "factor_names")
+
+
+def check_oracle(oracle: Generator) -> None:
+    """Refuse a generator that knows no factors.
+
+    Raises:
+        ValueError: names the argument.
+    """
+    if not is_oracle(oracle):
+        raise ValueError(
+            "oracle: a generator that knows no factors given; one of the family "
+            "rendered is accepted"
+        )
 
 
 def _shown_factors(images: jax.Array) -> jax.Array:

@@ -8,7 +8,10 @@ from jax.sharding import Mesh
 
 from jaxlatent.collectives import is_main
 from jaxlatent.editing import traverse_images
-from jaxlatent.evaluation.edit_scores import SCORES, Compared
+from jaxlatent.evaluation.disentanglement import Score
+from jaxlatent.evaluation.distortion import Distortion
+from jaxlatent.evaluation.edit_comparison import Compared
+from jaxlatent.evaluation.edit_scores import SCORES
 from jaxlatent.evaluation.effects import Effects
 from jaxlatent.gallery.drawing import PAGE_FILE, PAGE_PIXELS, Heading, Traversal
 from jaxlatent.gallery.page import Gallery, Row, write_page
@@ -38,7 +41,7 @@ def draw_comparison(
     Args:
         folder: where to; it must be there.
         generator: the generator; prepare it first.
-        compared: by name, from `evaluation.edit_scores.compare_edits`.
+        compared: by name, from `evaluation.edit_comparison`.
         traversal: which codes are drawn and by which strengths, in deviations of the
             prior; its `indices` do not count.
         heading: of the page; its plots come behind tables and heat maps.
@@ -61,9 +64,9 @@ def draw_comparison(
         for index in order.tolist():
             images = traverse_images(
                 generator,
-                one.edit,
+                one.single(index),
                 traversal.latents,
-                index,
+                0,
                 (effects.units[index] * np.asarray(traversal.strengths)).tolist(),
                 truncation=traversal.truncation,
                 chunk=chunk,
@@ -128,6 +131,35 @@ def score_tables(compared: Mapping[str, Compared]) -> list[Table]:
         title = f"{name}: the best direction of each factor"
         tables.append(Table(title, heads, rows, folded=True))
     return tables
+
+
+def accuracy_table(accuracy: Mapping[str, float]) -> Table:
+    """How well a network reads factors, by their names."""
+    rows = [(name, f"{one:.2f}") for name, one in accuracy.items()]
+    title = "How well the network reads each factor: R2 on unseen pictures"
+    return Table(title, ("factor", "R2"), rows, folded=True)
+
+
+def distortion_table(found: Mapping[str, Distortion]) -> Table:
+    """How bent a space is, by the names of its layers."""
+    heads = ("layer", "dimension", "random pairs", "near pairs", "distortion")
+    rows = [
+        (name, str(one.rank), *(f"{x:.3f}" for x in (one.random, one.near, one.ratio)))
+        for name, one in found.items()
+    ]
+    title = "Distortion: distance of tangent spaces, at random over near"
+    return Table(title, heads, rows)
+
+
+def codes_table(found: Mapping[str, Mapping[str, Score]]) -> Table:
+    """Scores of codes along directions, and the chance of each, by edit."""
+    names = list(next(iter(found.values())))
+    rows = []
+    for edit, scores in found.items():
+        figures = [(_number(scores[x].value), _number(scores[x].chance)) for x in names]
+        rows.append((edit, *(f"{value} ({chance})" for value, chance in figures)))
+    title = "Codes of an encoder of each edit's directions (and of unrelated codes)"
+    return Table(title, ("edit", *names), rows)
 
 
 def as_text(tables: Sequence[Table]) -> list[str]:

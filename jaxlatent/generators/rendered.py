@@ -16,16 +16,8 @@ Every stage but the linear ones is there only where the config asks for it:
   Then no straight direction moves one factor alone everywhere, but a path does.
 - `shows`: "factors" draws the factors themselves, [N, 1, 1, F].
 
-Factor j owns a unit direction q_j, orthonormal to all other factors' directions, and a
-group of m_j units. Each unit's weight points along q_j plus a little noise at right
-angles to all of q, and has a random length of its own; the factor is the mean response
-of its group after the lengths are undone. With the rows of A (the units' weights)
-brought to unit length, A^T A is close to sum_j m_j q_j q_j^T: its j-th eigenvalue is
-about m_j and its j-th eigenvector about q_j. As m_j falls with j, SeFa finds the
-factors of a linear oracle one by one, in the order of the config, without data.
-GANSpace does not undo the lengths: of the activations of a linear oracle it finds them
-by descending sums of the group's squared lengths. The largest entry of each q_j is
-positive, the sign that the library gives to eigenvectors.
+How directions are planted in the linear layers, and in which order methods find them,
+is told in `jaxlatent.generators.planting`.
 """
 
 import importlib.resources
@@ -50,6 +42,7 @@ from jaxlatent.generators.plain import embed as embed
 from jaxlatent.generators.plain import noise_maps as noise_maps
 from jaxlatent.generators.plain import prepare as prepare
 from jaxlatent.generators.plain import sample as sample
+from jaxlatent.generators.planting import plant, planted_directions
 from jaxlatent.generators.steps import Steps, collect
 from jaxlatent.numerics.coupling import chain, forward, random_flow
 from jaxlatent.types import Affine, Noise, Params
@@ -184,26 +177,14 @@ def init(key: jax.Array, config: Config) -> Params:
         raise ValueError(
             f"largest_group: {config.largest_group} given; {count} or more is accepted"
         )
-    keys = [jax.random.fold_in(key, index) for index in range(5)]
-    axes_key, noise_key, length_key, mapping_key, warp_key = keys
-    axes = jax.random.orthogonal(axes_key, config.z_dim)
-    planted, rest = axes[:count], axes[count:]
-    # the sign that eigenvectors are given: a step forward then raises the factor
-    largest = jnp.argmax(jnp.abs(planted), axis=1, keepdims=True)
-    planted = planted * jnp.sign(jnp.take_along_axis(planted, largest, axis=1))
-    owner = np.repeat(np.arange(count), groups)
-    noise = jax.random.normal(noise_key, (len(owner), len(rest))) @ rest
-    noise = noise / jnp.linalg.norm(noise, axis=1, keepdims=True)
-    length = jax.random.uniform(length_key, (len(owner),), minval=0.5, maxval=2.0)
-    weight = length[:, None] * (planted[owner] + config.jitter * noise)  # [H, D]
-    share = np.eye(count)[owner] / np.asarray(groups)  # [H, F]
-    pool = jnp.asarray(share, length.dtype) / length[:, None]
-    # units lie by row, and within a row by factor
-    row = config.readers[owner]
-    params: Params = {"pool": {"weight": pool[np.argsort(row, kind="stable")]}}
-    for number, layer in enumerate(config.layers):
-        own = weight[np.flatnonzero(row == number)]
-        params[layer] = {"weight": own.T, "bias": jnp.zeros(len(own))}
+    params = plant(
+        key,
+        dim=config.z_dim,
+        groups=groups,
+        readers=config.readers,
+        jitter=config.jitter,
+    )
+    mapping_key, warp_key = (jax.random.fold_in(key, index) for index in (3, 4))
     if config.mapped:
         params["mapping"] = random_flow(mapping_key, config.z_dim, rotate=True)
     if config.curved:
@@ -308,11 +289,7 @@ def run(
     if config.shows == "factors":
         yield "image", values[:, None, None]
     else:
-        # of one picture Jacobians are taken, which a branch would make slow
-        yield (
-            "image",
-            config.painted.render(values, size=config.size, reproducible=False),
-        )
+        yield "image", config.painted.render(values, size=config.size)
 
 
 def feature_names(config: Config) -> tuple[str, ...]:
@@ -360,9 +337,8 @@ def truth(generator: Generator, space: str | None = None) -> Directions | FlowPa
 
     It moves its own factor and no other: the atanh of the factor by `gain` times the
     strength, wherever the latent is. So one unit of strength is about one standard
-    deviation of the latent along it. Directions are the shortest that do that: the
-    pseudo-inverse of the linear map that the weights are, whatever training made of
-    them.
+    deviation of the latent along it. Directions are the shortest that do that; see
+    `planting.planted_directions`.
 
     Args:
         generator: an oracle.
@@ -382,17 +358,8 @@ def truth(generator: Generator, space: str | None = None) -> Directions | FlowPa
         raise ValueError(
             f"space: {space!r} given; one of {generator.code_spaces} is accepted"
         )
-    weight = np.concatenate(
-        [np.asarray(params[name]["weight"], np.float64) for name in config.layers], 1
-    )
-    slopes = (weight @ np.asarray(params["pool"]["weight"], np.float64)).T  # [F, D]
-    if space == "w+":
-        vectors = np.zeros((len(slopes), config.rows, config.w_dim))
-        for row in range(config.rows):
-            own = np.flatnonzero(config.readers == row)
-            vectors[own, row] = np.linalg.pinv(slopes[own]).T
-    else:
-        vectors = np.linalg.pinv(slopes).T
+    by_row = space == "w+"
+    vectors = planted_directions(params, config.readers, by_row=by_row)
     flows = [params["mapping"]] if config.mapped and space == "z" else []
     flows += [params["warp"]] if config.curved else []
     told: Any = {
@@ -401,7 +368,6 @@ def truth(generator: Generator, space: str | None = None) -> Directions | FlowPa
         "method": "truth",
         "generator": fingerprint(generator),
     }
-    vectors = vectors.astype(np.float32)
     if flows:
         return flow_paths(vectors, chain(*flows), **told)
     return directions(vectors, **told)

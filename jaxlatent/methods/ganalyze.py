@@ -36,6 +36,11 @@ A score that is all but 0 or 1, such as a classifier's probability, is a bad ass
 if a share p of the pictures goes from 0 to 1, the loss is alpha^2 + p (1 - 2 alpha),
 least for no change at all where alpha is below a half. Take its log-odds.
 
+The loss asks for a change of the score and for nothing else. Where the score is a
+function of <q, z> alone, all theta with one <q, theta> cost the same, and Adam, whose
+steps from zero have the signs of the gradient, ends at sign(q) instead of q: a cosine
+of about (2 / pi)^0.5 = 0.8, the rest of which moves what the score does not see.
+
 Defaults of the original: 400 000 pairs in batches of 4, Adam at 2e-4, z within two
 deviations (truncation 1), every class alike; tests with alpha -0.3 to 0.3 in steps of
 0.1, either at once or by repeated steps of 0.1 (`ganalyze_edits.repeated`).

@@ -26,6 +26,11 @@ direction, and every projected direction is that one. This is kept for parity, a
 is the opposite end: of a rest of rank zero one eigenvector is still removed. The null
 space of the low-rank part is not that of M, so something leaks: `report` has how much.
 
+The region's first principal directions are often those that move the whole picture. Of
+such a one the projection leaves a "residual" near zero in `report`; scaled to unit
+length, that is a mixture of whatever faint changes the rest's rank left out. Prefer
+directions of a large residual, or a higher `energy` of the rest.
+
 Where this differs from the original code, and why:
 
 - F - (F V) V^T with the removed eigenvectors V, in place of a basis of the null space.
@@ -118,6 +123,13 @@ class Leading:
 
 
 DEFAULT = Leading()
+
+
+class NoDirectionError(ValueError):
+    """A region and its rest have no direction that changes the one and not the other.
+
+    The arguments fit; other ways to decide the ranks may find some.
+    """
 
 
 class Subspace(NamedTuple):
@@ -214,9 +226,10 @@ def lowrankgan(
         robust PCA "iterations_region", "converged_region", and the same of the rest.
 
     Raises:
-        ValueError: names the argument that does not fit; where the region's rank is
-            zero; where the rest's rank leaves no null space (but for "reference") or
-            every direction lies in the rest's span.
+        NoDirectionError: where the region's rank is zero; where the rest's rank leaves
+            no null space (but for "reference") or every direction lies in the rest's
+            span.
+        ValueError: names the argument that does not fit.
     """
     region, rest = gram_pair(gram_region, gram_rest, average=average)
     both = leading if isinstance(leading, tuple) else (leading, leading)
@@ -228,7 +241,7 @@ def lowrankgan(
     inside = leading_subspace(region, both[0], label="gram_region")
     outside = leading_subspace(rest, both[1], label="gram_rest")
     if inside.rank == 0:
-        raise ValueError(
+        raise NoDirectionError(
             f"gram_region: its rank by {ranks[0]!r} is 0, so there is no direction; "
             'another rank ("energy", or a number) or a smaller penalty may find some'
         )
@@ -244,7 +257,7 @@ def lowrankgan(
         lengths = np.linalg.norm(vectors, axis=1)
         kept = np.flatnonzero(lengths > (0 if ranks[1] == "reference" else _SHORTEST))
         if not len(kept):
-            raise ValueError(
+            raise NoDirectionError(
                 "gram_region: every principal direction lies in the span of the rest's "
                 f"{removed} leading ones; relax, a lower rank of the rest or ReSeFa's "
                 "ratio (`resefa`) leave more room"
@@ -299,6 +312,7 @@ def discover(
         **options: of `jaxlatent.jacobians.mean_region_grams`.
 
     Raises:
+        NoDirectionError: as `lowrankgan`.
         ValueError: names the argument that does not fit.
     """
     at = pictures_at(generator, latents, view)
@@ -314,7 +328,7 @@ def _removed(rank: int, relax: int, dim: int, how: str | int) -> int:
         return 0
     count = max(1, rank - relax)
     if count >= dim:
-        raise ValueError(
+        raise NoDirectionError(
             f"gram_rest: its rank by {how!r} is {rank} of {dim}, which leaves no "
             "direction that keeps the rest; relax, a smaller energy or a lower number, "
             "or ReSeFa's ratio (`resefa`), which needs no null space"
