@@ -38,6 +38,7 @@ from jaxlatent.numerics.jacobian import (
 from jaxlatent.numerics.moments import init_moments, update_moments
 from jaxlatent.parallel import LATENTS
 from jaxlatent.training.blocks import run_block, strictness
+from jaxlatent.types import Noise
 
 SHARE = 8
 """Pictures, codes or pairs of a chip."""
@@ -85,6 +86,15 @@ class Setting(NamedTuple):
         zeros = jnp.zeros(self.generator.code_shapes[space])
         build = partial(picture, space=space, label=self.label)
         return jax.eval_shape(lambda generator: build(generator, zeros), self.generator)
+
+
+def chips(topology: str) -> list[Any]:
+    """The devices of a topology that is not there; "1x1" is one chip of the least."""
+    kind, _, shape = topology.partition(":")
+    single = shape == "1x1"
+    name = f"{kind}:2x2{'x1' * (kind == 'v5p')}" if single else topology
+    described = topologies.get_topology_desc(platform="tpu", topology_name=name)
+    return list(described.devices)[: 1 if single else None]
 
 
 def floats(*shape: int) -> jax.ShapeDtypeStruct:
@@ -143,7 +153,7 @@ def synthesis_of(setting: Setting) -> Program:
         specs = (*specs, ROWS)
 
     def call(generator: Any, codes: Any, label: Any = None) -> jax.Array:
-        return _synthesize(generator, codes, label, "fixed", mesh=setting.mesh())
+        return _synthesize(generator, codes, label, Noise.FIXED, mesh=setting.mesh())
 
     return Program(call, given, specs, count)
 
@@ -320,9 +330,7 @@ def figures(job: dict[str, Any]) -> dict[str, Any]:
     # kernels are prepared in the form of the platform that runs them
     with mock.patch("jax.default_backend", return_value="tpu"):
         generator = jax.eval_shape(build)
-    name = job["topology"]
-    topology = topologies.get_topology_desc(platform="tpu", topology_name=name)
-    setting = Setting(generator, list(topology.devices), job["chunk"])
+    setting = Setting(generator, chips(job["topology"]), job["chunk"])
     work, *options = job["work"].split("-")
     program = WORKS[work](setting, *options)
     mesh = setting.mesh(latents=work == "grams")

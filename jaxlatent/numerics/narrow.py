@@ -68,7 +68,9 @@ def _run(
 def _step(equation: Any, dtype: Any, inputs: list[Any]) -> Sequence[Any]:
     primitive, params = equation.primitive, dict(equation.params)
     if primitive.name in _CALLS:
-        called = params.get("jaxpr", params.get("call_jaxpr"))
+        called: ClosedJaxpr = params[
+            "call_jaxpr" if "call_jaxpr" in params else "jaxpr"
+        ]
         return _run(called.jaxpr, dtype, called.consts, inputs)
     if primitive.name == "cond":
         index, *operands = inputs
