@@ -35,11 +35,9 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.numerics.moments import product
-from jaxlatent.numerics.narrow import narrow_derivative
 from jaxlatent.numerics.tangents import (
     Function,
     chunked,
-    derivative,
     divided,
     identity,
     masks_of,
@@ -112,7 +110,7 @@ def gram(
             each weight. None stores up to `STORED_BYTES`.
         tangents: the floating type in which tangents are kept and multiplied, None for
             the latent's; `f` itself runs as it is. `jnp.bfloat16` halves the memory and
-            its traffic on accelerators, for an error of about a hundredth.
+            its traffic on accelerators, for an error of half a per cent.
 
     Returns:
         [D, D], or [R, D, D]; symmetric up to rounding.
@@ -425,12 +423,9 @@ def _row_maker(
 
     Columns that are stored are gathered over `axes`.
     """
-    linear = derivative
-    if tangents is not None:
-        linear = partial(narrow_derivative, dtype=tangents)
     if store:
-        return partial(stored_rows, chunk=chunk, axes=axes, linear=linear)
-    return partial(product_rows, chunk=chunk, linear=linear)
+        return partial(stored_rows, chunk=chunk, axes=axes, dtype=tangents)
+    return partial(product_rows, chunk=chunk, dtype=tangents)
 
 
 def _basis(latent: jax.Array, mesh: Mesh | None) -> jax.Array:

@@ -12,25 +12,29 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from jaxlatent.numerics.tangents import Function
-
 _CALLS = ("jit", "pjit", "closed_call")
-_TYPES = ("preferred_element_type", "new_dtype", "dtype", "accumulation_type")
+_SUMS = ("reduce_sum", "cumsum", "reduce_window_sum")
 
 
-def narrow_derivative(f: Function, latent: jax.Array, *, dtype: Any) -> Function:
-    """The derivative of `f` at a latent, computed in `dtype`.
+def narrowed(
+    linear: Callable[[jax.Array], jax.Array], like: Any, dtype: Any
+) -> Callable[[jax.Array], jax.Array]:
+    """A linear function computed in `dtype`, its sums in the type they had.
 
-    It takes and gives arrays of the latent's own type, and can be transposed. Loops
-    inside of `f` are not narrowed.
+    It gives arrays of the type that `linear` gives. Loops inside are not narrowed.
+
+    Args:
+        linear: takes one array.
+        like: the shape and type of what it takes.
+        dtype: the narrow type.
     """
-    linear = jax.linearize(f, latent)[1]
-    traced = jax.make_jaxpr(linear)(latent)
+    traced = jax.make_jaxpr(linear)(like)
     kept = [_cast(constant, dtype) for constant in traced.consts]
+    (wide,) = traced.out_avals
 
     def apply(tangent: jax.Array) -> jax.Array:
         (found,) = _run(traced.jaxpr, dtype, kept, [tangent])
-        return found.astype(latent.dtype)
+        return found.astype(wide.dtype)
 
     return apply
 
@@ -79,17 +83,13 @@ def _step(equation: Any, dtype: Any, inputs: list[Any]) -> Sequence[Any]:
             for branch in params["branches"]
         )
         return primitive.bind(index, *operands, **params)
-    if any(isinstance(value, ClosedJaxpr | Jaxpr) for value in params.values()):
-        # a loop or another transformation, which wants the types it was traced with
+    nested = any(isinstance(one, ClosedJaxpr | Jaxpr) for one in params.values())
+    if nested or primitive.name in _SUMS:
+        # a loop wants the types it was traced with, and a sum of many needs the digits
         inputs = [
             _cast(value, atom.aval.dtype)
             for value, atom in zip(inputs, equation.invars, strict=True)
         ]
-    else:
-        for name in _TYPES:
-            wide = params.get(name)
-            if wide is not None and jnp.issubdtype(wide, jnp.floating):
-                params[name] = jnp.dtype(dtype)
     found = primitive.bind(*inputs, **params)
     return found if primitive.multiple_results else [found]
 

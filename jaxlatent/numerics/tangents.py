@@ -14,21 +14,14 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.numerics.moments import product
+from jaxlatent.numerics.narrow import narrowed
 
 Function = Callable[[jax.Array], jax.Array]
 """`latent -> array`, both of any shape; a pytree or a plain function."""
 
-Linear = Callable[[Function, jax.Array], Function]
-"""Of a function and a latent: the derivative there, a linear function of a tangent."""
-
 LARGE_OUTPUT = 2**17
 """Entries of an output from where on the activations of several tangents outgrow a
 CPU's caches, so that they are faster one after the other, as measured."""
-
-
-def derivative(f: Function, latent: jax.Array) -> Function:
-    """The derivative of `f` at a latent."""
-    return jax.linearize(f, latent)[1]
 
 
 def masks_of(
@@ -82,12 +75,15 @@ def push(
     vectors: jax.Array,
     *,
     chunk: int,
-    linear: Linear = derivative,
+    dtype: Any = None,
 ) -> jax.Array:
-    """J v of vectors [B, D]: [B, ...]."""
+    """J v of vectors [B, D]: [B, ...]; `dtype` is as `tangents` of `gram`."""
+    forward = jax.linearize(f, latent)[1]
+    if dtype is not None:
+        forward = narrowed(forward, latent, dtype)
     tangents = vectors.reshape(-1, *latent.shape)
     size = jax.eval_shape(f, latent).size
-    return chunked(_of_many(linear(f, latent), size), tangents, chunk)
+    return chunked(_of_many(forward, size), tangents, chunk)
 
 
 def product_rows(
@@ -97,17 +93,25 @@ def product_rows(
     vectors: jax.Array,
     *,
     chunk: int,
-    linear: Linear = derivative,
+    dtype: Any = None,
 ) -> jax.Array:
     """J^T diag(m) J v of vectors [B, D] under masks [R, ...]: [B, R, D]."""
-    forward = linear(f, latent)
+    output = jax.eval_shape(f, latent)
+    forward = jax.linearize(f, latent)[1]
     transpose = jax.linear_transpose(forward, latent)
+
+    def back(pushed: jax.Array) -> jax.Array:
+        return transpose(pushed)[0]
+
+    if dtype is not None:
+        forward = narrowed(forward, latent, dtype)
+        back = narrowed(back, output, dtype)
 
     def rows(vector: jax.Array) -> jax.Array:
         pushed = forward(vector)
-        return jax.vmap(lambda mask: transpose(mask * pushed)[0].reshape(-1))(masks)
+        return jax.vmap(lambda mask: back(mask * pushed).reshape(-1))(masks)
 
-    call = _of_many(rows, jax.eval_shape(f, latent).size)
+    call = _of_many(rows, output.size)
     return chunked(call, vectors.reshape(-1, *latent.shape), chunk)
 
 
@@ -119,14 +123,14 @@ def stored_rows(
     *,
     chunk: int,
     axes: tuple[str, ...],
-    linear: Linear = derivative,
+    dtype: Any = None,
 ) -> jax.Array:
     """Rows of J^T diag(m) J for basis vectors [B, D], from stored columns: [B, R, D].
 
     With mesh axes, B is one device's share and the result has a column for every
     basis vector of all devices.
     """
-    mine = push(f, latent, vectors, chunk=chunk, linear=linear)
+    mine = push(f, latent, vectors, chunk=chunk, dtype=dtype)
     every = lax.all_gather(mine, axes, tiled=True) if axes else mine
     every = every.reshape(every.shape[0], -1)
 
