@@ -23,6 +23,7 @@ from jaxlatent.latents import (
     Truncation,
     last_space,
     to_space,
+    to_synthesis,
 )
 from jaxlatent.types import Noise
 
@@ -44,7 +45,8 @@ def traverse_images(
     """Pictures of codes moved along directions.
 
     An edit in z acts before the mapping network, an edit in w or w+ on w+ where the
-    generator has one, an edit in "feature:NAME" inside the synthesis network. Compiled
+    generator has one, an edit in s behind it, on the style vectors, an edit in
+    "feature:NAME" inside the synthesis network. Compiled
     once for all codes, indices, strengths and weights of the same shapes, those of the
     edits included; a path is followed once for all strengths.
 
@@ -182,7 +184,7 @@ def edited_images(
     count, steps = len(latents), len(strengths)
     last = last_space(generator)
     late = truncation is not None and truncation.when == "after"
-    inside, early, behind = stages(generator, edits)
+    inside, early, behind, styled = stages(generator, edits)
 
     def spread(rows: jax.Array) -> jax.Array:
         """[P, ...] -> [S * P, ...]."""
@@ -211,15 +213,22 @@ def edited_images(
 
     labels = None if latents.label is None else spread(latents.label)
     way = None if late else truncation
+    styles = "s" if styled or latents.space == "s" else last
     if early:
         moved = Latents(traverse(early, latents.codes), latents.space, labels)
         codes = to_space(generator, moved, last, way).codes
         for edit in behind:
             codes = move(edit, codes)
-    else:
+    elif behind:
         codes = traverse(behind, to_space(generator, latents, last, way).codes)
-    if late:
-        codes = to_space(generator, Latents(codes, last), last, truncation).codes
+    else:
+        codes = to_space(generator, latents, styles, truncation).codes
+        codes = traverse(styled, codes)
+    if early or behind:
+        bent = truncation if late else None
+        codes = to_space(generator, Latents(codes, last), styles, bent).codes
+        for edit in styled:
+            codes = move(edit, codes)
 
     def hook(name: str, amounts: jax.Array, indices: jax.Array) -> Any:
         def edited(value: jax.Array) -> jax.Array:
@@ -239,7 +248,8 @@ def edited_images(
             for name in map(feature_of, inside)
             if name is not None
         }
-        return generator.synthesize(codes, labels, noise=noise, hooks=hooks or None)
+        ready = to_synthesis(generator, Latents(codes, styles))
+        return generator.synthesize(ready, labels, noise=noise, hooks=hooks or None)
 
     rows = (codes, labels, jax.tree.map(spread, noise), indices, amounts)
     images = _in_batches(synthesize, rows, steps * count, batch)
@@ -263,14 +273,14 @@ def _in_batches(
     return parts.reshape(-1, *parts.shape[2:])[:total]
 
 
-def stages(
-    generator: Generator, edits: Sequence[Edit]
-) -> tuple[tuple[Edit, ...], tuple[Edit, ...], tuple[Edit, ...]]:
-    """Edits by where they act: inside the network, before the mapping, behind it."""
+def stages(generator: Generator, edits: Sequence[Edit]) -> tuple[tuple[Edit, ...], ...]:
+    """Edits by where they act: in the network, before the mapping, behind it, on s."""
     inside = tuple(one for one in edits if feature_of(one) is not None)
     mapped = "w" in generator.code_spaces
     early = tuple(one for one in edits if one.space == "z" and mapped)
-    return inside, early, tuple(one for one in edits if one not in (*inside, *early))
+    styled = tuple(one for one in edits if one.space == "s")
+    others = (*inside, *early, *styled)
+    return inside, early, tuple(one for one in edits if one not in others), styled
 
 
 def feature_of(edit: Edit) -> str | None:
@@ -298,7 +308,7 @@ def check_edit(generator: Generator, edit: Edit) -> None:
         check_names("edit", [feature], generator.feature_names)
         dimension = _feature_size(generator, feature)
     elif edit.space in accepted:
-        dimension = config.z_dim if edit.space == "z" else config.w_dim
+        dimension = generator.code_shapes[edit.space][-1]
     else:
         raise ValueError(
             f"edit: of space {edit.space!r}; {list(accepted)} are accepted"
@@ -348,7 +358,7 @@ def check_traversal(
     """
     for one in edits:
         check_edit(generator, one)
-    _, early, _ = stages(generator, edits)
+    _, early, behind, _ = stages(generator, edits)
     if early and latents.space != "z":
         raise ValueError(
             f"latents: codes in {latents.space} given for an edit in z; codes in z are "
@@ -359,11 +369,16 @@ def check_traversal(
             f'truncation: {truncation.when!r} given; "before" or "after" is accepted'
         )
     last = last_space(generator)
-    shapes = jax.eval_shape(lambda: to_space(generator, latents, last, truncation))
     wanted = generator.config.num_layers if last == "w+" else None
-    if shapes.codes.ndim == 3 and shapes.codes.shape[1] != wanted:
+    if latents.codes.ndim == 3 and latents.codes.shape[1] != wanted:
         raise ValueError(
-            f"latents: {shapes.codes.shape[1]} rows given; {wanted} are accepted"
+            f"latents: {latents.codes.shape[1]} rows given; {wanted} are accepted"
+        )
+    jax.eval_shape(lambda: to_synthesis(generator, latents, truncation))
+    if behind and latents.space == "s":
+        raise ValueError(
+            f"latents: codes in s given for an edit in {behind[0].space}; codes in an "
+            "earlier space are accepted"
         )
 
 

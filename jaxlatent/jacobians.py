@@ -1,7 +1,8 @@
 """The Jacobian of a generator's picture, where edits will act, and its Gram matrices.
 
 `Picture` is a generator as a function of one shift: of z, of w, of single rows of w+,
-or of every row apart. The functions of `jaxlatent.numerics.jacobian` take it as it is.
+of every row apart, or of s. The functions of `jaxlatent.numerics.jacobian` take it as
+it is.
 
 Sources: Zhu et al., "Low-Rank Subspaces in GANs" (LowRankGAN, 2021), and "Region-Based
 Semantic Factorization in GANs" (ReSeFa, 2022), which compare the Gram matrices of two
@@ -31,7 +32,7 @@ from jax.sharding import Mesh
 from jaxlatent.collectives import gather
 from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.steps import check_names
-from jaxlatent.latents import Latents, Truncation, to_space
+from jaxlatent.latents import Latents, Truncation, to_space, to_synthesis
 from jaxlatent.numerics.jacobian import gram, jacobian, shared_shift
 from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
@@ -88,7 +89,7 @@ class Picture:
 
     Attributes:
         generator: the generator.
-        base: the latent that is shifted, [D], or w+ [L, D].
+        base: the latent that is shifted, [D], or w+ [L, D], or s [S].
         label: [1] or [1, C] for class-conditional families, else None.
         space: of the base.
         layers: rows of w+ that a shift [D] moves together; None if the shift has the
@@ -126,6 +127,13 @@ class Picture:
         generator, codes = self.generator, latent[None]
         if self.space == "z" and "w" in generator.code_spaces:
             codes = generator.map(codes, self.label)
+        if self.space == "s":
+            codes = to_synthesis(generator, Latents(codes, "s"))
+        return self.draw(codes)
+
+    def draw(self, codes: Any) -> jax.Array:
+        """[H, W, C] of one code [1, ...], or styles, as synthesis takes them."""
+        generator = self.generator
         if self.feature is not None:
             found = generator.features(codes, self.label, names=(self.feature,))
             return found[self.feature][0]
@@ -150,9 +158,9 @@ def picture(
 
     Args:
         generator: the generator.
-        latent: one code: z [D], w [D] or w+ [L, D]; not truncated further.
+        latent: one code: z [D], w [D], w+ [L, D] or s [S]; not truncated further.
         view: which rows of w+ move together, and how the picture is seen.
-        space: "z", "w" or "w+".
+        space: "z", "w", "w+" or "s".
         label: a class, for class-conditional generators: an int, or [C].
         feature: an activation by name, in place of the picture.
 
@@ -163,15 +171,15 @@ def picture(
     if space not in accepted:
         raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
     latent = jnp.asarray(latent)
-    dim = config.z_dim if space == "z" else config.w_dim
-    shape = (config.num_layers, dim) if space == "w+" else (dim,)
+    shape = generator.code_shapes[space]
     if latent.shape != shape:
         raise ValueError(
             f"latent: shape {latent.shape} given; {shape} is accepted for {space}"
         )
     rows = None
     if view.layers is not None:
-        if "w+" not in accepted or (space == "z" and "w" in accepted):
+        mapped = space == "z" and "w" in accepted
+        if "w+" not in accepted or mapped or space == "s":
             raise ValueError(
                 f"layers: {view.layers!r} given for a code in {space}; a code in w or "
                 "w+ of a generator with rows is accepted"
@@ -241,7 +249,7 @@ def pictures_at(
         view = dataclasses.replace(view, layers=None)
     elif "w+" not in accepted:
         raise ValueError(f"layers: {view.layers!r} given, but this generator has no w+")
-    elif latents.space != "z" or view.layers is not None:
+    elif latents.space in ("w", "w+") or view.layers is not None:
         whole = latents.space == "z" and view.layers == "all"
         rows = None if whole else view.layers or "all"
         view = dataclasses.replace(view, layers=rows)
@@ -277,7 +285,7 @@ def _within(sides: tuple[int, int], most: int) -> tuple[int, int]:
 def recorded(generator: Generator, given: Picture) -> Told:
     """What an edit that was found from a picture's Gram matrices records."""
     return {
-        "space": "z" if given.space == "z" else "w",
+        "space": given.space if given.space in ("z", "s") else "w",
         "layers": given.layers,
         "generator": fingerprint(generator),
     }

@@ -12,9 +12,10 @@ from jax.core import Tracer
 
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.inputs import NoiseInput
+from jaxlatent.generators.style_space import join_styles, split_styles, style_sizes
 from jaxlatent.types import Noise
 
-CODE_SPACES = ("z", "w", "w+")
+CODE_SPACES = ("z", "w", "w+", "s")
 
 EVERY_CLASS = "every"
 """The word for a class drawn uniformly from all that a generator has."""
@@ -33,8 +34,9 @@ class Latents:
     """Codes, and the space that they are in.
 
     Attributes:
-        codes: [N, D], or [N, L, D] in w+.
-        space: "z", "w" or "w+".
+        codes: [N, D], or [N, L, D] in w+; in s, [N, S], the style vectors of all
+            layers side by side.
+        space: "z", "w", "w+" or "s".
         label: the class of each, [N] integers or [N, C] weights; None for none.
     """
 
@@ -53,7 +55,7 @@ class Truncation:
     Attributes:
         psi: 1 for not at all, 0 for the mean itself.
         cutoff: how many rows of w+ are truncated, None for all.
-        when: "before" or "after" an edit of w or w+.
+        when: "before" or "after" an edit of w or w+; one of s is always behind it.
     """
 
     psi: float | jax.Array
@@ -62,8 +64,8 @@ class Truncation:
 
 
 def last_space(generator: Generator) -> str:
-    """The space of codes just before the synthesis network."""
-    return generator.code_spaces[-1]
+    """The last space whose arrays of codes the synthesis network takes."""
+    return [space for space in generator.code_spaces if space != "s"][-1]
 
 
 def to_space(
@@ -72,7 +74,7 @@ def to_space(
     target: str,
     truncation: Truncation | None = None,
 ) -> Latents:
-    """Carry codes from their space to a later one: z, w, w+.
+    """Carry codes from their space to a later one: z, w, w+, s.
 
     Args:
         generator: whose spaces they are.
@@ -99,15 +101,29 @@ def to_space(
     codes = latents.codes
     if start == 0 < stop:
         codes = generator.map(codes, latents.label)
-    if stop == 2:
+    if start < 2 <= stop:
         codes = generator.broadcast(codes)
     if truncation is not None and not generator.truncates_prior:
-        if stop < 2:
+        if stop < 2 or start > 2:
             raise ValueError(
                 f"truncation: it ends in w+, but codes in {target} are asked"
             )
         codes = generator.truncate(codes, truncation.psi, truncation.cutoff)
+    if start < 3 == stop:
+        codes = join_styles(generator.styles(codes), style_sizes(generator))
     return Latents(codes, target, latents.label)
+
+
+def to_synthesis(
+    generator: Generator, latents: Latents, truncation: Truncation | None = None
+) -> Any:
+    """Codes in any space as `Generator.synthesize` takes them: an array, or styles.
+
+    The arguments are those of `to_space`.
+    """
+    space = "s" if latents.space == "s" else last_space(generator)
+    codes = to_space(generator, latents, space, truncation).codes
+    return split_styles(codes, style_sizes(generator)) if space == "s" else codes
 
 
 def to_images(
@@ -125,8 +141,8 @@ def to_images(
         truncation: on the way, as for `to_space`.
         noise: as for `Generator.synthesize`.
     """
-    ready = to_space(generator, latents, last_space(generator), truncation)
-    return generator.synthesize(ready.codes, latents.label, noise=noise)
+    ready = to_synthesis(generator, latents, truncation)
+    return generator.synthesize(ready, latents.label, noise=noise)
 
 
 def mix_rows(
@@ -274,7 +290,7 @@ def prior(
 
     Args:
         generator: the generator.
-        space: "z", "w" or "w+".
+        space: "z", "w", "w+" or "s".
         label: the class of every code: a number, or weights [C] (floats); a list of
             numbers, or weights [M, C], of which each code gets one; "every" for all
             classes alike. None for an unconditional generator.
@@ -295,7 +311,7 @@ def prior(
     accepted = generator.code_spaces
     if space not in accepted:
         raise ValueError(f"space: {space!r} given; {list(accepted)} are accepted")
-    if truncation is not None and space != "w+" and not generator.truncates_prior:
+    if truncation and space in ("z", "w") and not generator.truncates_prior:
         raise ValueError(
             f"truncation: it ends in w+, but codes in {space} are asked; this "
             "generator's prior has none"

@@ -254,8 +254,8 @@ def _arranged(
     return arrange_codes(found, shapes, file=str(path), space=space, default=default)
 
 
-CODE_FILES = {"z": "z.npy", "w": "w.npy", "w+": "wp.npy"}
-"""What InterFaceGAN's data tool calls the codes beside its pictures."""
+CODE_FILES = {"z": "z.npy", "w": "w.npy", "w+": "wp.npy", "s": "s.npy"}
+"""The codes beside pictures, as InterFaceGAN's data tool calls those up to w+."""
 
 
 def codes_beside(folder: Path) -> dict[str, np.ndarray]:

@@ -69,6 +69,8 @@ OPTIONS = {
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
     "discover resefa": "GENERATOR --out --tau --at --grams --num --chunk "
     f"{REGIONS} {VIEW} {MOVES} {CODES} {READING} {DEVICES}",
+    "discover stylespace": "GENERATOR --out --k --at --size --exemplars --samples "
+    f"--seed --chunk {REGIONS} {MOVES} {CODES} {READING} {DEVICES}",
     "discover ganalyze": "GENERATOR --out --preset --transformer --normalize --chunk "
     "--alpha --score-range --learning-rate --learned-space --held-out --scorer "
     "--scorer-config "

@@ -88,6 +88,8 @@ ROOMS = {
     ],
     "jaxlatent.methods": [
         "jaxlatent.types",
+        "jaxlatent.parallel",
+        "jaxlatent.collectives",
         "jaxlatent.edits",
         "jaxlatent.numerics",
         "jaxlatent.networks",

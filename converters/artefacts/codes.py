@@ -22,11 +22,12 @@ SPACES = {
     **dict.fromkeys(("latents", "latent", "latent_codes", "latent_code"), None),
     **dict.fromkeys(("codes", "code", "latent_in"), None),
     "z": "z",
+    "s": "s",
 }
 """What codes are called, the latest space first, and the space that a name tells: "w"
 stands for w+ too, which its rank tells."""
 
-OWN_NAMES = ("w+", "w", "z")
+OWN_NAMES = ("s", "w+", "w", "z")
 """The names that say no more and no less than the space."""
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".pt")
@@ -52,8 +53,8 @@ class Codes:
     Attributes:
         array: floating, [D] to [N, L, D].
         name: what it is called, None if nothing names it.
-        space: what the name or the neighbours tell: "z", "w+", "w" for w or w+; or
-            None.
+        space: what the name or the neighbours tell: "z", "w+", "s", "w" for w or w+;
+            or None.
         listed: whether the first axis counts codes for sure, one for each entry.
         iterations: of how many codes of every picture these are the last.
     """

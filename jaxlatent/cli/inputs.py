@@ -52,7 +52,7 @@ def truncation_of(
         if options.cutoff is not None:
             raise ValueError("cutoff: given without a truncation")
         return None
-    if not (spaces[-2:] == ("w", "w+") or generator.truncates_prior):
+    if not ({"w", "w+"} <= {*spaces} or generator.truncates_prior):
         raise ValueError("truncation: given, but this generator has no w+")
     rows = generator.config.num_layers
     if options.cutoff is not None and not 0 <= options.cutoff <= rows:

@@ -186,6 +186,8 @@ def invert(
     problem = inversion.learner(
         model, targets, chosen, space=learned_space, lpips=lpips
     )
+    if tuning.tune and problem.space == "s":
+        raise ValueError("learned_space: s given with tune; z, w or w+ is accepted")
     asked = tuning.preset(preset, changes)
     tuned = _tunable(session, targets, asked, lpips) if tuning.tune else None
 
@@ -291,7 +293,7 @@ def _write(
     )
     if found.noise:
         checkpoint.save_arrays(run.file("noise.npz"), found.noise)
-    if last_space(session.generator) == "w+":
+    if last_space(session.generator) == "w+" and latents.space != "s":
         whole = to_space(session.generator, latents, "w+").codes
         stems = [file.stem for file in files]
         for number, (stem, code) in enumerate(zip(stems, whole, strict=True)):

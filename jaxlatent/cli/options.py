@@ -45,7 +45,7 @@ def group(name: str) -> Any:
     return tyro.conf.arg(name=name)
 
 
-Space = Literal["z", "w", "w+"] | None
+Space = Literal["z", "w", "w+", "s"] | None
 Background = Literal["white", "grey", "black"]
 Rows = Annotated[str | None, option("ROWS")]
 

@@ -45,7 +45,7 @@ from jaxlatent.jacobians import (
     size_of,
 )
 from jaxlatent.jobs import JOB_FILE
-from jaxlatent.latents import last_space, to_space
+from jaxlatent.latents import to_synthesis
 from jaxlatent.methods.lowrankgan import Leading, lowrankgan
 from jaxlatent.methods.resefa import resefa
 from jaxlatent.numerics.grams import locality_table
@@ -199,13 +199,9 @@ def draw_regions(
         session = Session.open(job, "regions", words)
         run, model = session.run, session.generator
         check_pictures(model)
-        drawn = to_space(
-            model,
-            session.samples(default=1).latents,
-            last_space(model),
-            session.truncation,
-        )
-        image = render(model, drawn.codes[:1], drawn.label)[0]
+        drawn = session.samples(default=1).latents
+        ready = to_synthesis(model, drawn, session.truncation)
+        image = render(model, ready, drawn.label)[0]
     if not (parts.region or parts.rectangle or parts.mask):
         parts = Regions(region=tuple(regions.REGIONS))
     masks = region_masks(parts, (image.shape[0], image.shape[1]))

@@ -21,6 +21,7 @@ from jaxlatent.latents import (
     last_space,
     mix_rows,
     to_space,
+    to_synthesis,
 )
 from jaxlatent.latents import (
     interpolate as interpolated,
@@ -86,7 +87,7 @@ def sample(
     with session.progress("drawing", len(sheet.names)) as progress:
         images = render(
             session.generator,
-            sheet.latents.codes,
+            to_synthesis(session.generator, sheet.latents),
             sheet.latents.label,
             chunk=job.chunk,
             mesh=session.mesh,
@@ -114,7 +115,8 @@ def sample(
 
 def _carry(session: Session, latents: Latents) -> Latents:
     model = session.generator
-    return to_space(model, latents, last_space(model), session.truncation)
+    space = "s" if latents.space == "s" else last_space(model)
+    return to_space(model, latents, space, session.truncation)
 
 
 def _mixed(session: Session, first: Samples, seeds: str, layers: str | None) -> Sheet:

@@ -176,7 +176,7 @@ class Session:
         if space in self.generator.code_spaces:
             config = self.generator.config
             rows = parse_layers(layers, config.num_layers)
-            size = config.z_dim if space == "z" else config.w_dim
+            size = self.generator.code_shapes[space][-1]
             edits = [directions(np.zeros((1, size), np.float32), space=space)]
         check_traversal(self.generator, edits, first.latents, truncation)
         return rows

@@ -49,7 +49,7 @@ from jaxlatent.edits.base import Edit, bare
 from jaxlatent.evaluation.disentanglement import Score, disentanglement_scores
 from jaxlatent.evaluation.disentanglement_bench import Settings as Sizes
 from jaxlatent.evaluation.recognition import Shifts, draw_pairs, pair_images
-from jaxlatent.latents import Prior, last_space, sample_keys, to_space
+from jaxlatent.latents import Prior, sample_keys, to_synthesis
 from jaxlatent.learning import Metrics, State, descend
 from jaxlatent.networks.base import Network, trainable
 from jaxlatent.networks.reconstructors import PictureEncoder
@@ -258,12 +258,12 @@ def _encoded(
 ) -> tuple[jax.Array, jax.Array]:
     encoder, factors = models
     generator, latents = prior.generator, prior(keys)
-    ready = to_space(generator, latents, last_space(generator))
+    ready = to_synthesis(generator, latents)
     if factors is not None:
-        images = generator.synthesize(ready.codes, latents.label)
+        images = generator.synthesize(ready, latents.label)
         return encoder(images), factors(images)
     names = (FACTORS, "image")
-    found = generator.features(ready.codes, latents.label, names=names)
+    found = generator.features(ready, latents.label, names=names)
     return encoder(found["image"]), found[FACTORS]
 
 

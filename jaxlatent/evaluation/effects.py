@@ -25,7 +25,13 @@ from jaxlatent.evaluation.ranking import (
     score_directions,
 )
 from jaxlatent.generators.base import Generator
-from jaxlatent.latents import Latents, Truncation, last_space, to_space
+from jaxlatent.latents import (
+    Latents,
+    Truncation,
+    last_space,
+    to_space,
+    to_synthesis,
+)
 from jaxlatent.types import Model
 
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -320,7 +326,7 @@ def _codes_of(
 ) -> np.ndarray:
     """Codes where an edit moves them: [N, D], [N, L, D] or flat features."""
     before = truncation if truncation is None or truncation.when == "before" else None
-    space = last_space(generator)
+    space = "s" if "s" in (edit.space, latents.space) else last_space(generator)
     feature = feature_of(edit)
     if feature is None and stages(generator, (edit,))[1]:
         space, before = "z", None
@@ -343,10 +349,10 @@ def _reached(
     space: str,
     feature: str | None,
 ) -> jax.Array:
-    ready = to_space(generator, latents, space, truncation)
     if feature is None:
-        return ready.codes
-    found = generator.features(ready.codes, latents.label, names=(feature,))[feature]
+        return to_space(generator, latents, space, truncation).codes
+    ready = to_synthesis(generator, latents, truncation)
+    found = generator.features(ready, latents.label, names=(feature,))[feature]
     return found.reshape(len(found), -1)
 
 

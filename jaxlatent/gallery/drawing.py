@@ -29,6 +29,8 @@ METHODS = {
     "interfacegan": "InterFaceGAN",
     "lowrankgan": "LowRankGAN",
     "resefa": "ReSeFa",
+    "styleclip": "StyleCLIP",
+    "stylespace": "StyleSpace",
     "ganalyze": "GANalyze",
     "factors of variation": "Factors of Variation",
     "unsupervised discovery": "Unsupervised Discovery",

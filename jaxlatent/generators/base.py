@@ -33,6 +33,7 @@ from jaxlatent.generators.inputs import (
 from jaxlatent.generators.kernels import PREPARED, unknown_fingerprint
 from jaxlatent.generators.per_sample import LARGE_IMAGE, map_per_sample
 from jaxlatent.generators.steps import Hook, Steps
+from jaxlatent.generators.style_space import style_sizes
 from jaxlatent.numerics.spectral import symmetric_spectrum
 from jaxlatent.types import NO_ORIGIN, Affine, Noise, Origin, Params
 
@@ -113,8 +114,9 @@ class Generator:
 
     @property
     def code_spaces(self) -> tuple[str, ...]:
-        """The spaces of arrays of codes: those of z, w and w+ that there are."""
-        return tuple(name for name in ("z", "w", "w+") if name in self.config.spaces)
+        """The spaces of arrays of codes: those of z, w, w+ and s that there are."""
+        spaces = self.config.spaces
+        return tuple(name for name in ("z", "w", "w+", "s") if name in spaces)
 
     @property
     def code_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -125,6 +127,8 @@ class Generator:
             "w": (config.w_dim,),
             "w+": (config.num_layers, config.w_dim),
         }
+        if "s" in config.spaces:
+            shapes["s"] = (sum(style_sizes(self).values()),)
         return {space: shapes[space] for space in self.code_spaces}
 
     @property
@@ -352,7 +356,9 @@ class Generator:
         return self.family.embed(self.params, self.config, label)
 
     def styles(self, w: jax.Array) -> dict[str, jax.Array]:
-        """w or w+ -> style vectors by layer, for families with a style space."""
+        """w or w+ -> style vectors by layer, the space s of families that have it."""
+        if "s" not in self.config.spaces:
+            raise ValueError(f"styles: {family_name(self.config)} has no space s")
         return self.family.styles(self.params, self.config, w)
 
 

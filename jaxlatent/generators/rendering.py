@@ -44,7 +44,7 @@ def _synthesize(
 
 def render(
     generator: Generator,
-    latent: jax.Array,
+    latent: Any,
     label: jax.Array | None = None,
     *,
     noise: NoiseInput = Noise.FIXED,
@@ -56,7 +56,7 @@ def render(
 
     Args:
         generator: the generator; weights are an argument of the compiled function.
-        latent: [N, D] or [N, L, D].
+        latent: [N, D] or [N, L, D], or styles [N, C] by layer.
         label: int [N] or [N, C], for class-conditional families.
         noise: "fixed", "none", [N] keys, one key of which image i gets fold_in(key, i),
             or maps by layer name, [N or 1, r, r].
@@ -74,11 +74,12 @@ def render(
             than the codes, a mesh whose axes are not Auto, or processes that hold
             different generators or latents.
     """
-    inputs = (latent, label, per_image(noise, latent.shape[0]))
+    count = len(jax.tree.leaves(latent)[0])
+    inputs = (latent, label, per_image(noise, count))
     parts = in_chunks(
         partial(_synthesize, mesh=mesh),
         inputs,
-        latent.shape[0],
+        count,
         chunk,
         progress,
         whole=(generator,),

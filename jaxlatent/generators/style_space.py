@@ -1,0 +1,60 @@
+"""The space s as one array: the style vectors of all layers side by side.
+
+Source: Wu et al., "StyleSpace Analysis: Disentangled Controls for StyleGAN Image
+Generation" (2021), section 3: the style channels of all layers are the coordinates of
+one space. As an array [N, S] its codes are moved, kept and counted as those of z and w;
+synthesis takes the dict of layers, for an array [N, D] is a w.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def style_sizes(generator: Any) -> dict[str, int]:
+    """How many channels each layer's style has, in the network's order.
+
+    Raises:
+        ValueError: for a generator without styles.
+    """
+    w = jax.ShapeDtypeStruct((1, generator.config.w_dim), jnp.float32)
+    # a dict comes back with its keys sorted
+    order: list[str] = []
+
+    def run(w: jax.Array) -> dict[str, jax.Array]:
+        found = generator.styles(w)
+        order.extend(found)
+        return found
+
+    shapes = jax.eval_shape(run, w)
+    return {name: shapes[name].shape[1] for name in order}
+
+
+def channel_names(sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """A name for each entry of s, such as "b8.conv0 12"."""
+    return tuple(f"{layer} {i}" for layer, size in sizes.items() for i in range(size))
+
+
+def join_styles(styles: Mapping[str, jax.Array], sizes: Mapping[str, int]) -> jax.Array:
+    """Styles [N, C] by layer -> codes of s, [N, S]."""
+    return jnp.concatenate([styles[name] for name in sizes], axis=-1)
+
+
+def split_styles(codes: jax.Array, sizes: Mapping[str, int]) -> dict[str, jax.Array]:
+    """Codes of s, [N, S] -> styles [N, C] by layer, as synthesis takes them.
+
+    Raises:
+        ValueError: for codes of another size.
+    """
+    total = sum(sizes.values())
+    if codes.ndim != 2 or codes.shape[1] != total:
+        raise ValueError(
+            f"codes: shape {codes.shape} given; [N, {total}] is accepted in s"
+        )
+    found, start = {}, 0
+    for name, size in sizes.items():
+        found[name] = codes[:, start : start + size]
+        start += size
+    return found
