@@ -100,12 +100,13 @@ def product_rows(
     forward = jax.linearize(f, latent)[1]
     transpose = jax.linear_transpose(forward, latent)
 
-    def back(pushed: jax.Array) -> jax.Array:
+    def pull(pushed: jax.Array) -> jax.Array:
         return transpose(pushed)[0]
 
+    back: Function = pull
     if dtype is not None:
         forward = narrowed(forward, latent, dtype)
-        back = narrowed(back, output, dtype)
+        back = narrowed(pull, output, dtype)
 
     def rows(vector: jax.Array) -> jax.Array:
         pushed = forward(vector)
