@@ -13,6 +13,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxlatent.collectives import agree, is_key
 
+LATENTS = "latents"
+"""The axis of a mesh whose devices take latents of their own."""
+
 _PATIENCE_FLAG = "--xla_cpu_collective_timeout_seconds"
 _TOPOLOGY_MINUTES = "jax_cpu_get_local_topology_timeout_minutes"
 
@@ -94,23 +97,39 @@ def start(
     agree(same, "same")
 
 
-def mesh(devices: int | None = None, *, axis: str = "data") -> Mesh:
-    """A one-axis mesh over the devices of all processes, with Auto axes.
+def mesh(
+    devices: int | None = None, *, axis: str = "data", latents: int | None = None
+) -> Mesh:
+    """A mesh over the devices of all processes, with Auto axes.
+
+    One axis, over which rows or the columns of a Jacobian are divided. With `latents`
+    there is an axis `LATENTS` in front: the devices form that many groups, each for
+    latents of its own (see `jaxlatent.numerics.jacobian.grams`), within which columns
+    are divided. As many groups as devices exchange nothing; one group is soonest done
+    with a single latent, and needs the least memory where columns are stored.
 
     Args:
         devices: how many, None for all.
         axis: the axis' name.
+        latents: the number of groups, which divides that of the devices.
 
     Raises:
-        ValueError: if there are not that many devices.
+        ValueError: if there are not that many devices, or groups would be uneven.
     """
     there = jax.devices()
     size = len(there) if devices is None else devices
     if not 1 <= size <= len(there):
         raise ValueError(f"devices: {size} given; 1 to {len(there)} devices exist")
-    return jax.make_mesh(
-        (size,), (axis,), axis_types=(AxisType.Auto,), devices=there[:size]
-    )
+    if latents is None:
+        shape, names = (size,), (axis,)
+    elif latents >= 1 and size % latents == 0:
+        shape, names = (latents, size // latents), (LATENTS, axis)
+    else:
+        raise ValueError(
+            f"latents: {latents} given; a number that divides {size} is accepted"
+        )
+    kinds = (AxisType.Auto,) * len(shape)
+    return jax.make_mesh(shape, names, axis_types=kinds, devices=there[:size])
 
 
 def check_mesh(mesh: Mesh) -> None:

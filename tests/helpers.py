@@ -16,6 +16,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxlatent import cli
+from jaxlatent.generators import filters
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -173,6 +174,17 @@ def compilations() -> Iterator[Callable[[], int]]:
         logger.removeHandler(recorder)
         logger.setLevel(level)
         logger.propagate = True
+
+
+def take_forms_of(platform: str, monkeypatch: Any) -> None:
+    """Let what `lax.platform_dependent` chooses from now on be what a platform runs."""
+
+    def chosen(*arguments: Any, default: Any = None, **forms: Any) -> Any:
+        return forms.get(platform, default)(*arguments)
+
+    monkeypatch.setattr(jax.lax, "platform_dependent", chosen)
+    # what is compiled on its own would be remembered
+    monkeypatch.setattr(filters, "_resample", filters._resample.__wrapped__)
 
 
 def ok(*words: object) -> None:

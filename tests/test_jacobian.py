@@ -8,6 +8,7 @@ from helpers import compilations, error
 from jax.tree_util import Partial
 
 from jaxlatent.numerics import jacobian as numerics
+from jaxlatent.numerics import tangents
 from jaxlatent.numerics.jacobian import (
     gram,
     gram_vector_products,
@@ -18,6 +19,7 @@ from jaxlatent.numerics.jacobian import (
 from jaxlatent.parallel import mesh
 
 RNG = np.random.default_rng(0)
+EXCHANGES = ("all-gather", "all-reduce", "all-to-all", "collective-permute")
 
 
 def weights(size, outputs=(4, 3, 2)):
@@ -73,8 +75,8 @@ def test_cpus_take_the_tangents_of_large_outputs_in_turn(devices, store, monkeyp
     f, latent = made(6)
     place = None if devices is None else mesh(devices)
     found = []
-    for large in (1, numerics.LARGE_OUTPUT):
-        monkeypatch.setattr(numerics, "LARGE_OUTPUT", large)
+    for large in (1, tangents.LARGE_OUTPUT):
+        monkeypatch.setattr(tangents, "LARGE_OUTPUT", large)
         call = jax.jit(
             lambda f, latent: gram(
                 f, latent, weights=MASKS, chunk=6, mesh=place, store=store
@@ -126,12 +128,45 @@ def test_one_set_of_weights_and_none():
     assert apart(gram(f, latent, weights=whole), dense(f, latent)) < 1e-6
 
 
-def test_many_latents_and_their_average():
+many = jax.jit(grams, static_argnames=("average", "chunk", "mesh", "store"))
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("groups", ["one device", None, 1, 2, 8])
+def test_many_latents_and_their_average(groups, store):
+    """Three latents and five columns: neither fills every layout of the devices."""
     f, _ = made(5)
     latents = jnp.asarray(RNG.normal(size=(3, 5)), jnp.float32)
+    place = None if groups == "one device" else mesh(8, latents=groups)
+    how = {"weights": MASKS, "chunk": 2, "mesh": place, "store": store}
+    expected = np.stack([dense(f, latent, MASKS) for latent in latents])
+    assert apart(many(f, latents, **how), expected) < 1e-6
+    assert apart(many(f, latents, average=True, **how), expected.mean(axis=0)) < 1e-6
+
+
+def test_many_latents_under_one_set_of_weights():
+    f, _ = made(5)
+    latents = jnp.asarray(RNG.normal(size=(4, 5)), jnp.float32)
     expected = np.stack([dense(f, latent) for latent in latents])
-    assert apart(grams(f, latents, chunk=2), expected) < 1e-6
-    assert apart(grams(f, latents, average=True, chunk=2), expected.mean(axis=0)) < 1e-6
+    assert apart(many(f, latents), expected) < 1e-6
+    columns = mesh(2, latents=1)
+    assert apart(compiled(f, latents[0], mesh=columns), expected[0]) < 1e-6
+
+
+def test_latents_on_devices_of_their_own_need_no_communication():
+    f, _ = made(8)
+    latents = jnp.asarray(RNG.normal(size=(8, 8)), jnp.float32)
+
+    def text(groups, **how):
+        how = {"mesh": mesh(8, latents=groups), **how}
+        return many.lower(f, latents, **how).compile().as_text()
+
+    for store in (True, False):
+        assert not any(word in text(8, store=store) for word in EXCHANGES)
+    assert "all-gather" in text(4, store=True)
+    summed = text(8, average=True)
+    assert summed.count("all-reduce(") == 1
+    assert "all-gather" not in summed
 
 
 def test_operators_are_adjoint_and_make_the_products():
@@ -164,8 +199,7 @@ def test_products_need_no_communication():
         lowered = compiled.lower(f, latent, mesh=mesh(8), store=store)
         return lowered.compile().as_text()
 
-    words = ("all-gather", "all-reduce", "all-to-all", "collective-permute")
-    assert not any(word in text(False) for word in words)
+    assert not any(word in text(False) for word in EXCHANGES)
     assert "all-gather" in text(True)
 
 

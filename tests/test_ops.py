@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import error, golden, nhwc
+from helpers import error, golden, nhwc, take_forms_of
 
 from jaxlatent.generators import filters, ops
 from jaxlatent.generators.convolutions import SAME, VALID, convolve
@@ -36,6 +36,13 @@ UPFIRDN = {
 }
 
 
+@pytest.fixture(params=["cpu", "tpu"])
+def forms(request, monkeypatch):
+    """What each of the platforms runs."""
+    take_forms_of(request.param, monkeypatch)
+
+
+@pytest.mark.usefixtures("forms")
 @pytest.mark.parametrize("case", sorted(UPFIRDN))
 def test_upfirdn(case):
     name, options = UPFIRDN[case]
@@ -43,6 +50,7 @@ def test_upfirdn(case):
     assert error(result, nhwc(GOLDEN[f"upfirdn/{case}"])) <= TOLERANCE
 
 
+@pytest.mark.usefixtures("forms")
 @pytest.mark.parametrize("up", [2, 3, 4])
 @pytest.mark.parametrize("padding", [(0, 0), (3, 5), (-3, -4), (6, -2)])
 @pytest.mark.parametrize("count", [3, 4, 9])

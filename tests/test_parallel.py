@@ -15,7 +15,7 @@ from jaxlatent.generators import stylegan2
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.rendering import render
 from jaxlatent.latents import Latents
-from jaxlatent.parallel import check_mesh, mesh, place, split
+from jaxlatent.parallel import LATENTS, check_mesh, mesh, place, split
 
 CONFIG = stylegan2.Config(
     resolution=8,
@@ -59,6 +59,19 @@ def test_a_mesh_takes_all_devices_or_the_first():
     assert mesh(3).devices.tolist() == jax.devices()[:3]
     assert mesh(2, axis="code").axis_names == ("code",)
     assert all(kind == jax.sharding.AxisType.Auto for kind in mesh(2).axis_types)
+
+
+def test_groups_of_devices_take_latents_of_their_own():
+    devices = mesh(6, latents=3)
+    assert devices.shape == {LATENTS: 3, "data": 2}
+    assert devices.devices.ravel().tolist() == jax.devices()[:6]
+    check_mesh(devices)
+
+
+@pytest.mark.parametrize("groups", [0, -2, 4, 12])
+def test_groups_that_would_be_uneven(groups):
+    with pytest.raises(ValueError, match=f"latents: {groups} given; a number that"):
+        mesh(6, latents=groups)
 
 
 @pytest.mark.parametrize("count", [0, -1, 9])

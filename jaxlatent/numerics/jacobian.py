@@ -20,9 +20,10 @@ needs on its way, about the largest activations of one run.
 
 With a `mesh`, the columns are divided among all its devices. Products with the Gram
 matrix need no communication at all; where columns are stored, they are gathered once.
+That gives one latent's matrix soonest. Many latents go fastest where every device, or a
+group of them, takes latents of its own: see `grams`.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -34,16 +35,21 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxlatent.numerics.moments import product
-
-Function = Callable[[jax.Array], jax.Array]
-"""`latent -> array`, both of any shape; a pytree or a plain function."""
+from jaxlatent.numerics.tangents import (
+    Function,
+    chunked,
+    divided,
+    identity,
+    masks_of,
+    padded,
+    product_rows,
+    push,
+    stored_rows,
+)
+from jaxlatent.parallel import LATENTS
 
 STORED_BYTES = 2**30
 """Columns that take more than this are not stored unless `store` says so."""
-
-LARGE_OUTPUT = 2**17
-"""Entries of an output from where on the activations of several tangents outgrow a
-CPU's caches, so that they are faster one after the other, as measured."""
 
 
 def columns(
@@ -63,8 +69,9 @@ def columns(
     Raises:
         ValueError: for a chunk below one or a latent that is not floating.
     """
-    run = partial(_push, chunk=_checked(chunk, latent))
-    return _divided(run, mesh, (f, latent), _identity(latent, mesh))[: latent.size]
+    run = partial(push, chunk=_checked(chunk, latent))
+    found = _over_columns(run, mesh, f, (latent,), _basis(latent, mesh))
+    return found[: latent.size]
 
 
 def jacobian(
@@ -86,6 +93,7 @@ def gram(
     chunk: int = 8,
     mesh: Mesh | None = None,
     store: bool | None = None,
+    tangents: Any = None,
 ) -> jax.Array:
     """J^T diag(m) J of `f` at a latent, for one or many weights m of the outputs.
 
@@ -100,6 +108,9 @@ def gram(
             forward pass for each. Otherwise they are never kept, and row i of the
             matrix is J^T (m * (J e_i)): one more backward pass for each of them and
             each weight. None stores up to `STORED_BYTES`.
+        tangents: the floating type in which tangents are kept and multiplied, None for
+            the latent's; `f` itself runs as it is. `jnp.bfloat16` halves the memory and
+            its traffic on accelerators, for an error of half a per cent.
 
     Returns:
         [D, D], or [R, D, D]; symmetric up to rounding.
@@ -108,41 +119,100 @@ def gram(
         ValueError: for weights of another shape, a chunk below one, or a latent that is
             not floating.
     """
-    chunk = _checked(chunk, latent)
-    masks, many = _masks(f, latent, weights)
+    masks, many = masks_of(f, latent, weights)
+    axes = () if mesh is None else mesh.axis_names
     if store is None:
-        store = latent.size * _output(f, latent).size * masks.itemsize <= STORED_BYTES
-    basis = _identity(latent, mesh)
-    if store:
-        axes = None if mesh is None else mesh.axis_names
-        run = partial(_stored_rows, chunk=chunk, axes=axes)
-    else:
-        run = partial(_product_rows, chunk=chunk)
-    rows = _divided(run, mesh, (f, latent, masks), basis)[: latent.size]
-    found = jnp.moveaxis(rows[..., : latent.size], 1, 0)
+        store = _fits(f, latent, masks)
+    run = _row_maker(store, axes, _checked(chunk, latent), tangents)
+    rows = _over_columns(run, mesh, f, (latent, masks), _basis(latent, mesh))
+    found = jnp.moveaxis(rows[: latent.size, ..., : latent.size], 1, 0)
     return found if many else found[0]
 
 
 def grams(
-    f: Function, latents: jax.Array, *, average: bool = False, **options: Any
+    f: Function,
+    latents: jax.Array,
+    *,
+    average: bool = False,
+    weights: jax.Array | None = None,
+    chunk: int = 8,
+    mesh: Mesh | None = None,
+    store: bool | None = None,
+    tangents: Any = None,
 ) -> jax.Array:
-    """`gram` at each of N latents in turn, [N, ...], or its average over them.
+    """`gram` at each of N latents, [N, ...], or its average over them.
+
+    A mesh with an axis `jaxlatent.parallel.LATENTS` divides the latents over that and
+    the columns of each over its other axes, so that devices which differ along
+    `LATENTS` exchange nothing, but for one sum at the end of an average. Over any other
+    mesh the latents go in turn, each with its columns over all devices.
 
     Args:
         f: the function of one latent.
-        latents: [N, *shape of one].
+        latents: [N, *shape of one], N >= 1.
         average: keep the mean alone.
-        options: of `gram`.
+        weights: as for `gram`, the same for all latents.
+        chunk: as for `gram`.
+        mesh: devices, None for one.
+        store: as for `gram`.
+        tangents: as for `gram`.
+
+    Raises:
+        ValueError: as for `gram`.
     """
-    if not average:
-        return lax.map(lambda latent: gram(f, latent, **options), latents)
+    count, first = latents.shape[0], latents[0]
+    masks, many = masks_of(f, first, weights)
+    names = () if mesh is None else mesh.axis_names
+    axes = tuple(name for name in names if name != LATENTS)
+    # over one device there is nothing to gather
+    sharing = tuple(name for name in axes if mesh and mesh.shape[name] > 1)
+    if store is None:
+        store = _fits(f, first, masks)
+    run = _row_maker(store, sharing, _checked(chunk, first), tangents)
+    groups = mesh.shape[LATENTS] if mesh and LATENTS in names else 1
+    numbers = np.arange(-(-count // groups) * groups)
+    shares = jnp.asarray(numbers < count, latents.dtype) / count
 
-    def add(total: jax.Array, latent: jax.Array) -> tuple[jax.Array, None]:
-        return total + gram(f, latent, **options), None
+    def each(
+        f: Function,
+        latents: jax.Array,
+        shares: jax.Array,
+        masks: jax.Array,
+        vectors: jax.Array,
+    ) -> jax.Array:
+        def rows(latent: jax.Array) -> jax.Array:
+            return run(f, latent, masks, vectors)
 
-    shape = jax.eval_shape(lambda latent: gram(f, latent, **options), latents[0])
-    total, _ = lax.scan(add, jnp.zeros(shape.shape, shape.dtype), latents)
-    return total / latents.shape[0]
+        if not average:
+            return lax.map(rows, latents)
+
+        def add(total: jax.Array, given: Any) -> tuple[jax.Array, None]:
+            latent, share = given
+            return total + share * rows(latent), None
+
+        shape = jax.eval_shape(rows, latents[0])
+        start = jnp.zeros(shape.shape, shape.dtype)
+        return lax.scan(add, start, (latents, shares))[0][None]
+
+    own = PartitionSpec(LATENTS if LATENTS in names else None)
+    spec = PartitionSpec(*own, axes)
+    devices = 1 if mesh is None else mesh.size // groups
+    found = divided(
+        each,
+        mesh,
+        f,
+        (
+            latents[numbers % count],
+            shares,
+            masks,
+            identity(first.size, first.dtype, devices),
+        ),
+        (own, own, PartitionSpec(), PartitionSpec(axes)),
+        spec,
+    )
+    found = jnp.moveaxis(found[:, : first.size, ..., : first.size], 2, 1)
+    found = found if many else found[:, 0]
+    return found.sum(axis=0) if average else found[:count]
 
 
 def gram_vector_products(
@@ -158,12 +228,11 @@ def gram_vector_products(
 
     One forward and one backward pass for each vector; see `gram` for the arguments.
     """
-    run = partial(_product_rows, chunk=_checked(chunk, latent))
-    masks, many = _masks(f, latent, weights)
-    count = vectors.shape[0]
-    padded = _padded(vectors, 1 if mesh is None else mesh.size)
-    rows = _divided(run, mesh, (f, latent, masks), padded)[:count]
-    rows = jnp.moveaxis(rows, 1, 0)
+    run = partial(product_rows, chunk=_checked(chunk, latent))
+    masks, many = masks_of(f, latent, weights)
+    filled = padded(vectors, 1 if mesh is None else mesh.size)
+    rows = _over_columns(run, mesh, f, (latent, masks), filled)
+    rows = jnp.moveaxis(rows[: vectors.shape[0]], 1, 0)
     return rows if many else rows[0]
 
 
@@ -171,7 +240,7 @@ def pushforward(
     f: Function, latent: jax.Array, vectors: jax.Array, *, chunk: int = 8
 ) -> jax.Array:
     """J v for vectors [K, D]: [K, ...], each the output's shape."""
-    return _push(f, latent, vectors, chunk=_checked(chunk, latent))
+    return push(f, latent, vectors, chunk=_checked(chunk, latent))
 
 
 def pullback(
@@ -179,7 +248,7 @@ def pullback(
 ) -> jax.Array:
     """J^T u for cotangents [K, ...] of the output's shape: [K, D]."""
     _, transpose = jax.vjp(f, latent)
-    return _chunked(
+    return chunked(
         lambda part: jax.vmap(lambda u: transpose(u)[0].reshape(-1))(part),
         cotangents,
         _checked(chunk, latent),
@@ -239,7 +308,7 @@ def leading_singular_vectors(
         raise ValueError(f"k: {k} given; 1 to {size} is accepted")
     block = min(k + oversample, size)
     levels = min(depth + 1, size // block)
-    if _masks(f, latent, weights)[1]:
+    if masks_of(f, latent, weights)[1]:
         raise ValueError("weights: many sets given; one is accepted")
 
     def apply(vectors: jax.Array) -> jax.Array:
@@ -301,7 +370,7 @@ def trace(
     """
     if num < 2:
         raise ValueError(f"num: {num} given; 2 or more probes are accepted")
-    masks, many = _masks(f, latent, weights)
+    masks, many = masks_of(f, latent, weights)
     keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(num))
     signs = jax.vmap(lambda one: jax.random.rademacher(one, latent.shape))(keys)
     linear = jax.linearize(f, latent)[1]
@@ -310,7 +379,7 @@ def trace(
         pushed = jnp.square(linear(sign.astype(latent.dtype)))
         return jnp.sum(masks * pushed[None], axis=range(1, masks.ndim))
 
-    found = _chunked(jax.vmap(square), signs, _checked(chunk, latent))
+    found = chunked(jax.vmap(square), signs, _checked(chunk, latent))
     mean = found.mean(axis=0)
     spread = jnp.sqrt(jnp.sum(jnp.square(found - mean[None]), axis=0) / (num - 1) / num)
     return Estimate(*((mean, spread) if many else (mean[0], spread[0])))
@@ -341,144 +410,36 @@ def _checked(chunk: int, latent: jax.Array) -> int:
     return chunk
 
 
-def _output(f: Function, latent: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.eval_shape(f, latent)
+def _fits(f: Function, latent: jax.Array, masks: jax.Array) -> bool:
+    """Whether all columns take no more than `STORED_BYTES`."""
+    size = latent.size * jax.eval_shape(f, latent).size
+    return size * masks.itemsize <= STORED_BYTES
 
 
-def _masks(
-    f: Function, latent: jax.Array, weights: jax.Array | None
-) -> tuple[jax.Array, bool]:
-    """Weights with an axis in front, of axes that broadcast; whether there are many."""
-    output = _output(f, latent)
-    if weights is None:
-        return jnp.ones((1,) * (len(output.shape) + 1), output.dtype), False
-    weights = jnp.asarray(weights, output.dtype)
-    many = weights.ndim == len(output.shape) + 1
-    shape = weights.shape[1:] if many else weights.shape
-    fits = len(shape) == len(output.shape) and all(
-        here in (1, there) for here, there in zip(shape, output.shape, strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            f"weights: shape {weights.shape} given; {output.shape}, or as many axes of "
-            "which some are 1, or one axis more in front, is accepted"
-        )
-    return (weights if many else weights[None]), many
+def _row_maker(
+    store: bool, axes: tuple[str, ...], chunk: int, tangents: Any
+) -> Callable[..., jax.Array]:
+    """What makes rows of the matrix, of a function, latent, masks and basis vectors.
 
-
-def _padded(rows: jax.Array, multiple: int) -> jax.Array:
-    """Rows of zeros at the end, so that their number is a multiple."""
-    missing = -rows.shape[0] % multiple
-    return jnp.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
-
-
-def _identity(latent: jax.Array, mesh: Mesh | None) -> jax.Array:
-    identity = jnp.eye(latent.size, dtype=latent.dtype)
-    return _padded(identity, 1 if mesh is None else mesh.size)
-
-
-def _chunked(
-    call: Callable[[jax.Array], jax.Array], rows: jax.Array, chunk: int
-) -> jax.Array:
-    """`call` on `chunk` rows at a time; one compilation serves all."""
-    count = rows.shape[0]
-    size = math.ceil(count / math.ceil(count / chunk))
-    padded = _padded(rows, size)
-    if padded.shape[0] == size:
-        return call(padded)[:count]
-    found = lax.map(call, padded.reshape(-1, size, *rows.shape[1:]))
-    return found.reshape(-1, *found.shape[2:])[:count]
-
-
-def _of_many(
-    function: Callable[[jax.Array], jax.Array], size: int
-) -> Callable[[jax.Array], jax.Array]:
-    """A function of one tangent for many; CPUs take those of large outputs in turn."""
-    together = jax.vmap(function)
-    if size < LARGE_OUTPUT:
-        return together
-    in_turn = partial(lax.map, function)
-    return lambda rows: lax.platform_dependent(rows, cpu=in_turn, default=together)
-
-
-def _push(
-    f: Function, latent: jax.Array, vectors: jax.Array, *, chunk: int
-) -> jax.Array:
-    """J v of vectors [B, D]: [B, ...]."""
-    linear = jax.linearize(f, latent)[1]
-    tangents = vectors.reshape(-1, *latent.shape)
-    return _chunked(_of_many(linear, _output(f, latent).size), tangents, chunk)
-
-
-def _product_rows(
-    f: Function,
-    latent: jax.Array,
-    masks: jax.Array,
-    vectors: jax.Array,
-    *,
-    chunk: int,
-) -> jax.Array:
-    """J^T diag(m) J v of vectors [B, D] under masks [R, ...]: [B, R, D]."""
-    linear = jax.linearize(f, latent)[1]
-    transpose = jax.linear_transpose(linear, latent)
-
-    def rows(vector: jax.Array) -> jax.Array:
-        pushed = linear(vector)
-        return jax.vmap(lambda mask: transpose(mask * pushed)[0].reshape(-1))(masks)
-
-    call = _of_many(rows, _output(f, latent).size)
-    return _chunked(call, vectors.reshape(-1, *latent.shape), chunk)
-
-
-def _stored_rows(
-    f: Function,
-    latent: jax.Array,
-    masks: jax.Array,
-    vectors: jax.Array,
-    *,
-    chunk: int,
-    axes: tuple[str, ...] | None,
-) -> jax.Array:
-    """Rows of J^T diag(m) J for basis vectors [B, D], from stored columns: [B, R, D].
-
-    With mesh axes, B is one device's share and the result has a column for every
-    basis vector of all devices.
+    Columns that are stored are gathered over `axes`.
     """
-    mine = _push(f, latent, vectors, chunk=chunk)
-    every = mine if axes is None else lax.all_gather(mine, axes, tiled=True)
-    every = every.reshape(every.shape[0], -1)
-
-    def rows(mask: jax.Array) -> jax.Array:
-        weighted = (mask[None] * mine).reshape(mine.shape[0], -1)
-        return product(weighted, every.T)
-
-    # one after another: each needs a weighted copy of the columns
-    return jnp.moveaxis(lax.map(rows, masks), 0, 1)
+    if store:
+        return partial(stored_rows, chunk=chunk, axes=axes, dtype=tangents)
+    return partial(product_rows, chunk=chunk, dtype=tangents)
 
 
-def _divided(
+def _basis(latent: jax.Array, mesh: Mesh | None) -> jax.Array:
+    return identity(latent.size, latent.dtype, 1 if mesh is None else mesh.size)
+
+
+def _over_columns(
     run: Callable[..., jax.Array],
     mesh: Mesh | None,
-    given: tuple[Any, ...],
+    f: Function,
+    given: tuple[jax.Array, ...],
     vectors: jax.Array,
 ) -> jax.Array:
-    """`run(*given, vectors)`, each device of the mesh with its share of the vectors."""
-    if mesh is None:
-        return run(*given, vectors)
-    f, *arrays = given
-    leaves, build = jax.tree.flatten(f)
-    # a plain function is a leaf of its own and cannot be an argument
-    held = len(leaves) == 1 and leaves[0] is f
-    spec = PartitionSpec(mesh.axis_names)
-
-    def share(leaves: Any, arrays: Any, vectors: jax.Array) -> jax.Array:
-        function = f if held else jax.tree.unflatten(build, leaves)
-        return run(function, *arrays, vectors)
-
-    return jax.shard_map(
-        share,
-        mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(), spec),
-        out_specs=spec,
-        check_vma=False,  # the primal is the same everywhere, its tangents are not
-    )([] if held else leaves, arrays, vectors)
+    """`run(f, *given, vectors)`, each device with its share of the vectors."""
+    rows = PartitionSpec(() if mesh is None else mesh.axis_names)
+    whole = (PartitionSpec(),) * len(given)
+    return divided(run, mesh, f, (*given, vectors), (*whole, rows), rows)

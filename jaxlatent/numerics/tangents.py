@@ -1,0 +1,184 @@
+"""Many tangents through a function linearised once: in chunks, and on many devices.
+
+What `jaxlatent.numerics.jacobian` is made of.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxlatent.numerics.moments import product
+from jaxlatent.numerics.narrow import narrowed
+
+Function = Callable[[jax.Array], jax.Array]
+"""`latent -> array`, both of any shape; a pytree or a plain function."""
+
+LARGE_OUTPUT = 2**17
+"""Entries of an output from where on the activations of several tangents outgrow a
+CPU's caches, so that they are faster one after the other, as measured."""
+
+
+def masks_of(
+    f: Function, latent: jax.Array, weights: jax.Array | None
+) -> tuple[jax.Array, bool]:
+    """Weights with an axis in front, of axes that broadcast; whether there are many."""
+    output = jax.eval_shape(f, latent)
+    if weights is None:
+        return jnp.ones((1,) * (len(output.shape) + 1), output.dtype), False
+    weights = jnp.asarray(weights, output.dtype)
+    many = weights.ndim == len(output.shape) + 1
+    shape = weights.shape[1:] if many else weights.shape
+    fits = len(shape) == len(output.shape) and all(
+        here in (1, there) for here, there in zip(shape, output.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"weights: shape {weights.shape} given; {output.shape}, or as many axes of "
+            "which some are 1, or one axis more in front, is accepted"
+        )
+    return (weights if many else weights[None]), many
+
+
+def padded(rows: jax.Array, multiple: int) -> jax.Array:
+    """Rows of zeros at the end, so that their number is a multiple."""
+    missing = -rows.shape[0] % multiple
+    return jnp.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+
+
+def identity(size: int, dtype: Any, devices: int) -> jax.Array:
+    """One tangent for each entry of a latent, and zeros up to a multiple of devices."""
+    return padded(jnp.eye(size, dtype=dtype), devices)
+
+
+def chunked(
+    call: Callable[[jax.Array], jax.Array], rows: jax.Array, chunk: int
+) -> jax.Array:
+    """`call` on `chunk` rows at a time; one compilation serves all."""
+    count = rows.shape[0]
+    size = math.ceil(count / math.ceil(count / chunk))
+    filled = padded(rows, size)
+    if filled.shape[0] == size:
+        return call(filled)[:count]
+    found = lax.map(call, filled.reshape(-1, size, *rows.shape[1:]))
+    return found.reshape(-1, *found.shape[2:])[:count]
+
+
+def push(
+    f: Function,
+    latent: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    dtype: Any = None,
+) -> jax.Array:
+    """J v of vectors [B, D]: [B, ...]; `dtype` is as `tangents` of `gram`."""
+    forward = jax.linearize(f, latent)[1]
+    if dtype is not None:
+        forward = narrowed(forward, latent, dtype)
+    tangents = vectors.reshape(-1, *latent.shape)
+    size = jax.eval_shape(f, latent).size
+    return chunked(_of_many(forward, size), tangents, chunk)
+
+
+def product_rows(
+    f: Function,
+    latent: jax.Array,
+    masks: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    dtype: Any = None,
+) -> jax.Array:
+    """J^T diag(m) J v of vectors [B, D] under masks [R, ...]: [B, R, D]."""
+    output = jax.eval_shape(f, latent)
+    forward = jax.linearize(f, latent)[1]
+    transpose = jax.linear_transpose(forward, latent)
+
+    def pull(pushed: jax.Array) -> jax.Array:
+        return transpose(pushed)[0]
+
+    back: Function = pull
+    if dtype is not None:
+        forward = narrowed(forward, latent, dtype)
+        back = narrowed(pull, output, dtype)
+
+    def rows(vector: jax.Array) -> jax.Array:
+        pushed = forward(vector)
+        return jax.vmap(lambda mask: back(mask * pushed).reshape(-1))(masks)
+
+    call = _of_many(rows, output.size)
+    return chunked(call, vectors.reshape(-1, *latent.shape), chunk)
+
+
+def stored_rows(
+    f: Function,
+    latent: jax.Array,
+    masks: jax.Array,
+    vectors: jax.Array,
+    *,
+    chunk: int,
+    axes: tuple[str, ...],
+    dtype: Any = None,
+) -> jax.Array:
+    """Rows of J^T diag(m) J for basis vectors [B, D], from stored columns: [B, R, D].
+
+    With mesh axes, B is one device's share and the result has a column for every
+    basis vector of all devices.
+    """
+    mine = push(f, latent, vectors, chunk=chunk, dtype=dtype)
+    every = lax.all_gather(mine, axes, tiled=True) if axes else mine
+    every = every.reshape(every.shape[0], -1)
+
+    def rows(mask: jax.Array) -> jax.Array:
+        weighted = (mask[None] * mine).reshape(mine.shape[0], -1)
+        return product(weighted, every.T)
+
+    # one after another: each needs a weighted copy of the columns
+    return jnp.moveaxis(lax.map(rows, masks), 0, 1)
+
+
+def divided(
+    run: Callable[..., jax.Array],
+    mesh: Mesh | None,
+    f: Function,
+    arrays: Sequence[jax.Array],
+    specs: Sequence[PartitionSpec],
+    out: PartitionSpec,
+) -> jax.Array:
+    """`run(f, *arrays)` on every device of a mesh, None for one device.
+
+    The arrays are divided among them as `specs` say, and what is found as `out` says.
+    """
+    if mesh is None:
+        return run(f, *arrays)
+    leaves, build = jax.tree.flatten(f)
+    # a plain function is a leaf of its own and cannot be an argument
+    held = len(leaves) == 1 and leaves[0] is f
+
+    def share(leaves: Any, *arrays: jax.Array) -> jax.Array:
+        return run(f if held else jax.tree.unflatten(build, leaves), *arrays)
+
+    return jax.shard_map(
+        share,
+        mesh=mesh,
+        in_specs=(PartitionSpec(), *specs),
+        out_specs=out,
+        check_vma=False,  # the primal is the same everywhere, its tangents are not
+    )([] if held else leaves, *arrays)
+
+
+def _of_many(
+    function: Callable[[jax.Array], jax.Array], size: int
+) -> Callable[[jax.Array], jax.Array]:
+    """A function of one tangent for many; CPUs take those of large outputs in turn."""
+    together = jax.vmap(function)
+    if size < LARGE_OUTPUT:
+        return together
+    in_turn = partial(lax.map, function)
+    return lambda rows: lax.platform_dependent(rows, cpu=in_turn, default=together)
