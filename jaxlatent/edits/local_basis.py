@@ -131,11 +131,10 @@ class LocalBasis(Followed, Described):
 
     def map(self, code: jax.Array) -> jax.Array:
         """The mapping network at one code: z [D] -> w [M]."""
-        if callable(self.mapping):
-            return self.mapping(code[None])[0].ravel()
-        mapping: Any = jax.tree.map(
-            lambda leaf: jnp.asarray(leaf, code.dtype), self.mapping
-        )
+        mapping: Any = self.mapping
+        if callable(mapping):
+            return mapping(code[None])[0].ravel()
+        mapping = jax.tree.map(lambda leaf: jnp.asarray(leaf, code.dtype), mapping)
         if "flow" in mapping:
             return forward(mapping["flow"], code)
         if self.normalize:

@@ -34,7 +34,8 @@ from jaxlatent.generators.base import Generator
 from jaxlatent.generators.style_space import split_styles, style_sizes
 from jaxlatent.jacobians import Picture, View, pictures_at, shrink, size_of
 from jaxlatent.latents import Latents, Truncation, to_space
-from jaxlatent.numerics.entries import LARGE_OUTPUT, reduced_columns
+from jaxlatent.numerics.entries import reduced_columns
+from jaxlatent.numerics.tangents import LARGE_OUTPUT
 from jaxlatent.parallel import place
 
 CELLS = 32

@@ -14,8 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-LARGE_OUTPUT = 2**17
-"""Entries of an output from where on CPUs push tangents one after the other."""
+from jaxlatent.numerics.tangents import LARGE_OUTPUT
 
 
 def reduced_columns(
