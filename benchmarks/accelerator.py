@@ -29,8 +29,8 @@ one process: above 1 means that ours is faster. "share" is useful operations (se
 
 Every row goes to the file FOLDER/CARD-DATE.json as soon as it is known. A second run on
 the same day goes on with the rows that the file lacks; "left" names them. `--tiny`
-rehearses all of it with small networks, in minutes on a CPU. The last line is the file's
-content.
+rehearses all of it with small networks, in minutes on a CPU. The last line is the
+file's content.
 """
 
 import argparse
