@@ -7,7 +7,7 @@
 Sections, in the order of their worth, each with a share of the time:
 
 - machine: what the card reaches in a product of matrices at each precision, and when it
-  copies. All shares are of these, measured in the same run.
+  copies, in the same run: the limit of all other rows.
 - parity: a small generator of every family against the same on the CPU in float64,
   which agrees with the originals' recordings to rounding (README's table of errors).
 - synthesis: milliseconds per picture of every family at its paper's size, beside
@@ -20,12 +20,13 @@ Sections, in the order of their worth, each with a share of the time:
 
 Compiling takes most of the time, so that the programs of a case are compiled at once,
 in threads, before any is timed. "compile_s" is what each took so. "temporaries_mib" and
-"arguments_mib" are the compiler's, "peak_mib" PyTorch's own count.
+"arguments_mib" are the compiler's, "torch_peak_mib" PyTorch's own count.
 
 "float32" is `precision="highest"`, "tf32" rounds products to 10 bits, and "bf16" has
-weights and activations of that type. "ratio" is PyTorch's time over ours, in turns in
-one process: above 1 means that ours is faster. "share" is useful operations (see
-`benchmarks.torch_baseline`) per second over what the machine's product reaches.
+weights and activations of that type; of a Gram matrix, tangents alone. "eager_ratio"
+and "compiled_ratio" are PyTorch's time over ours, in turns in one process: above 1
+means that ours is faster. "tflop_s" counts useful operations (see
+`benchmarks.torch_baseline`), to be held against those of "machine/product".
 
 Every row goes to the file FOLDER/CARD-DATE.json as soon as it is known. A second run on
 the same day goes on with the rows that the file lacks; "left" names them. `--tiny`

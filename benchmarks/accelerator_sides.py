@@ -326,13 +326,14 @@ def gram_rows(job: Job) -> Found:
     inputs = Inputs(case, 1)
     gflop = inputs.baseline.operations(case.config) / 1e9
     right = None
+    generator = prepared(case.config, "float32")
+    view = View(size=case.config.resolution)
+    given = picture(generator, jnp.asarray(inputs.latent[0]), view, space="w")
     for precision in job["precisions"]:
-        generator = prepared(case.config, precision)
-        latent = cast(jnp.asarray(inputs.latent[0]), precision)
-        given = picture(generator, latent, View(size=case.config.resolution), space="w")
+        tangents = jnp.bfloat16 if precision == "bf16" else None
 
-        def matrix(given: Any) -> jax.Array:
-            return gram(given, given.origin, chunk=8)
+        def matrix(given: Any, tangents: Any = tangents) -> jax.Array:
+            return gram(given, given.origin, chunk=8, tangents=tangents)
 
         program = compiled(matrix, precision, given)
         found = np.asarray(program.call(), np.float64)
