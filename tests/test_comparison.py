@@ -14,8 +14,14 @@ from jaxlatent.comparison.running import ROWS, TRUTH, compare, judge_of, sized
 from jaxlatent.generators import rendered
 from jaxlatent.methods import lowrankgan, sefa
 
-# it trains the generator together with the walk of another entry
-NO_DIRECTIONS = {"steerability_joint"}
+NOT_COMPARED = {
+    # trains the generator together with the walk of another entry
+    "steerability_joint",
+    # no oracle has style vectors
+    "stylespace",
+    # the metric of a portrait takes minutes to compile
+    "perceptual_geometry",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +52,26 @@ def test_every_method_that_discovers_is_in_the_table():
         loaded = importlib.import_module(f"jaxlatent.methods.{module.name}")
         if hasattr(loaded, "discover"):
             found.add(module.name)
-    assert found - NO_DIRECTIONS == set(ENTRIES) - {"random"}
+    assert found - NOT_COMPARED == set(ENTRIES) - {"random"}
     assert ROWS[0] == "random"
     assert ROWS[-1] == TRUTH
+
+
+def test_the_local_basis_is_found_where_there_is_a_mapping(task, judge):
+    assert compare("local_basis", task, judge) is None
+    mapped = rendered.oracle(
+        "disc", key=jax.random.key(4), z_dim=12, largest_group=8, mapped=True
+    )
+    found = compare(
+        "local_basis",
+        Task(mapped, jax.random.key(5), samples=1),
+        judge_of(mapped, key=jax.random.key(6), codes=8),
+    )
+    (edit,) = found.edits
+    assert edit.space == "w"
+    np.testing.assert_allclose(
+        np.asarray(edit.vectors @ edit.vectors.T), np.eye(4), atol=1e-5
+    )
 
 
 def test_chance_scores_zero_and_the_truth_one(cheap):

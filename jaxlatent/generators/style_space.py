@@ -23,12 +23,12 @@ def style_sizes(generator: Any) -> dict[str, int]:
     # a dict comes back with its keys sorted
     order: list[str] = []
 
-    def run(w: jax.Array) -> dict[str, jax.Array]:
+    def run(generator: Any, w: jax.Array) -> dict[str, jax.Array]:
         found = generator.styles(w)
         order.extend(found)
         return found
 
-    shapes = jax.eval_shape(run, w)
+    shapes = jax.eval_shape(run, generator, w)
     return {name: shapes[name].shape[1] for name in order}
 
 
