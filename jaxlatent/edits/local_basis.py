@@ -133,7 +133,7 @@ class LocalBasis(Followed, Described):
         """The mapping network at one code: z [D] -> w [M]."""
         mapping: Any = self.mapping
         if callable(mapping):
-            return mapping(code[None])[0].ravel()
+            return jnp.asarray(mapping(code[None]))[0].ravel()
         mapping = jax.tree.map(lambda leaf: jnp.asarray(leaf, code.dtype), mapping)
         if "flow" in mapping:
             return forward(mapping["flow"], code)
