@@ -9,7 +9,7 @@ import pytest
 
 from jaxlatent import methods
 from jaxlatent.comparison import demo as demos
-from jaxlatent.comparison.entries import ENTRIES, Task
+from jaxlatent.comparison.entries import CODES, ENTRIES, Task
 from jaxlatent.comparison.running import ROWS, TRUTH, compare, judge_of, sized
 from jaxlatent.generators import rendered
 from jaxlatent.methods import lowrankgan, sefa
@@ -123,12 +123,19 @@ def test_a_part_without_a_direction_is_passed_over(task, judge, monkeypatch):
 
 def test_regions_are_where_a_part_is_seen(task):
     masks = task.regions
-    assert masks
-    for mask in masks.values():
-        assert mask.shape == (8, 8)
-        assert 0.5 < mask.max() <= 1 + 1e-6
-    # of several codes, so that the parts' masks add up to more than one picture
-    assert (sum(masks.values()) >= 1 - 1e-5).all()
+    assert "disc" in masks
+    latents = task.latents(CODES)
+    names = ("factors",)
+    factors = task.generator.features(latents.codes, names=names)["factors"]
+    config = task.generator.config
+    for name, seen in config.painted.masks(factors, size=config.size).items():
+        whole = np.asarray(seen).max(axis=0)  # of several codes: more than one shows
+        if name in masks:
+            np.testing.assert_allclose(masks[name], whole, atol=1e-6)
+            assert whole.max() > 0.5
+            assert whole.min() < 1
+        else:
+            assert whole.max() <= 0.5 or whole.min() >= 1
 
 
 def test_the_budget_bounds_what_is_looked_at(task):
