@@ -116,7 +116,9 @@ class Task:
         masks = config.painted.masks(values, size=config.size)
         found = {name: np.asarray(mask).max(axis=0) for name, mask in masks.items()}
         return {
-            name: mask for name, mask in found.items() if mask.max() > 0.5 > mask.min()
+            name: mask
+            for name, mask in found.items()
+            if mask.max() > 0.5 and mask.min() < 1
         }
 
     @property
