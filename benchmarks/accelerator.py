@@ -42,10 +42,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.training_cases import CASES as TRAINING
+from jaxlatent.files import atomic_write
 
 PRECISIONS = ("float32", "tf32", "bf16")
 
@@ -95,19 +97,16 @@ class Results:
         self.save()
 
     def save(self) -> None:
-        written = self.path.with_suffix(".part")
-        written.write_text(json.dumps(self.content, indent=1) + "\n")
-        written.replace(self.path)
+        atomic_write(self.path, (json.dumps(self.content, indent=1) + "\n").encode())
 
 
-def rows_of(
-    job: dict[str, Any], seconds: float, module: str = SIDES
-) -> tuple[list[tuple[str, Any]], str | None]:
-    """The rows [row, figures] that a process prints until it ends or is out of time.
-
-    Returns:
-        The rows, and why there are no more where the process did not end well.
-    """
+def run(
+    job: dict[str, Any],
+    seconds: float,
+    keep: Callable[[str, Any], None],
+    module: str = SIDES,
+) -> str | None:
+    """Give `keep` each row that a process prints, at once; why it did not end well."""
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     process = subprocess.Popen(
         [sys.executable, "-m", module, json.dumps(job)],
@@ -116,18 +115,24 @@ def rows_of(
         text=True,
     )
     assert process.stdout is not None
-    killer = threading.Timer(max(seconds, 1), process.kill)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    killer = threading.Timer(max(seconds, 1), end)
     killer.start()
-    found = []
     for line in process.stdout:
         if line.startswith(("[", "{")):
             read = json.loads(line)
-            found.append((job["row"], read) if isinstance(read, dict) else (*read,))
-    late = not killer.is_alive()
+            row, figures = (job["row"], read) if isinstance(read, dict) else read
+            keep(row, figures)
+    status = process.wait()
     killer.cancel()
-    if status := process.wait():
-        return found, "out of time" if late else f"exit status {status}"
-    return found, None
+    if not status:
+        return None
+    return "out of time" if late.is_set() else f"exit status {status}"
 
 
 def jobs(section: str, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -169,13 +174,21 @@ def main() -> None:
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     common = {"tiny": options.tiny, "precisions": options.precisions}
-    ((_, about),), failed = rows_of({"what": "about", "row": "about", **common}, 60)
+    first: dict[str, Any] = {}
+    failed = run({"what": "about", "row": "about", **common}, 60, first.__setitem__)
     assert failed is None, failed
+    about = first["about"]
     about["tiny"] = options.tiny
     about["date"] = datetime.date.today().isoformat()
     card = "-".join(about["card"].lower().replace("/", " ").split())
     name = f"{card}{'-tiny' * options.tiny}-{about['date']}"
     results = Results(options.folder, name, about)
+
+    def keep(row: str, figures: Any) -> None:
+        results.add(row, figures)
+        if not options.json:
+            print(row, json.dumps(figures), flush=True)
+
     shares = {name: SHARES[name] for name in options.sections}
     while shares:
         section = next(iter(shares))
@@ -191,11 +204,7 @@ def main() -> None:
                 continue
             module = "benchmarks.training_sides" if "sides" in job else SIDES
             done = [row for row in results.rows if row.startswith(job["row"] + "/")]
-            found, reason = rows_of({**job, "done": done}, seconds, module)
-            for row, figures in found:
-                results.add(row, figures)
-                if not options.json:
-                    print(row, json.dumps(figures), flush=True)
+            reason = run({**job, "done": done}, seconds, keep, module)
             if reason is not None:
                 results.left.append(f"{job['row']}: {reason}")
         results.save()

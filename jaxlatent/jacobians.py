@@ -34,6 +34,7 @@ from jaxlatent.generators.base import Generator, fingerprint
 from jaxlatent.generators.steps import check_names
 from jaxlatent.latents import Latents, Truncation, to_space, to_synthesis
 from jaxlatent.numerics.jacobian import gram, jacobian, shared_shift
+from jaxlatent.numerics.shrinking import shrink
 from jaxlatent.parallel import place
 from jaxlatent.types import parse_layers
 
@@ -416,34 +417,6 @@ def region_grams(given: Picture, masks: np.ndarray, **options: Any) -> np.ndarra
 def full_jacobian(given: Picture, *, chunk: int = 8) -> np.ndarray:
     """The Jacobian itself, [*output, *shift], compiled; on the host."""
     return np.asarray(_jacobian(given, chunk=chunk))
-
-
-def shrink(image: jax.Array, sides: tuple[int, int], resize: str = "area") -> jax.Array:
-    """[H, W, C] -> [h, w, C], of the `sides` (h, w).
-
-    "area" averages what falls into a pixel, shares of pixels included; "nearest" takes
-    pixel floor(i * H / h), as PyTorch's interpolation.
-    """
-    for axis, size in enumerate(sides):
-        length = image.shape[axis]
-        if length == size:
-            continue
-        if resize == "nearest":
-            image = jnp.take(image, np.arange(size) * length // size, axis=axis)
-        elif length % size == 0:
-            shape = (*image.shape[:axis], size, -1, *image.shape[axis + 1 :])
-            image = image.reshape(shape).mean(axis=axis + 1)
-        else:
-            shares = jnp.asarray(_shares(length, size), image.dtype)
-            image = jnp.moveaxis(jnp.tensordot(shares, image, (1, axis)), 0, axis)
-    return image
-
-
-def _shares(length: int, size: int) -> np.ndarray:
-    """[size, length]: which part of a new pixel each old one fills."""
-    edges = np.arange(size + 1)[:, None] * length / size
-    before = np.clip(edges - np.arange(length)[None], 0, 1)
-    return (before[1:] - before[:-1]) * size / length
 
 
 def _picture_gram(given: Any, weights: Any, **options: Any) -> jax.Array:

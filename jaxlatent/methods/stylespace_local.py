@@ -32,9 +32,10 @@ from jax.typing import ArrayLike
 from jaxlatent.collectives import gather
 from jaxlatent.generators.base import Generator
 from jaxlatent.generators.style_space import split_styles, style_sizes
-from jaxlatent.jacobians import Picture, View, pictures_at, shrink, size_of
+from jaxlatent.jacobians import Picture, View, pictures_at, size_of
 from jaxlatent.latents import Latents, Truncation, to_space
 from jaxlatent.numerics.entries import reduced_columns
+from jaxlatent.numerics.shrinking import shrink
 from jaxlatent.numerics.tangents import LARGE_OUTPUT
 from jaxlatent.parallel import place
 

@@ -110,7 +110,8 @@ def gram(
             each weight. None stores up to `STORED_BYTES`.
         tangents: the floating type in which tangents are kept and multiplied, None for
             the latent's; `f` itself runs as it is. `jnp.bfloat16` halves the memory and
-            its traffic on accelerators, for an error of half a per cent.
+            its traffic on accelerators; a small StyleGAN2's matrix was off by half
+            a per cent, measured on a CPU.
 
     Returns:
         [D, D], or [R, D, D]; symmetric up to rounding.
