@@ -2,23 +2,25 @@
 
     python -m benchmarks.tpu [--models stylegan2-256 ...] [--works gram-free ...]
         [--topologies v5e:4x4 ...] [--chunk 2] [--precision default|high|highest]
-        [--folder tpu] [--readme README.md] [--json]
+        [--effort 0] [--folder tpu] [--kept] [--readme README.md] [--json]
 
 Needs the extra `tpu`: its `libtpu` compiles for chips that are not there. A row is one
 program for one topology, compiled in a process of its own and kept in a file of its own
 in the folder, so that a run goes on where it was stopped; weights are shapes alone.
 
 Works: "gram" of all pixels, columns stored or "free" (never kept), under one mask or
-"4" of them, the columns of one latent over all chips; "grams", one latent for each
-chip; "columns"; "leading", ten singular vectors; "synthesis", eight pictures for each
-chip; "ganspace", the moments of a block of eight codes for each chip; "fit", a step of
-unsupervised discovery, eight pairs for each chip.
+"4" of them, or with "bfloat16" tangents, the columns of one latent over all chips;
+"grams", one latent for each chip; "columns"; "leading", ten singular vectors;
+"synthesis", eight pictures for each chip; "ganspace", the moments of a block of eight
+codes for each chip; "fit", a step of unsupervised discovery, eight pairs for each chip.
 
 Of a chip: "temp_bytes" and "argument_bytes" of its memory, "flops", and "bytes"
 accessed, all as the compiler counts them, loops by their number of turns. Bytes are of
 arrays as they lie in memory, filled up to tiles, those that stay in the chip's vector
 memory included. "collectives" by kind: how many, and bytes of what comes out of them.
-"compile_cpu_s" is processor time, "compile_s" on the clock.
+"compile_cpu_s" is processor time, "compile_s" on the clock. "--effort" is how hard the
+compiler tries at rows that the folder has not, from -1 to 1; the least takes a sixth of
+the time and counts up to a quarter more bytes than the usual 0.
 
 The estimate of "seconds" for a latent is arithmetic, not a measurement: the larger of
 "flops" over the chip's published peak in bfloat16, times the passes that the precision
@@ -53,9 +55,10 @@ class Chip(NamedTuple):
 CHIPS = {
     "v5e": Chip(197, 819, 16),
     "v5p": Chip(459, 2765, 95),
-    "v6e": Chip(918, 1640, 32),
+    "v6e": Chip(918, 1638, 32),
 }
-"""From Google Cloud's pages on TPU v5e, v5p and v6e."""
+"""From docs.cloud.google.com/tpu/docs/v5e, v5p and v6e, as of 2026; v5e's bandwidth is
+819 GB/s on most versions of its page, 800 GiB/s on one."""
 
 MODELS = (
     "stylegan2-256",
@@ -72,6 +75,7 @@ WORKS = (
     "grams-stored",
     "gram-free-4",
     "gram-stored-4",
+    "gram-free-1-bfloat16",
     "columns",
     "leading",
     "ganspace",
@@ -91,6 +95,8 @@ ENVIRONMENT = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     # flags of a caller's CPU backend would change this compiler too
     "XLA_FLAGS": "",
+    # a cached program could not be read without a chip
+    "JAX_ENABLE_COMPILATION_CACHE": "false",
 }
 
 
@@ -140,11 +146,14 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             f"{one['count']} {kind}, {one['bytes'] / 2**20:.3g} MiB"
             for kind, one in row["collectives"].items()
         )
+        hurried = f", effort {row['effort']:g}" if row["effort"] else ""
+        memory = CHIPS[row["topology"].partition(":")[0]].memory
         lines.append(
-            f"{where} {row['temp_bytes'] / 2**30:.2f} | {row['flops'] / 1e12:.3g} | "
+            f"{where} {row['temp_bytes'] / 2**30:.2f} of {memory:g} "
+            f"| {row['flops'] / 1e12:.3g} | "
             f"{row['bytes'] / 1e9:.3g} | {exchanged or 'none'} "
             f"| {row['seconds']:.2g} | {row['latents_per_hour']:,.0f} "
-            f"| {row['compile_cpu_s']:.0f} s |"
+            f"| {row['compile_cpu_s']:.0f} s{hurried} |"
         )
     return lines
 
@@ -158,7 +167,9 @@ def main() -> None:
     parser.add_argument("--topologies", nargs="+", default=[*TOPOLOGIES])
     parser.add_argument("--chunk", type=int, default=2, help="tangents at a time")
     parser.add_argument("--precision", choices=PASSES, default="default")
+    parser.add_argument("--effort", type=float, default=0.0)
     parser.add_argument("--folder", type=Path, default=Path("tpu"))
+    parser.add_argument("--kept", action="store_true", help="rows of the folder alone")
     parser.add_argument("--readme", type=Path, help="a file to write the table to")
     parser.add_argument("--json", action="store_true", help="nothing but the result")
     given = parser.parse_args()
@@ -179,8 +190,11 @@ def main() -> None:
                 job = {"model": model, "work": work, "topology": topology}
                 name = "-".join(job.values()).replace(":", "-") + ".json"
                 file = given.folder / name
+                if given.kept and not file.exists():
+                    continue
                 if not file.exists():
-                    row = job | compiled(job | how)
+                    tried = job | {"effort": given.effort}
+                    row = tried | compiled(tried | how)
                     if "failed" not in row:
                         row |= estimated(row, topology, given.precision)
                     atomic_write(file, (json.dumps(row, indent=1) + "\n").encode())

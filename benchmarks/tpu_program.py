@@ -2,8 +2,8 @@
 
     python -m benchmarks.tpu_program JOB
 
-JOB is JSON: "model", or "channels" and "config" of a StyleGAN2; "work", "topology",
-"chunk" and "precision". The last line is JSON.
+JOB is JSON: "model", or "config" of a StyleGAN2; "work", "topology", "chunk",
+"precision" and "effort". The last line is JSON.
 """
 
 import json
@@ -37,7 +37,7 @@ from jaxlatent.numerics.jacobian import (
 )
 from jaxlatent.numerics.moments import init_moments, update_moments
 from jaxlatent.parallel import LATENTS
-from jaxlatent.training.blocks import run_block, strictness
+from jaxlatent.training.blocks import run_block
 from jaxlatent.types import Noise
 
 SHARE = 8
@@ -105,11 +105,18 @@ def keys(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape))
 
 
-def gram_of(setting: Setting, kind: str, masks: str = "1") -> Program:
+def gram_of(
+    setting: Setting, kind: str, masks: str = "1", tangents: str | None = None
+) -> Program:
     """The columns of one latent over all chips."""
     given = setting.picture
     height, width = jax.eval_shape(lambda given: given(given.origin), given).shape[:2]
-    how = {"mesh": setting.mesh(), "chunk": setting.chunk, "store": kind == "stored"}
+    how: Any = {
+        "mesh": setting.mesh(),
+        "chunk": setting.chunk,
+        "store": kind == "stored",
+        "tangents": tangents,
+    }
 
     def call(given: Any, weights: jax.Array) -> jax.Array:
         return gram(given, given.origin, weights=weights, **how)
@@ -185,7 +192,7 @@ def fit_of(setting: Setting) -> Program:
         lambda generator: UnsupervisedDiscovery(prior=build(generator)), generator
     )
     state = jax.eval_shape(lambda method, key: method.init(key), method, keys())
-    strict = jax.ShapeDtypeStruct(strictness(state).shape, bool)
+    strict = jax.ShapeDtypeStruct((len(jax.tree.leaves(state)),), bool)
     number = jax.ShapeDtypeStruct((), jnp.uint32)
     given = (method, keys(), state, number, number, strict)
 
@@ -219,9 +226,10 @@ WORKS: dict[str, Callable[..., Program]] = {
 
 COLLECTIVE = re.compile(
     r"= (.*?) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter|"
-    r"ragged-all-to-all|collective-broadcast)(?:-start)?\("
+    r"ragged-all-to-all|collective-broadcast)(-start)?\("
 )
-ARRAY = re.compile(r"([a-z]+)(\d+)\[([\d,]*)\]")
+ARRAY = re.compile(r"[a-z]+(\d+)\[([\d,]*)\]")
+CONTEXT = "u32[]"
 BLOCK = re.compile(r"^(?:ENTRY )?%([\w.\-]+) \(.*\{$", re.M)
 LOOP = re.compile(r" while\(.*condition=%([\w.\-]+), body=%([\w.\-]+)")
 NAME = re.compile(
@@ -298,13 +306,17 @@ class Text:
 
         def visit(name: str, times: int) -> None:
             text = self.block(name)
-            for shapes, kind in COLLECTIVE.findall(text):
+            for shapes, kind, begun in COLLECTIVE.findall(text):
                 one = found.setdefault(kind, {"count": 0, "bytes": 0})
-                # the last of several arrays is what comes out of one that has begun
-                bits, entries = ARRAY.findall(shapes)[-1][1:]
-                size = math.prod(int(n) for n in entries.split(",") if n)
                 one["count"] += times
-                one["bytes"] += times * size * int(bits) // 8
+                arrays = ARRAY.findall(shapes)
+                if begun and kind != "all-reduce":
+                    # what goes in, what comes out, and a context
+                    arrays = ARRAY.findall(shapes.replace(CONTEXT, ""))
+                    arrays = arrays[len(arrays) // 2 :]
+                for bits, entries in arrays:
+                    size = math.prod(int(n) for n in entries.split(",") if n)
+                    one["bytes"] += times * size * int(bits) // 8
             for condition, body in LOOP.findall(text):
                 visit(body, times * self.turns(condition))
             for one in self.called(name):
@@ -319,9 +331,13 @@ def figures(job: dict[str, Any]) -> dict[str, Any]:
     if "model" in job:
         config = CASES[job["model"]].config
     else:
-        config = stylegan2.Config(
-            **job["config"] | {"channels": tuple(job["channels"])}
-        )
+        # JSON has no tuples
+        tuples = {
+            name: tuple(one)
+            for name, one in job["config"].items()
+            if isinstance(one, list)
+        }
+        config = stylegan2.Config(**job["config"] | tuples)
     init = family_module(family_name(config)).init
 
     def build() -> Generator:
@@ -338,7 +354,8 @@ def figures(job: dict[str, Any]) -> dict[str, Any]:
     with jax.default_matmul_precision(job["precision"]):
         lowered = jax.jit(program.call, in_shardings=shardings).lower(*program.given)
     started, spent = time.perf_counter(), time.process_time()
-    found = lowered.compile()
+    effort = {"exec_time_optimization_effort": job["effort"]}
+    found = lowered.compile(compiler_options=effort)
     seconds = time.perf_counter() - started, time.process_time() - spent
     text, cost = Text(found.as_text()), found.cost_analysis()
     memory = found.memory_analysis()

@@ -251,6 +251,20 @@ def test_leading_vectors_of_a_small_latent_under_weights():
     np.testing.assert_allclose(found.values, values, rtol=1e-4, atol=1e-6)
 
 
+def test_leading_vectors_over_devices_gather_their_products_alone():
+    f, latent = made(12)
+    key = jax.random.key(0)
+    static = ("k", "oversample", "mesh")
+    find = jax.jit(leading_singular_vectors, static_argnames=static)
+    lowered = find.lower(f, latent, k=3, oversample=3, key=key, mesh=mesh(4))
+    program = lowered.compile()
+    used = {word for word in EXCHANGES if word in program.as_text()}
+    assert used == {"all-gather"}
+    values = np.linalg.eigvalsh(dense(f, latent))[::-1][:3]
+    found = program(f, latent, key=key)
+    np.testing.assert_allclose(found.values, values, rtol=1e-4)
+
+
 def test_the_trace_of_orthogonal_columns_is_exact():
     scale = jnp.arange(1.0, 6)
     estimate = trace(lambda z: scale * z, jnp.zeros(5), 3, key=jax.random.key(0))

@@ -32,7 +32,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxlatent.numerics.moments import product
 from jaxlatent.numerics.tangents import (
@@ -312,6 +312,12 @@ def leading_singular_vectors(
     if masks_of(f, latent, weights)[1]:
         raise ValueError("weights: many sets given; one is accepted")
 
+    def whole(block: jax.Array) -> jax.Array:
+        # devices that share the algebra of a small block exchange more than they save
+        if mesh is None:
+            return block
+        return lax.with_sharding_constraint(block, NamedSharding(mesh, PartitionSpec()))
+
     def apply(vectors: jax.Array) -> jax.Array:
         return gram_vector_products(
             f, latent, vectors, weights=weights, chunk=chunk, mesh=mesh
@@ -319,7 +325,7 @@ def leading_singular_vectors(
 
     def step(state: Any, level: jax.Array) -> tuple[Any, None]:
         basis, images, vectors = state
-        found = apply(vectors)
+        found = whole(apply(whole(vectors)))
         basis = basis.at[level].set(vectors)
         images = images.at[level].set(found)
         flat = basis.reshape(-1, size)
