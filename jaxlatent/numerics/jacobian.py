@@ -318,14 +318,12 @@ def leading_singular_vectors(
             return block
         return lax.with_sharding_constraint(block, NamedSharding(mesh, PartitionSpec()))
 
-    def apply(vectors: jax.Array) -> jax.Array:
-        return gram_vector_products(
-            f, latent, vectors, weights=weights, chunk=chunk, mesh=mesh
-        )
-
     def step(state: Any, level: jax.Array) -> tuple[Any, None]:
         basis, images, vectors = state
-        found = whole(apply(whole(vectors)))
+        found = gram_vector_products(
+            f, latent, whole(vectors), weights=weights, chunk=chunk, mesh=mesh
+        )
+        found = whole(found)
         basis = basis.at[level].set(vectors)
         images = images.at[level].set(found)
         flat = basis.reshape(-1, size)

@@ -131,16 +131,19 @@ def stored_rows(
     With mesh axes, B is one device's share and the result has a column for every
     basis vector of all devices.
     """
-    mine = push(f, latent, vectors, chunk=chunk, dtype=dtype)
-    every = lax.all_gather(mine, axes, tiled=True) if axes else mine
-    every = every.reshape(every.shape[0], -1)
+    count, shape = masks.shape[0], jax.eval_shape(f, latent).shape
+    masks = jnp.broadcast_to(masks, (count, *shape)).reshape(count, -1)
 
-    def rows(mask: jax.Array) -> jax.Array:
-        weighted = (mask[None] * mine).reshape(mine.shape[0], -1)
-        return product(weighted, every.T)
+    def flat(latent: jax.Array) -> jax.Array:
+        # a TPU keeps three colours in the room of 128
+        return f(latent).reshape(-1)
+
+    mine = push(flat, latent, vectors, chunk=chunk, dtype=dtype)
+    every = lax.all_gather(mine, axes, tiled=True) if axes else mine
 
     # one after another: each needs a weighted copy of the columns
-    return jnp.moveaxis(lax.map(rows, masks), 0, 1)
+    found = lax.map(lambda mask: product(mask[None] * mine, every.T), masks)
+    return jnp.moveaxis(found, 0, 1)
 
 
 def divided(
