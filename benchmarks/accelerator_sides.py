@@ -200,8 +200,15 @@ def parity(job: Job) -> Found:
         made = together(plans)
         for family in families:
             right, found = made[family, "right"], made[family, "found"]
+            if isinstance(right, str) or isinstance(found, str):
+                reasons = [each for each in (right, found) if isinstance(each, str)]
+                yield f"parity/{family}", "; ".join(reasons)
+                continue
             figures = {}
             for precision, program in found.items():
+                if isinstance(program, str):
+                    figures[f"{precision}_reason"] = program
+                    continue
                 apart = np.abs(np.asarray(program.call(), np.float64) - right).max()
                 figures[precision] = float(apart / np.abs(right).max())
             yield f"parity/{family}", figures
@@ -289,7 +296,8 @@ def pictures(job: Job, batch: int, precisions: Iterable[str], other: str) -> Fou
         )
         for name, rows in wanted.items():
             for precision, row in rows.items():
-                program = made[name][precision]
+                found = made[name]
+                program = found if isinstance(found, str) else found[precision]
                 if isinstance(program, str):
                     yield row, program
                 else:
