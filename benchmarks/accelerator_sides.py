@@ -14,19 +14,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.accelerator_cases import SMALL, SYNTHESIS, TINY
+from benchmarks.accelerator_programs import (
+    MATMUL,
+    Program,
+    cast,
+    compiled,
+    prepared,
+    programs,
+    synthesize,
+    together,
+)
 from benchmarks.synthesis import CASES, Case
 from benchmarks.synthesis_sides import (
-    Call,
     Inputs,
     Side,
     attempt,
@@ -47,8 +55,6 @@ from jaxlatent.numerics.jacobian import gram
 
 BATCH = 8
 """Pictures at once of the section synthesis."""
-
-MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bf16": "default"}
 
 Job = dict[str, Any]
 Found = Iterator[tuple[str, Any]]
@@ -86,68 +92,12 @@ class Results:
         atomic_write(self.path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-class Program(NamedTuple):
-    """A compiled call, what compiling took, and what the compiler says of memory."""
-
-    call: Call
-    figures: dict[str, float]
-
-
-def cast(tree: Any, precision: str) -> Any:
-    """Weights and codes in the type that a precision computes with."""
-    if precision != "bf16":
-        return tree
-
-    def leaf(array: Any) -> jax.Array:
-        wide = jnp.issubdtype(array.dtype, jnp.floating)
-        return array.astype(jnp.bfloat16) if wide else array
-
-    return jax.jit(lambda tree: jax.tree.map(leaf, tree))(tree)
-
-
-def compiled(function: Callable, precision: str, *given: Any) -> Program:
-    """A function of arrays, compiled at a precision."""
-    start = time.perf_counter()
-    with jax.default_matmul_precision(MATMUL[precision]):
-        program = jax.jit(function).lower(*given).compile()
-    figures = {"compile_s": time.perf_counter() - start}
-    memory = program.memory_analysis()
-    if memory is not None:
-        figures["temporaries_mib"] = memory.temp_size_in_bytes / 2**20
-        figures["arguments_mib"] = memory.argument_size_in_bytes / 2**20
-    return Program(lambda: jax.block_until_ready(program(*given)), figures)
-
-
-def together(plans: dict[Any, Callable[[], Any]]) -> dict[Any, Any]:
-    """What plans make, each in a thread; a text where memory or the like is missing."""
-
-    def attempted(plan: Callable[[], Any]) -> Any:
-        try:
-            return plan()
-        except RuntimeError as error:
-            return f"{type(error).__name__}: {error}"[:500]
-
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(plans, pool.map(attempted, plans.values()), strict=True))
-
-
 def groups(job: Job, names: Iterable[str], size: int = 3) -> Iterator[list[str]]:
     """Some names at a time, while the section has time left."""
     every = list(names)
     for start in range(0, len(every), size):
         if time.time() < job["section_until"]:
             yield every[start : start + size]
-
-
-def prepared(config: Any) -> Generator:
-    """A generator with random weights, ready to draw."""
-    params = jax.tree.map(jnp.asarray, draw(config))
-    with jax.default_matmul_precision("highest"):
-        return jax.jit(lambda g: g.prepare())(Generator(params, config))
-
-
-def synthesize(generator: Generator, latent: Any, label: Any) -> jax.Array:
-    return generator.synthesize(latent, label)
 
 
 def machine(job: Job) -> Found:
@@ -212,19 +162,6 @@ def parity(job: Job) -> Found:
                 apart = np.abs(np.asarray(program.call(), np.float64) - right).max()
                 figures[precision] = float(apart / np.abs(right).max())
             yield f"parity/{family}", figures
-
-
-def programs(inputs: Inputs, precisions: Iterable[str]) -> dict[str, Any]:
-    """Our synthesis at every precision, or in words why there is none."""
-    generator = prepared(inputs.config)
-    label = None if inputs.label is None else jnp.asarray(inputs.label)
-
-    def build(precision: str) -> Program:
-        latent = cast(jnp.asarray(inputs.latent), precision)
-        network = cast(generator, precision)
-        return compiled(synthesize, precision, network, latent, label)
-
-    return together({each: functools.partial(build, each) for each in precisions})
 
 
 def torch_side(inputs: Inputs, precision: str, *, through: bool) -> Side:
