@@ -117,6 +117,11 @@ class Picture:
         """The shift that changes nothing: zeros of the shape that a call accepts."""
         return jnp.zeros_like(self.base if self.layers is None else self.base[0])
 
+    @property
+    def recompute(self) -> bool:
+        """Whether columns are pushed with the picture drawn again for each."""
+        return getattr(self.generator.config, "recompute", False)
+
     def __call__(self, shift: jax.Array) -> jax.Array:
         """Shift -> [H, W, C], without the channels where they are merged."""
         if self.layers is None:

@@ -76,6 +76,11 @@ class Seen:
         """The shift that changes nothing."""
         return self.picture.origin
 
+    @property
+    def recompute(self) -> bool:
+        """As of the picture, unless a network looks at it."""
+        return self.picture.recompute and isinstance(self.distance, PixelDistance)
+
 
 def perceptual_metric(
     picture: Picture,
