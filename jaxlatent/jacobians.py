@@ -247,6 +247,8 @@ def pictures_at(
     Raises:
         ValueError: names the argument that does not fit.
     """
+    if not len(latents):
+        raise ValueError("latents: no codes given; one or more is accepted")
     accepted = generator.code_spaces
     bent = truncation is not None and not generator.truncates_prior
     if latents.space == "z" and "w" in accepted:

@@ -25,6 +25,7 @@ from jaxlatent.networks.base import Network
 from jaxlatent.networks.distances import FeatureDistance, PixelDistance
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS, Lpips
 from jaxlatent.networks.vgg import vgg
+from jaxlatent.parallel import mesh
 
 RNG = np.random.default_rng(7)
 D, SIDE = 3, 32
@@ -116,6 +117,22 @@ def test_a_linear_generator_has_one_metric_everywhere():
     np.testing.assert_allclose(np.linalg.eigvalsh(found)[:, ::-1], expected, rtol=1e-5)
 
 
+def test_the_metric_and_its_axes_over_several_devices():
+    at = picture(made(waves), jnp.ones(D), space="z")
+    over = mesh(2)
+    alone = perceptual_metric(at, PixelDistance())
+    for store in (True, False):
+        found = perceptual_metric(at, PixelDistance(), mesh=over, chunk=1, store=store)
+        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-7)
+    codes = Latents(jnp.ones((2, D)), "z")
+    edit = discover(made(waves), codes, k=2, mesh=over, chunk=1)
+    values, vectors = np.linalg.eigh(alone)
+    np.testing.assert_allclose(edit.report["eigenvalues"], values[:0:-1], rtol=1e-5)
+    leading = perceptual_axes(at, PixelDistance(), 1, key=jax.random.key(0), mesh=over)
+    overlap = np.abs(np.asarray(leading.vectors)[0] @ vectors[:, -1])
+    np.testing.assert_allclose(overlap, 1, rtol=1e-4)
+
+
 def rings(params, z):
     del params
     return WORLDS["ring"].render(z, size=64)
@@ -177,6 +194,13 @@ def test_what_does_not_fit_is_named():
         discover(generator, z, k=4)
     with pytest.raises(ValueError, match=r"metrics: shape \(3, 3\) given; \[N, D, D\]"):
         perceptual_geometry(np.eye(3))
+    with pytest.raises(ValueError, match="metrics: zero everywhere; a distance that"):
+        perceptual_geometry(np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match="latents: no codes given; one or more is"):
+        discover(generator, Latents(z.codes[:0], "z"))
+    at = picture(generator, z.codes[0], space="z")
+    with pytest.raises(ValueError, match="distance: a function given; LPIPS, or anoth"):
+        perceptual_axes(at, lambda x, y: x, 1, key=jax.random.key(0))
     nothing = dataclasses.replace(generator, params={"matrix": MATRIX * np.nan})
     with pytest.raises(ValueError, match="distance: its metric is not finite at this"):
         discover(nothing, z)
