@@ -253,7 +253,8 @@ def pictures_at(
     bent = truncation is not None and not generator.truncates_prior
     if latents.space == "z" and "w" in accepted:
         latents = to_space(generator, latents, "w+" if bent else "w", truncation)
-    if "w+" not in accepted and view.layers in (None, "all"):
+    rowless = "w+" not in accepted or latents.space == "s"
+    if rowless and view.layers in (None, "all"):
         view = dataclasses.replace(view, layers=None)
     elif "w+" not in accepted:
         raise ValueError(f"layers: {view.layers!r} given, but this generator has no w+")

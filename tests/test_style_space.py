@@ -202,8 +202,8 @@ def test_channels_and_styles_as_they_are_used():
     np.testing.assert_array_equal(check_channels([2, 0], 3), [2, 0])
     assert check_styles(np.ones((2, 3), np.float16), 3).dtype == np.float64
     for wrong, message in (
-        (np.ones(3), "styles: shape (3,) given; [P, 3] is accepted"),
-        (np.ones((0, 3)), "styles: shape (0, 3) given"),
+        (np.ones(3), "styles: shape (3,) given; [P, 3] of two or more is accepted"),
+        (np.ones((1, 3)), "styles: shape (1, 3) given"),
         (np.ones((2, 4)), "styles: shape (2, 4) given"),
         (np.full((2, 3), np.nan), "styles: NaN or infinity given"),
     ):

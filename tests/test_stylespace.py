@@ -199,7 +199,7 @@ def test_other_codes_masks_and_weights_do_not_recompile(found):
         (lambda: discovered({"a": MASKS[0]}, k=0), "k: 0 given; 1 or more is acc"),
         (
             lambda: discovered({"a": MASKS[0]}, ONES[:, :3]),
-            "styles: shape (2, 3) given; [P, 7] is accepted",
+            "styles: shape (2, 3) given; [P, 7] of two or more is accepted",
         ),
         (
             lambda: stylespace.discover_shared(PAINTER, Latents(Z, "z"), ONES, k=0),

@@ -6,7 +6,7 @@ one space. As an array [N, S] its codes are moved, kept and counted as those of 
 synthesis takes the dict of layers, for an array [N, D] is a w.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -40,20 +40,24 @@ def channel_names(sizes: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def check_styles(styles: ArrayLike, size: int) -> np.ndarray:
-    """Styles [P, S] of a population, in float64.
+    """Styles [P, S] of a population of two or more, in float64.
 
     Raises:
         ValueError: for another shape, or numbers that are not finite.
     """
     found = np.asarray(styles, np.float64)
-    if found.ndim != 2 or not len(found) or found.shape[1] != size:
-        raise ValueError(f"styles: shape {found.shape} given; [P, {size}] is accepted")
+    if found.ndim != 2 or len(found) < 2 or found.shape[1] != size:
+        raise ValueError(
+            f"styles: shape {found.shape} given; [P, {size}] of two or more is accepted"
+        )
     if not np.isfinite(found).all():
         raise ValueError("styles: NaN or infinity given; finite numbers are accepted")
     return found
 
 
-def check_channels(channels: ArrayLike | None, size: int) -> np.ndarray:
+def check_channels(
+    channels: Sequence[int] | np.ndarray | None, size: int
+) -> np.ndarray:
     """Numbers [K] of channels of s; all of them for None.
 
     Raises:
