@@ -11,10 +11,12 @@ import toy
 from helpers import compilations, drawn
 
 from jaxlatent.data.worlds import WORLDS
+from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Generator
 from jaxlatent.jacobians import View, picture, pictures_at
 from jaxlatent.latents import Latents
 from jaxlatent.methods.perceptual_geometry import (
+    Seen,
     discover,
     metrics_at,
     perceptual_axes,
@@ -158,6 +160,19 @@ def test_rings_have_the_metric_of_their_formula():
     ]
     flat = np.stack([column.ravel() for column in columns])
     np.testing.assert_allclose(found, flat @ flat.T / 64**2, rtol=1e-5, atol=1e-7)
+
+
+def test_an_oracle_draws_again_for_every_column():
+    oracle = rendered.oracle("disc", key=jax.random.key(0), z_dim=6, size=8)
+    at = picture(oracle, jnp.full(6, 0.3), space="z")
+    assert Seen(at, PixelDistance()).recompute
+    # what a network sees is linearised once, and so is what a network draws
+    assert not Seen(at, content()).recompute
+    plain = picture(toy.make(), jnp.ones(3), space="z")
+    assert not Seen(plain, PixelDistance()).recompute
+    flat = np.asarray(jax.jit(jax.jacfwd(at))(at.origin), np.float64).reshape(-1, 6)
+    found = perceptual_metric(at, PixelDistance())
+    np.testing.assert_allclose(found, flat.T @ flat / len(flat), rtol=1e-4, atol=1e-8)
 
 
 def test_the_leading_axes_without_the_matrix():
