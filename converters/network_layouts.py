@@ -4,6 +4,7 @@ Sizes are taken from all tensors that tell them, by majority: a single tensor th
 missing or misshapen is then reported by name, and does not hide the others.
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -81,8 +82,12 @@ def closest(found: set[int], known: Mapping[Any, set[int]]) -> Any:
     return best if shared(best) > 0.5 else None
 
 
+@functools.lru_cache(maxsize=256)
 def shapes(module: nn.Module, *images: tuple[int, ...]) -> Params:
-    """The parameter tree of a module, given the shapes of what it looks at."""
+    """The parameter tree of a module, given the shapes of what it looks at.
+
+    It is not to be changed.
+    """
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in images]
     drawn = jax.eval_shape(
         lambda *given: module.init(jax.random.key(0), *given), *inputs
