@@ -1,28 +1,40 @@
-"""One process of `benchmarks.accelerator`; a line [row, figures] for each thing found.
+"""The process of `benchmarks.accelerator`; a line for every row.
 
     python -m benchmarks.accelerator_sides JOB
 
-JOB is JSON: "what", "row", "tiny", "precisions" and "done", the rows that are known.
+JOB is JSON: "shares" of the time by section, "until" when, in seconds of the system's
+clock, "folder", "precisions" and "tiny".
 """
 
+import datetime
 import functools
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.synthesis import CASES, Case, widths
+from benchmarks.accelerator_cases import SMALL, SYNTHESIS, TINY
+from benchmarks.accelerator_programs import (
+    MATMUL,
+    Program,
+    cast,
+    compiled,
+    prepared,
+    programs,
+    synthesize,
+    together,
+)
+from benchmarks.synthesis import CASES, Case
 from benchmarks.synthesis_sides import (
-    Call,
     Inputs,
     Side,
     attempt,
@@ -30,144 +42,75 @@ from benchmarks.synthesis_sides import (
     seconds,
     take_turns,
 )
+from benchmarks.training_cases import CASES as TRAINING
+from benchmarks.training_cases import make
 from benchmarks.training_cases.steps import finish_torch
-from jaxlatent.generators import (
-    biggan,
-    biggan_deep,
-    progan,
-    rendered,
-    sequential,
-    sngan,
-    stylegan,
-    stylegan2,
-    stylegan3,
-)
+from benchmarks.training_sides import compare, set_torch
+from jaxlatent.files import atomic_write
 from jaxlatent.generators.base import Generator
-from jaxlatent.generators.sequential_layers import Activation, Unflatten
-from jaxlatent.generators.sequential_weighted import (
-    BatchNorm,
-    Linear,
-    TransposedConvolution,
-)
 from jaxlatent.jacobians import View, picture
 from jaxlatent.methods import ganspace
 from jaxlatent.numerics.decomposition import Estimation
 from jaxlatent.numerics.jacobian import gram
 
-MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bf16": "default"}
-
-BATCHES = (8, 1, 32)
-
-SMALL = {
-    "stylegan2": stylegan2.Config(32, widths(32, 1024)),
-    "stylegan3": stylegan3.Config(16, (64,) * 4, margin=2),
-    "stylegan": stylegan.Config(32, widths(32, 1024)),
-    "progan": progan.Config(32, widths(32, 1024)),
-    "biggan": biggan.Config((128, 128, 64, 32), 120, 10, attention=(16,)),
-    "biggan_deep": biggan_deep.Config(
-        (128, 128, 128, 64), (False, True, True), label_dim=10, attention=(1,)
-    ),
-    "sngan": sngan.Config((128, 64, 32), z_dim=64),
-    "sequential": sequential.Config(
-        (
-            Linear("net.0", 4 * 4 * 64),
-            Unflatten("net.1", (4, 4, 64)),
-            BatchNorm("net.2"),
-            Activation("net.3", "relu"),
-            TransposedConvolution("net.4", 32, 4, 2, 1),
-            BatchNorm("net.5"),
-            Activation("net.6", "relu"),
-            TransposedConvolution("net.7", 3, 4, 2, 1),
-            Activation("net.8", "tanh"),
-        ),
-        64,
-    ),
-    "rendered": rendered.Config(size=32),
-}
-"""A generator of every family, whose layers are wide enough for rounding to show."""
-
-TINY = {
-    name: Case(SMALL[family])
-    for name, family in (
-        ("stylegan2-256", "stylegan2"),
-        ("stylegan2-1024", "stylegan2"),
-        ("stylegan3-t-256", "stylegan3"),
-        ("stylegan-1024", "stylegan"),
-        ("progan-1024", "progan"),
-        ("biggan-128", "biggan"),
-        ("biggan-deep-128", "biggan_deep"),
-        ("biggan-deep-256", "biggan_deep"),
-        ("sngan-64", "sngan"),
-    )
-}
+BATCH = 8
+"""Pictures at once of the section synthesis."""
 
 Job = dict[str, Any]
 Found = Iterator[tuple[str, Any]]
+"""Rows and their figures; or in words, why there are none."""
 
 
-class Program(NamedTuple):
-    """A compiled call, what compiling took, and what the compiler says of memory."""
+class Results:
+    """The rows of a card and day, in a file that is always whole."""
 
-    call: Call
-    figures: dict[str, float]
+    def __init__(self, job: Job) -> None:
+        device = jax.devices()[0]
+        self.about = {
+            "card": device.device_kind,
+            "platform": device.platform,
+            **{name: metadata.version(name) for name in ("jax", "torch")},
+            "tiny": job["tiny"],
+            "date": datetime.date.today().isoformat(),
+        }
+        card = "-".join(device.device_kind.lower().replace("/", " ").split())
+        name = f"{card}{'-tiny' * job['tiny']}-{self.about['date']}"
+        folder = Path(job["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{name}.json"
+        self.rows: dict[str, Any] = {}
+        if self.path.exists():
+            self.rows = json.loads(self.path.read_text())["rows"]
+        self.failed: dict[str, str] = {}
 
-
-def cast(tree: Any, precision: str) -> Any:
-    """Weights and codes in the type that a precision computes with."""
-    if precision != "bf16":
-        return tree
-
-    def leaf(array: Any) -> Any:
-        array = jnp.asarray(array)
-        wide = jnp.issubdtype(array.dtype, jnp.floating)
-        return array.astype(jnp.bfloat16) if wide else array
-
-    return jax.tree.map(leaf, tree)
-
-
-def compiled(function: Callable, precision: str, *given: Any) -> Program:
-    """A function of arrays, compiled at a precision."""
-    start = time.perf_counter()
-    with jax.default_matmul_precision(MATMUL[precision]):
-        program = jax.jit(function).lower(*given).compile()
-    figures = {"compile_s": time.perf_counter() - start}
-    memory = program.memory_analysis()
-    if memory is not None:
-        figures["temporaries_mib"] = memory.temp_size_in_bytes / 2**20
-        figures["arguments_mib"] = memory.argument_size_in_bytes / 2**20
-    return Program(lambda: jax.block_until_ready(program(*given)), figures)
+    def add(self, row: str, figures: dict[str, Any] | str) -> None:
+        if isinstance(figures, str):
+            self.failed[row] = figures
+        else:
+            self.rows[row] = figures
+        content = {**self.about, "rows": self.rows, "failed": self.failed}
+        atomic_write(self.path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def prepared(config: Any, precision: str) -> Generator:
-    """A generator with random weights, ready to draw."""
-    params = jax.tree.map(jnp.asarray, draw(config))
-    prepare = jax.jit(lambda g: g.prepare())
-    with jax.default_matmul_precision("highest"):
-        return cast(prepare(Generator(params, config)), precision)
-
-
-def synthesize(generator: Generator, latent: Any, label: Any) -> jax.Array:
-    return generator.synthesize(latent, label)
-
-
-def about(job: Job) -> Found:
-    """What card this is, and which versions."""
-    device = jax.devices()[0]
-    versions = {name: metadata.version(name) for name in ("jax", "torch")}
-    card = device.device_kind
-    yield job["row"], {"card": card, "platform": device.platform, **versions}
+def groups(job: Job, names: Iterable[str], size: int = 3) -> Iterator[list[str]]:
+    """Some names at a time, while the section has time left."""
+    every = list(names)
+    for start in range(0, len(every), size):
+        if time.time() < job["section_until"]:
+            yield every[start : start + size]
 
 
 def machine(job: Job) -> Found:
     """What the card reaches, TFLOP/s and GB/s."""
     side, length = (512, 2**22) if job["tiny"] else (8192, 2**28)
     for precision in job["precisions"]:
-        x = cast(jnp.ones((side, side)) / side, precision)
+        x = cast(jax.random.normal(jax.random.key(0), (side, side)), precision)
         product = compiled(jnp.matmul, precision, x, x)
         product.call()
         took = min(seconds(product.call, 5) for _ in range(3))
         yield f"machine/product/{precision}", {"tflop_s": 2e-12 * side**3 / took}
-    copy = compiled(lambda x: x + 1, "float32", jnp.ones(length))
+    line = jax.random.normal(jax.random.key(0), (length,))
+    copy = compiled(lambda x: x + 1, "float32", line)
     copy.call()
     took = min(seconds(copy.call, 5) for _ in range(3))
     yield "machine/copy", {"gb_s": 8e-9 * length / took}
@@ -194,23 +137,31 @@ def wide(array: np.ndarray) -> Any:
 
 def parity(job: Job) -> Found:
     """Largest error of every family, over the largest pixel."""
-    for family, config in SMALL.items():
-        row = f"parity/{family}"
-        if row in job["done"]:
-            continue
-        inputs = Inputs(Case(config), 4)
-        label = None if inputs.label is None else jnp.asarray(inputs.label)
-        right = reference(config, inputs.latent, inputs.label)
-        figures = {}
-        for precision in job["precisions"]:
-            latent = cast(inputs.latent, precision)
-            generator = prepared(config, precision)
-            program = compiled(synthesize, precision, generator, latent, label)
-            found = np.asarray(program.call(), np.float64)
-            figures[precision] = float(
-                np.abs(found - right).max() / np.abs(right).max()
+    missing = [name for name in SMALL if f"parity/{name}" not in job["done"]]
+    for families in groups(job, missing, 5):
+        plans = {}
+        for family in families:
+            inputs = Inputs(Case(SMALL[family]), 4)
+            given = inputs.config, inputs.latent, inputs.label
+            plans[family, "right"] = functools.partial(reference, *given)
+            plans[family, "found"] = functools.partial(
+                programs, inputs, job["precisions"]
             )
-        yield row, figures
+        made = together(plans)
+        for family in families:
+            right, found = made[family, "right"], made[family, "found"]
+            if isinstance(right, str) or isinstance(found, str):
+                reasons = [each for each in (right, found) if isinstance(each, str)]
+                yield f"parity/{family}", "; ".join(reasons)
+                continue
+            figures = {}
+            for precision, program in found.items():
+                if isinstance(program, str):
+                    figures[f"{precision}_reason"] = program
+                    continue
+                apart = np.abs(np.asarray(program.call(), np.float64) - right).max()
+                figures[precision] = float(apart / np.abs(right).max())
+            yield f"parity/{family}", figures
 
 
 def torch_side(inputs: Inputs, precision: str, *, through: bool) -> Side:
@@ -219,8 +170,7 @@ def torch_side(inputs: Inputs, precision: str, *, through: bool) -> Side:
 
     cuda = jax.default_backend() == "gpu"
     device = torch.device("cuda" if cuda else "cpu")
-    allowed = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    set_torch(tf32=precision == "tf32")
 
     def moved(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
@@ -234,9 +184,6 @@ def torch_side(inputs: Inputs, precision: str, *, through: bool) -> Side:
     weights = jax.tree.map(moved, baseline.load(inputs.params, config))
     latent = moved(torch.from_numpy(inputs.latent))
     label = None if inputs.label is None else moved(torch.from_numpy(inputs.label))
-    torch.set_default_device(device)
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
 
     def run(weights: Any, latent: Any, label: Any) -> Any:
         return baseline.synthesize(weights, config, latent, label)
@@ -251,65 +198,76 @@ def torch_side(inputs: Inputs, precision: str, *, through: bool) -> Side:
 
     start = time.perf_counter()
     call()
-    return Side(call, time.perf_counter() - start)
+    took = time.perf_counter() - start
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    return Side(call, took)
 
 
 def synthesis(job: Job) -> Found:
-    """Milliseconds per picture of a case: ours and PyTorch's in turns."""
-    case = (TINY if job["tiny"] else CASES)[job["case"]]
-    batches = BATCHES[:1] if job["tiny"] else BATCHES
-    inputs = {batch: Inputs(case, batch) for batch in batches}
-    wanted = [
-        (precision, batch)
-        for batch in batches
-        for precision in job["precisions"]
-        if f"{job['row']}/{batch}/{precision}" not in job["done"]
-    ]
-    generators = {
-        precision: prepared(case.config, precision) for precision, _ in wanted
-    }
+    """Milliseconds per picture of all cases: ours and PyTorch's in turns."""
+    yield from pictures(job, BATCH, job["precisions"], "eager")
 
-    def build(one: tuple[str, int]) -> Program:
-        precision, batch = one
-        given = inputs[batch]
-        label = None if given.label is None else jnp.asarray(given.label)
-        latent = cast(jnp.asarray(given.latent), precision)
-        return compiled(synthesize, precision, generators[precision], latent, label)
 
-    gflop = inputs[batches[0]].baseline.operations(case.config) / 1e9
-    right = None
-    with ThreadPoolExecutor(8) as pool:
-        programs = dict(zip(wanted, pool.map(build, wanted), strict=True))
-    for (precision, batch), program in programs.items():
-        given = inputs[batch]
-        through = precision == "tf32" and batch == batches[0]
-        names = ["eager", *["compiled"] * through]
-        calls, figures = {"ours": program.call}, dict(program.figures)
+def batches(job: Job) -> Found:
+    """Other numbers of pictures, and PyTorch compiled."""
+    yield from pictures(job, BATCH, ("tf32",), "compiled")
+    for batch in (1, 32) if not job["tiny"] else ():
+        yield from pictures(job, batch, job["precisions"], "eager")
+
+
+def pictures(job: Job, batch: int, precisions: Iterable[str], other: str) -> Found:
+    """One batch size, beside PyTorch "eager" or "compiled"."""
+    ending = "" if other == "eager" else f"/{other}"
+    for names in groups(job, SYNTHESIS):
+        wanted: dict[str, dict[str, str]] = {}
         for name in names:
-            make = functools.partial(
-                torch_side, given, precision, through=name == "compiled"
-            )
-            side, reason = attempt(make, "any")
-            if side is None:
-                figures[f"{name}_reason"] = reason
-            else:
-                calls[name] = side.call
-                figures[f"{name}_first_s"] = side.compile_s
-        right = np.asarray(program.call(), np.float32)
-        figures["gflop"] = gflop
-        if "eager" in calls:
-            theirs = calls["eager"]().float().permute(0, 2, 3, 1).numpy(force=True)
-            apart = np.abs(right - theirs).max() / np.abs(theirs).max()
-            figures["difference"] = float(apart)
-        times = take_turns(calls, 3)
-        for name, found in times.items():
-            figures[f"{name}_ms"] = 1000 * statistics.median(found) / batch
-            if name != "ours":
-                ratio = float(np.median(found / times["ours"]))
-                figures[f"{name}_ratio"] = ratio
-        figures["tflop_s"] = gflop / figures["ours_ms"]
-        figures |= torch_memory()
-        yield f"{job['row']}/{batch}/{precision}", figures
+            rows = {p: f"synthesis/{name}/{batch}/{p}{ending}" for p in precisions}
+            rows = {p: row for p, row in rows.items() if row not in job["done"]}
+            if rows:
+                wanted[name] = rows
+        cases = TINY if job["tiny"] else CASES
+        inputs = {name: Inputs(cases[name], batch) for name in wanted}
+        made = together(
+            {n: functools.partial(programs, inputs[n], wanted[n]) for n in wanted}
+        )
+        for name, rows in wanted.items():
+            for precision, row in rows.items():
+                found = made[name]
+                program = found if isinstance(found, str) else found[precision]
+                if isinstance(program, str):
+                    yield row, program
+                else:
+                    yield row, beside_torch(program, inputs[name], precision, other)
+
+
+def beside_torch(
+    program: Program, inputs: Inputs, precision: str, other: str
+) -> dict[str, Any]:
+    """Figures of one row of synthesis."""
+    batch = len(inputs.latent)
+    gflop = inputs.baseline.operations(inputs.config) / 1e9
+    figures: dict[str, Any] = {**program.figures, "gflop": gflop}
+    calls = {"ours": program.call}
+    through = other == "compiled"
+    make = functools.partial(torch_side, inputs, precision, through=through)
+    side, reason = attempt(make, "any")
+    if side is None:
+        figures[f"{other}_reason"] = reason
+    else:
+        calls[other] = side.call
+        figures[f"{other}_first_s"] = side.compile_s
+        ours = np.asarray(program.call(), np.float32)
+        theirs = side.call().float().permute(0, 2, 3, 1).numpy(force=True)
+        apart = np.abs(ours - theirs).max() / np.abs(theirs).max()
+        figures["difference"] = float(apart)
+    times = take_turns(calls, 3)
+    for name, found in times.items():
+        figures[f"{name}_ms"] = 1000 * statistics.median(found) / batch
+    if other in times:
+        figures[f"{other}_ratio"] = float(np.median(times[other] / times["ours"]))
+    figures["tflop_s"] = gflop / figures["ours_ms"]
+    return figures | torch_memory()
 
 
 def torch_memory() -> dict[str, float]:
@@ -322,42 +280,45 @@ def torch_memory() -> dict[str, float]:
 
 def gram_rows(job: Job) -> Found:
     """The Gram matrix of one latent: seconds, and how far from float32's."""
+    rows = {f"gram/stylegan2-1024/{each}": each for each in job["precisions"]}
+    if rows.keys() <= job["done"]:
+        return
     case = (TINY if job["tiny"] else CASES)["stylegan2-1024"]
     inputs = Inputs(case, 1)
     gflop = inputs.baseline.operations(case.config) / 1e9
-    right = None
-    generator = prepared(case.config, "float32")
     view = View(size=case.config.resolution)
-    given = picture(generator, jnp.asarray(inputs.latent[0]), view, space="w")
-    for precision in job["precisions"]:
+    latent = jnp.asarray(inputs.latent[0])
+    given = picture(prepared(case.config), latent, view, space="w")
+
+    def build(precision: str) -> Program:
         tangents = jnp.bfloat16 if precision == "bf16" else None
 
-        def matrix(given: Any, tangents: Any = tangents) -> jax.Array:
+        def matrix(given: Any) -> jax.Array:
             return gram(given, given.origin, chunk=8, tangents=tangents)
 
-        program = compiled(matrix, precision, given)
+        return compiled(matrix, precision, given)
+
+    made = together({row: functools.partial(build, rows[row]) for row in rows})
+    right = None
+    for row, program in made.items():
+        if isinstance(program, str):
+            yield row, program
+            continue
         found = np.asarray(program.call(), np.float64)
         right = found if right is None else right
         took = min(seconds(program.call) for _ in range(2))
+        apart = np.linalg.norm(found - right) / np.linalg.norm(right)
         useful = gflop * (inputs.config.w_dim + 1)
-        yield (
-            f"gram/stylegan2-1024/{precision}",
-            {
-                **program.figures,
-                "seconds": took,
-                "tflop_s": useful / took / 1000,
-                "difference": float(
-                    np.linalg.norm(found - right) / np.linalg.norm(right)
-                ),
-            },
-        )
+        figures = {"seconds": took, "tflop_s": useful / took / 1000}
+        yield row, {**program.figures, **figures, "difference": float(apart)}
 
 
 def ganspace_row(job: Job) -> Found:
     """Seconds of GANSpace of w, with compiling and without."""
+    if "ganspace" in job["done"]:
+        return
     samples = 20_000 if job["tiny"] else 1_000_000
-    config = (TINY if job["tiny"] else CASES)["stylegan2-256"].config
-    generator = prepared(config, "float32")
+    generator = prepared((TINY if job["tiny"] else CASES)["stylegan2-256"].config)
 
     def discover() -> Any:
         estimation = Estimation(k=80)
@@ -366,26 +327,64 @@ def ganspace_row(job: Job) -> Found:
         )
 
     first, again = seconds(discover), seconds(discover)
-    yield (
-        job["row"],
-        {"first_s": first, "seconds": again, "codes_per_s": samples / again},
-    )
+    rate = samples / again
+    yield "ganspace", {"first_s": first, "seconds": again, "codes_per_s": rate}
+
+
+def training(job: Job) -> Found:
+    """Steps of the learned methods per second, beside PyTorch's."""
+    names = ("warped-sngan-mnist",) if job["tiny"] else TRAINING
+    for precision in ("tf32", "float32"):
+        for some in groups(job, names):
+            rows = {f"training/{name}/{precision}": name for name in some}
+            rows = {row: rows[row] for row in rows if row not in job["done"]}
+            cases = {row: make(rows[row], 2 if job["tiny"] else None) for row in rows}
+
+            def build(row: str, cases: Any = cases, precision: str = precision) -> Side:
+                with jax.default_matmul_precision(MATMUL[precision]):
+                    return cases[row].makers()["ours"]()()
+
+            built = together({row: functools.partial(build, row) for row in rows})
+            set_torch(tf32=precision == "tf32")
+            for row, side in built.items():
+                if isinstance(side, str):
+                    yield row, side
+                    continue
+                makers = cases[row].makers()
+                builds = {
+                    "ours": lambda side=side: side,
+                    "eager": lambda makers=makers: makers["eager"]()(),
+                }
+                figures = compare(cases[row], builds, 3)
+                yield row, {**figures, "compile_s": side.compile_s}
 
 
 WORK: dict[str, Callable[[Job], Found]] = {
-    "about": about,
     "machine": machine,
     "parity": parity,
     "synthesis": synthesis,
     "gram": gram_rows,
     "ganspace": ganspace_row,
+    "training": training,
+    "batches": batches,
 }
 
 
 def main() -> None:
-    job = {"done": [], **json.loads(sys.argv[1])}
-    for row, figures in WORK[job["what"]](job):
-        print(json.dumps([row, figures]), flush=True)
+    job = json.loads(sys.argv[1])
+    results = Results(job)
+    print(f"file {results.path}", flush=True)
+    job["done"] = set(results.rows)
+    shares: dict[str, float] = job["shares"]
+    while shares:
+        section = next(iter(shares))
+        part = shares[section] / sum(shares.values())
+        del shares[section]
+        job["section_until"] = time.time() + part * (job["until"] - time.time())
+        print(f"section {section}", flush=True)
+        for row, figures in WORK[section](job):
+            results.add(row, figures)
+            print(row, json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":

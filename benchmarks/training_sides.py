@@ -9,25 +9,38 @@ memory is wanted, or "sides" and "rounds". The last line is JSON.
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from benchmarks.synthesis_sides import Side, attempt, forget, resident, take_turns
-from benchmarks.training_cases import make
+from benchmarks.training_cases import Case, make
 
 
 def timing(job: dict[str, Any]) -> dict[str, Any]:
     """Figures of all sides."""
     case = make(job["case"], job["batch"])
     makers = case.makers()
+    builds = {
+        name: lambda name=name: makers[name]()()
+        for name in job["sides"]
+        if name in makers
+    }
+    return compare(case, builds, job["rounds"])
+
+
+def compare(
+    case: Case, builds: dict[str, Callable[[], Side]], rounds: int
+) -> dict[str, Any]:
+    """Figures of the sides of a case, given what builds them."""
     sides, first = {}, {}
     result: dict[str, Any] = {"batch": case.batch}
-    for name in (name for name in job["sides"] if name in makers):
+    for name, make_side in builds.items():
 
-        def build(name: str = name) -> Side:
-            side = makers[name]()()
+        def build(name: str = name, make_side: Callable[[], Side] = make_side) -> Side:
+            side = make_side()
             first[name] = case.outcome(name, side.call())
             return side
 
@@ -36,7 +49,7 @@ def timing(job: dict[str, Any]) -> dict[str, Any]:
             result[name] = {"steps_per_s": None, "reason": reason}
         else:
             sides[name] = side.call
-    times = take_turns(sides, job["rounds"])
+    times = take_turns(sides, rounds)
     times = {name: found / case.steps(name) for name, found in times.items()}
     for name, found in times.items():
         result[name] = {
@@ -61,7 +74,7 @@ def memory(job: dict[str, Any]) -> dict[str, Any]:
     """Memory and compile time of one side, alone in its process."""
     loaded = 0.0
 
-    def make_side() -> Side | None:
+    def make_side() -> Side:
         nonlocal loaded
         case = make(job["case"], job["batch"])
         maker = case.makers().get(job["memory"])
@@ -110,7 +123,17 @@ def set_up(job: dict[str, Any]) -> None:
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    set_torch(tf32=tf32)
+
+
+def set_torch(*, tf32: bool) -> None:
+    """PyTorch on our device, its convolutions chosen by trial as XLA's are."""
+    import torch
+
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True
+    # a trial of all of them takes seconds for a network
+    torch.backends.cudnn.benchmark_limit = 3
     if jax.default_backend() == "gpu":
         torch.set_default_device("cuda")
 
