@@ -4,7 +4,6 @@ Sizes are taken from all tensors that tell them, by majority: a single tensor th
 missing or misshapen is then reported by name, and does not hide the others.
 """
 
-import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from converters.entries import Tensors
-from converters.plans import Plan, Source, dense, kernel
+from converters.plans import Plan, Source, dense, kernel, parameter_shapes
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError, Params
 
@@ -82,17 +81,17 @@ def closest(found: set[int], known: Mapping[Any, set[int]]) -> Any:
     return best if shared(best) > 0.5 else None
 
 
-@functools.lru_cache(maxsize=256)
 def shapes(module: nn.Module, *images: tuple[int, ...]) -> Params:
     """The parameter tree of a module, given the shapes of what it looks at.
 
     It is not to be changed.
     """
-    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in images]
-    drawn = jax.eval_shape(
-        lambda *given: module.init(jax.random.key(0), *given), *inputs
-    )
-    return drawn["params"]
+    return parameter_shapes(_init, (module, images))
+
+
+def _init(key: jax.Array, given: tuple[nn.Module, tuple[tuple[int, ...], ...]]) -> Any:
+    module, images = given
+    return module.init(key, *map(jnp.zeros, images))["params"]
 
 
 def sources(
