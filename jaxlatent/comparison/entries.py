@@ -11,7 +11,7 @@ runs on small pictures. What it is told beside the generator differs, and is sai
 
 GLO trains a generator and inversion finds codes of pictures: neither finds directions,
 and neither is an entry. StyleSpace needs style vectors, which no oracle has. Perceptual
-geometry is no entry yet: compiling its metric takes minutes.
+geometry is no entry yet.
 """
 
 import dataclasses
