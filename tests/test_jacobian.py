@@ -46,9 +46,14 @@ def made(size):
     return Partial(network, params), jnp.asarray(RNG.normal(size=size), jnp.float32)
 
 
+@jax.jit
+def jacfwd(f, latent):
+    return jax.jacfwd(f)(latent)
+
+
 def dense(f, latent, masks=None):
     """The definition: rows of the full Jacobian, in float64."""
-    rows = np.asarray(jax.jacfwd(f)(latent), np.float64).reshape(-1, latent.size)
+    rows = np.asarray(jacfwd(f, latent), np.float64).reshape(-1, latent.size)
     if masks is None:
         return rows.T @ rows
     masks = np.broadcast_to(masks, (len(masks), 4, 3, 2)).reshape(len(masks), -1)
@@ -66,7 +71,7 @@ MASKS = np.abs(RNG.normal(size=(3, 4, 3, 1))).astype(np.float32)
 @pytest.mark.parametrize("chunk", [1, 3, 100])
 def test_columns_are_those_of_forward_mode(chunk):
     f, latent = made(7)
-    expected = np.asarray(jax.jacfwd(f)(latent))
+    expected = np.asarray(jacfwd(f, latent))
     columns = jax.jit(numerics.columns, static_argnames="chunk")
     assert error(columns(f, latent, chunk=chunk), np.moveaxis(expected, -1, 0)) < 1e-6
     assert error(numerics.jacobian(f, latent, chunk=chunk), expected) < 1e-6
@@ -95,7 +100,7 @@ def test_cpus_take_the_tangents_of_large_outputs_in_turn(devices, store, monkeyp
 def test_a_latent_of_rows_has_a_column_for_every_entry():
     f, latent = made(6)
     rows = latent.reshape(2, 3)
-    expected = np.asarray(jax.jacfwd(f)(rows))
+    expected = np.asarray(jacfwd(f, rows))
     assert expected.shape == (4, 3, 2, 2, 3)
     assert error(numerics.jacobian(f, rows, chunk=4), expected) < 1e-6
 
@@ -176,7 +181,7 @@ def test_operators_are_adjoint_and_make_the_products():
     f, latent = made(9)
     vectors = jnp.asarray(RNG.normal(size=(5, 9)), jnp.float32)
     pushed = numerics.pushforward(f, latent, vectors, chunk=2)
-    jacobian = np.asarray(jax.jacfwd(f)(latent), np.float64).reshape(-1, 9)
+    jacobian = np.asarray(jacfwd(f, latent), np.float64).reshape(-1, 9)
     assert apart(pushed.reshape(5, -1), vectors @ jacobian.T) < 1e-6
     back = numerics.pullback(f, latent, pushed, chunk=3)
     expected = np.asarray(vectors, np.float64) @ dense(f, latent)
