@@ -84,7 +84,7 @@ class Original:
             for layer in (trunk[f"features_{i}"] for i in (0, 3, 6, 8, 10))
         ]
         self.mean, self.std = (
-            torch.torch.tensor(x)[None, :, None, None] for x in (MEAN, STD)
+            torch.tensor(x)[None, :, None, None] for x in (MEAN, STD)
         )
 
     def draw(self, z):

@@ -10,13 +10,12 @@ add their gain.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import UNUSED, ajbrock_norm, channels_last, statistics
 from converters.entries import Entry
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
 
@@ -74,7 +73,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     elif prefix:
         assumed["standing"] = chosen.standing
     normed = any(name.endswith(".u0") for name in tensors)
-    shapes = jax.eval_shape(lambda: biggan.init(jax.random.key(0), chosen))
+    shapes = parameter_shapes(biggan.init, chosen)
 
     def source(ours: str) -> Source:
         module, _, leaf = ours.rpartition(".")

@@ -7,13 +7,12 @@ many blocks there are per resolution the file does not tell; the last one double
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import UNUSED, ajbrock_norm, channels_last, statistics
 from converters.entries import Entry
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan_deep
 from jaxlatent.generators.biggan import ATTENTION
@@ -81,7 +80,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         ),
         config,
     )
-    shapes = jax.eval_shape(lambda: biggan_deep.init(jax.random.key(0), chosen))
+    shapes = parameter_shapes(biggan_deep.init, chosen)
     normed = any(name.endswith(".u0") for name in tensors)
     modules = _modules(chosen)
 

@@ -8,13 +8,12 @@ variances.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import torch_norm
 from converters.entries import Entry
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import size
 from jaxlatent.generators import biggan_deep
 from jaxlatent.types import CheckpointError
@@ -44,7 +43,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     else:
         inferred, assumed = _inferred(tensors), ("upsamples", "eps", "output_eps")
     chosen = override(inferred, config)
-    shapes = jax.eval_shape(lambda: biggan_deep.init(jax.random.key(0), chosen))
+    shapes = parameter_shapes(biggan_deep.init, chosen)
     return Plan(
         part=part,
         family="biggan_deep",

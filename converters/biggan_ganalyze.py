@@ -8,13 +8,12 @@ three published models tell, and that the file does not.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import ganalyze_norm
 from converters.entries import Entry
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import count, size
 from jaxlatent.generators import biggan
 
@@ -79,7 +78,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         ),
         config,
     )
-    shapes = jax.eval_shape(lambda: biggan.init(jax.random.key(0), chosen))
+    shapes = parameter_shapes(biggan.init, chosen)
     return Plan(
         part=part,
         family="biggan",

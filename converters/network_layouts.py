@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from converters.entries import Tensors
-from converters.plans import Plan, Source, dense, kernel
+from converters.plans import Plan, Source, dense, kernel, parameter_shapes
 from jaxlatent.texts import printable
 from jaxlatent.types import CheckpointError, Params
 
@@ -82,12 +82,16 @@ def closest(found: set[int], known: Mapping[Any, set[int]]) -> Any:
 
 
 def shapes(module: nn.Module, *images: tuple[int, ...]) -> Params:
-    """The parameter tree of a module, given the shapes of what it looks at."""
-    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in images]
-    drawn = jax.eval_shape(
-        lambda *given: module.init(jax.random.key(0), *given), *inputs
-    )
-    return drawn["params"]
+    """The parameter tree of a module, given the shapes of what it looks at.
+
+    It is not to be changed.
+    """
+    return parameter_shapes(_init, (module, images))
+
+
+def _init(key: jax.Array, given: tuple[nn.Module, tuple[tuple[int, ...], ...]]) -> Any:
+    module, images = given
+    return module.init(key, *map(jnp.zeros, images))["params"]
 
 
 def sources(

@@ -6,6 +6,7 @@ reports every missing, extra and misshapen tensor in one error.
 """
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -320,6 +322,12 @@ def assemble(plan: Plan, dtype: Any = None) -> Params:
             f"{plan.format} files hold nothing for: {_listed(sorted(lacking))}"
         )
     return params
+
+
+@functools.lru_cache(maxsize=256)
+def parameter_shapes(init: Callable[[jax.Array, Any], Params], config: Any) -> Params:
+    """The parameter tree that a family's `init` makes, as shapes; not to be changed."""
+    return jax.eval_shape(lambda: init(jax.random.key(0), config))
 
 
 def _place(plan: Plan) -> str:

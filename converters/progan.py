@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from converters.plans import Plan, Source, override
+from converters.plans import Plan, Source, override, parameter_shapes
 from converters.progressive import blocks, common_size, numbers
 from jaxlatent.generators import progan
 
@@ -80,7 +79,7 @@ def generator(
         ignored: which tensors the final config leaves unused.
     """
     config = override(inferred, changes)
-    shapes = jax.eval_shape(lambda: progan.init(jax.random.key(0), config))
+    shapes = parameter_shapes(progan.init, config)
     up = {f"layer{index}" for index in range(2, 2 * len(config.channels), 2)}
     sources = {}
     for name in flatten_dict(shapes, sep="."):

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.entries import Tensors
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import judged_size, resolution, separate
 from jaxlatent.generators import progressive_discriminator
 from jaxlatent.generators.progressive import Growing, image_levels, last_level
@@ -193,9 +192,7 @@ def discriminator(
         **fixed,
     )
     config = override(inferred, changes)
-    shapes = jax.eval_shape(
-        lambda: progressive_discriminator.init(jax.random.key(0), config)
-    )
+    shapes = parameter_shapes(progressive_discriminator.init, config)
 
     def source(name: str) -> Source:
         if name.endswith("bias"):

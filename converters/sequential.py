@@ -5,17 +5,23 @@ them. For the released networks that is written down here; for others the user w
 as `config={"layers": [...], ...}`, in the words of `jaxlatent.generators.sequential`.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.entries import Entry
-from converters.plans import Plan, Source, compare, dense, kernel, override
+from converters.plans import (
+    Plan,
+    Source,
+    compare,
+    dense,
+    kernel,
+    override,
+    parameter_shapes,
+)
 from jaxlatent.generators import sequential
 from jaxlatent.generators.sequential import Config, DiscriminatorConfig
 from jaxlatent.generators.sequential_chain import Chain
@@ -31,7 +37,6 @@ from jaxlatent.generators.sequential_weighted import (
     Linear,
     TransposedConvolution,
 )
-from jaxlatent.types import Params
 
 ASSUMES = ("image_range", "layers")
 SIGNS = (
@@ -182,13 +187,9 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
     return None
 
 
-@functools.cache
-def _shapes(config: Chain) -> Params:
-    return jax.eval_shape(lambda: sequential.init(jax.random.key(0), config))
-
-
 def _fits(release: Release, tensors: Mapping[str, np.ndarray]) -> bool:
-    if not flatten_dict(_shapes(release.config), sep=".").keys() <= tensors.keys():
+    expected = parameter_shapes(sequential.init, release.config)
+    if not flatten_dict(expected, sep=".").keys() <= tensors.keys():
         return False
     return not compare(release_plan(release, tensors, frozenset()))
 
@@ -204,7 +205,7 @@ def release_plan(
         given: names of the config values that the caller gave.
     """
     config = release.config
-    shapes = _shapes(config)
+    shapes = parameter_shapes(sequential.init, config)
     layers = {layer.name: layer for layer in config.layers}
     return Plan(
         part="generator" if isinstance(config, Config) else "discriminator",

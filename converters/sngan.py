@@ -7,13 +7,12 @@ and as members of the block's chain.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from converters.biggan import channels_last
 from converters.entries import Entry
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import count, size
 from jaxlatent.generators import sngan
 from jaxlatent.types import CheckpointError
@@ -56,7 +55,7 @@ def plan(entry: Entry, *, part: str, config: Mapping[str, Any] | None) -> Plan |
         ),
         config,
     )
-    shapes = jax.eval_shape(lambda: sngan.init(jax.random.key(0), chosen))
+    shapes = parameter_shapes(sngan.init, chosen)
     twins = {
         f"model.{block}.{twin}.{leaf}": f"model.{block}.{own}.{leaf}"
         for block, _, _ in chosen.blocks

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.progressive import (
     blocks,
     common_size,
@@ -86,7 +86,7 @@ def generator(
     inferred, read = _infer(tensors, changes, layout)
     config = override(layout.settings(inferred), changes)
     tensors, config = _with_mean(tensors, config, layout.name(MEAN))
-    shapes = jax.eval_shape(lambda: stylegan.init(jax.random.key(0), config))
+    shapes = parameter_shapes(stylegan.init, config)
     fused = {
         f"synthesis.{layer.name}.weight": layer.name
         for layer in stylegan.layers(config)

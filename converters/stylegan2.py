@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from converters.entries import Entry
-from converters.plans import Source, dense, kernel
+from converters.plans import Source, dense, kernel, parameter_shapes
 from jaxlatent.generators import stylegan2, stylegan2_discriminator
 from jaxlatent.generators.inputs import normal_codes
 from jaxlatent.types import CheckpointError, Params
@@ -184,14 +184,12 @@ def fan_in_gain(layer: stylegan2.Layer) -> float:
 
 def generator_shapes(config: stylegan2.Config) -> Params:
     """The parameter tree of a generator, as shapes."""
-    return jax.eval_shape(lambda: stylegan2.init(jax.random.key(0), config))
+    return parameter_shapes(stylegan2.init, config)
 
 
 def discriminator_shapes(config: stylegan2_discriminator.Config) -> Params:
     """The parameter tree of a discriminator, as shapes."""
-    return jax.eval_shape(
-        lambda: stylegan2_discriminator.init(jax.random.key(0), config)
-    )
+    return parameter_shapes(stylegan2_discriminator.init, config)
 
 
 def add_mean(params: Params, config: stylegan2.Config) -> Params:

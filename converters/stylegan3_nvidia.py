@@ -17,7 +17,7 @@ from converters import stylegan2_nvidia
 from converters.containers import nvidia
 from converters.entries import Entry, Tensors
 from converters.nvidia_networks import LICENCE, StoredNetwork
-from converters.plans import Plan, Source, dense, kernel, override
+from converters.plans import Plan, Source, dense, kernel, override, parameter_shapes
 from converters.stylegan2 import count, size
 from jaxlatent.generators import stylegan3
 from jaxlatent.types import CheckpointError, Params
@@ -59,7 +59,7 @@ def _generator(network: StoredNetwork, changes: Mapping[str, Any] | None) -> Pla
     config = override(_inferred(network), changes)
     if network.record is not None:
         _check_schedule(network.record, tensors, config)
-    shapes = jax.eval_shape(lambda: stylegan3.init(jax.random.key(0), config))
+    shapes = parameter_shapes(stylegan3.init, config)
     return Plan(
         part="generator",
         family="stylegan3",

@@ -117,6 +117,11 @@ class Picture:
         """The shift that changes nothing: zeros of the shape that a call accepts."""
         return jnp.zeros_like(self.base if self.layers is None else self.base[0])
 
+    @property
+    def recompute(self) -> bool:
+        """Whether columns are pushed with the picture drawn again for each."""
+        return getattr(self.generator.config, "recompute", False)
+
     def __call__(self, shift: jax.Array) -> jax.Array:
         """Shift -> [H, W, C], without the channels where they are merged."""
         if self.layers is None:
@@ -242,11 +247,14 @@ def pictures_at(
     Raises:
         ValueError: names the argument that does not fit.
     """
+    if not len(latents):
+        raise ValueError("latents: no codes given; one or more is accepted")
     accepted = generator.code_spaces
     bent = truncation is not None and not generator.truncates_prior
     if latents.space == "z" and "w" in accepted:
         latents = to_space(generator, latents, "w+" if bent else "w", truncation)
-    if "w+" not in accepted and view.layers in (None, "all"):
+    rowless = "w+" not in accepted or latents.space == "s"
+    if rowless and view.layers in (None, "all"):
         view = dataclasses.replace(view, layers=None)
     elif "w+" not in accepted:
         raise ValueError(f"layers: {view.layers!r} given, but this generator has no w+")

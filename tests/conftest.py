@@ -1,5 +1,6 @@
 """A strict session: 8 virtual devices, no rank promotion, no reused keys."""
 
+import gc
 import os
 import sys
 from importlib.metadata import version
@@ -10,7 +11,11 @@ os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
         "--xla_backend_optimization_level=0",
-        *["--xla_cpu_use_fusion_emitters=false"] * version("jax").startswith("0.10."),
+        *[
+            "--xla_cpu_use_fusion_emitters=false",
+            "--xla_cpu_parallel_codegen_split_count=1",  # small programs, busy cores
+        ]
+        * version("jax").startswith("0.10."),
     ]
 )
 
@@ -21,11 +26,18 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
+# tracing makes many objects and little garbage
+gc.set_threshold(50_000, 50, 50)
+
 
 def pytest_addoption(parser):
     parser.addoption(
         "--parity", metavar="FILE", help="write the errors against recordings there"
     )
+
+
+def pytest_collection_finish():
+    gc.freeze()  # modules and parameters stay to the end
 
 
 def pytest_sessionfinish(session, exitstatus):

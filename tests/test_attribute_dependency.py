@@ -79,8 +79,36 @@ def test_a_channel_of_one_block_has_no_dependency_and_a_mixture_has():
         ((BEFORE[:, :1], AFTER[:, :1], 0), "before, after: shapes (2, 1), (2, 1)"),
         ((BEFORE, AFTER, 3), "target: 3 given; 0 to 2 is accepted"),
         ((BEFORE[:1], AFTER[:1], 0), "spread: [0. 0. 0.] given; 3 numbers above 0"),
+        ((BEFORE, AFTER * np.nan, 0), "before, after: scores that are not finite"),
     ],
 )
 def test_what_does_not_fit_is_named(given, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         attribute_dependency(*given)
+
+
+@pytest.mark.parametrize(
+    ("edges", "told"), [([2, 1, 0], "[2. 1. 0.]"), ([0, 2, 1], "[0."), ([1], "[1.]")]
+)
+def test_edges_ascend(edges, told):
+    """Descending ones would turn the intervals around without a word."""
+    found = attribute_dependency(BEFORE, AFTER, 0)
+    with pytest.raises(ValueError, match=rf"^edges: {re.escape(told)}.* ascending"):
+        found.curve(edges)
+
+
+@pytest.mark.parametrize(
+    ("targets", "strengths", "message"),
+    [
+        ({}, [1.0], "targets: none given; one or more is accepted"),
+        ({0: 0}, [0.0], "strengths: [0.0] given; others than 0 are needed"),
+        ({0: "9"}, [1.0], "targets: '9' given; one of 0, 1, 2, 3 is accepted"),
+    ],
+)
+def test_directions_without_a_target_or_a_strength_are_refused(
+    targets, strengths, message
+):
+    edit = directions(np.eye(painter.CHANNELS), space="s")
+    scorers = {"block": blocks}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        edit_dependency(PAINTER, edit, scorers, LATENTS, strengths, targets=targets)

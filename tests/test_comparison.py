@@ -19,8 +19,6 @@ NOT_COMPARED = {
     "steerability_joint",
     # no oracle has style vectors
     "stylespace",
-    # the metric of a portrait takes minutes to compile
-    "perceptual_geometry",
 }
 
 
@@ -72,6 +70,16 @@ def test_the_local_basis_is_found_where_there_is_a_mapping(task, judge):
     np.testing.assert_allclose(
         np.asarray(edit.vectors @ edit.vectors.T), np.eye(4), atol=1e-5
     )
+
+
+def test_perceptual_axes_of_a_linear_oracle_stay_within_the_planted_ones(
+    task, judge, cheap
+):
+    (edit,) = compare("perceptual_geometry", task, judge).edits
+    (planted,) = cheap[TRUTH].edits
+    basis = np.linalg.qr(np.asarray(planted.vectors).T)[0]
+    outside = edit.vectors - edit.vectors @ basis @ basis.T
+    np.testing.assert_allclose(outside, 0, atol=1e-4)
 
 
 def test_chance_scores_zero_and_the_truth_one(cheap):

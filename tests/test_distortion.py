@@ -66,6 +66,18 @@ def test_a_linear_map_is_not_distorted():
         distortion(toy_map, codes, codes[:2])
 
 
+def test_a_map_without_a_tangent_space_is_refused():
+    codes = jnp.ones((2, 3))
+    with pytest.raises(ValueError, match="f: its Jacobian is zero at a code, and"):
+        distortion(nothing, codes, codes)
+    with pytest.raises(ValueError, match="f: its Jacobian at code 1 is not finite"):
+        distortion(circle, codes.at[1].set(jnp.nan), codes)
+
+
+def nothing(z):
+    return 0 * z
+
+
 def toy_map(z):
     return 2 * z
 

@@ -101,6 +101,10 @@ def test_refusals():
     one, measured = judge()
     with pytest.raises(ValueError, match="random: 20 given; 24, as many as"):
         one.keep(edit(np.tile(TRUTH, (6, 1))))
+    with pytest.raises(ValueError, match="edits: none given; one or more is accepted"):
+        one.compare([])
+    with pytest.raises(ValueError, match="edits: 2 given, of several spaces or rows"):
+        one.compare([edit(TRUTH), edit(TRUTH, layers=[0])])
     assert not measured
 
 

@@ -10,7 +10,7 @@ from helpers import drawn
 
 from jaxlatent import checkpoint
 from jaxlatent.edits.local_basis import local_basis
-from jaxlatent.generators import stylegan2
+from jaxlatent.generators import rendered, stylegan2
 from jaxlatent.generators.base import Generator
 from jaxlatent.latents import Latents
 from jaxlatent.methods.local_basis import directions_at, discover
@@ -87,7 +87,9 @@ def test_a_path_goes_on_with_the_nearest_vector_whatever_its_rank():
     np.testing.assert_array_equal(found[:, 1], 0)
 
 
-@pytest.mark.parametrize("family", ["stylegan", "stylegan2", "rendered by rows"])
+@pytest.mark.parametrize(
+    "family", ["stylegan", "stylegan2", "stylegan3", "rendered by rows"]
+)
 def test_a_family_s_mapping_network_is_kept_whole(family, tmp_path):
     generator = fresh(family)
     edit = discover(generator, key=jax.random.key(0), k=2, step=0.1, steps=3)
@@ -133,6 +135,37 @@ def test_directions_at_one_code():
     rows = directions_at(toy.make(), Latents(z[:, :3], "z"), k=1, layers="1")
     assert rows.layers == (1,)
     np.testing.assert_allclose(rows.report["singular"], [2])
+
+
+def test_rows_without_a_mapping_network_have_the_basis_of_z(tmp_path):
+    key = jax.random.key(0)
+    generator = rendered.oracle("disc", key=key, z_dim=6, size=4, rows=2)
+    edit = discover(generator, key=key, k=6)
+    np.testing.assert_allclose(edit.report["singular"], 1, rtol=1e-6)
+    checkpoint.save_edit(tmp_path / "edit.npz", edit)
+    z = np.ones((1, 6), np.float32)
+    np.testing.assert_array_equal(mapped(edit, z), z)
+
+
+def flat(params, z):
+    """Of rank two: the third number of w is twice the first."""
+    del params
+    return jnp.stack([z[:, 0], jnp.sin(z[:, 1]), 2 * z[:, 0]], axis=1)
+
+
+def black(params, w):
+    del params
+    return jnp.zeros((len(w), 2, 2, 1)) * w.sum()
+
+
+def test_directions_that_change_nothing_are_no_basis():
+    generator = Generator.from_functions(black, z_dim=3, params={}, map=flat)
+    z = Latents(jnp.ones((1, 3)), "z")
+    assert len(directions_at(generator, z, k=2)) == 2
+    with pytest.raises(ValueError, match="k: 3 given; 1 to 2, the rank of the Jacobia"):
+        directions_at(generator, z, k=3)
+    with pytest.raises(ValueError, match="f: its Jacobian at code 0 is not finite"):
+        directions_at(generator, Latents(z.codes * jnp.nan, "z"), k=1)
 
 
 def test_what_cannot_be_is_refused(tmp_path):

@@ -11,10 +11,12 @@ import toy
 from helpers import compilations, drawn
 
 from jaxlatent.data.worlds import WORLDS
+from jaxlatent.generators import rendered
 from jaxlatent.generators.base import Generator
 from jaxlatent.jacobians import View, picture, pictures_at
 from jaxlatent.latents import Latents
 from jaxlatent.methods.perceptual_geometry import (
+    Seen,
     discover,
     metrics_at,
     perceptual_axes,
@@ -25,6 +27,7 @@ from jaxlatent.networks.base import Network
 from jaxlatent.networks.distances import FeatureDistance, PixelDistance
 from jaxlatent.networks.lpips import CHANNELS, TRUNKS, Lpips
 from jaxlatent.networks.vgg import vgg
+from jaxlatent.parallel import mesh
 
 RNG = np.random.default_rng(7)
 D, SIDE = 3, 32
@@ -116,6 +119,22 @@ def test_a_linear_generator_has_one_metric_everywhere():
     np.testing.assert_allclose(np.linalg.eigvalsh(found)[:, ::-1], expected, rtol=1e-5)
 
 
+def test_the_metric_and_its_axes_over_several_devices():
+    at = picture(made(waves), jnp.ones(D), space="z")
+    over = mesh(2)
+    alone = perceptual_metric(at, PixelDistance())
+    for store in (True, False):
+        found = perceptual_metric(at, PixelDistance(), mesh=over, chunk=1, store=store)
+        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-7)
+    codes = Latents(jnp.ones((2, D)), "z")
+    edit = discover(made(waves), codes, k=2, mesh=over, chunk=1)
+    values, vectors = np.linalg.eigh(alone)
+    np.testing.assert_allclose(edit.report["eigenvalues"], values[:0:-1], rtol=1e-5)
+    leading = perceptual_axes(at, PixelDistance(), 1, key=jax.random.key(0), mesh=over)
+    overlap = np.abs(np.asarray(leading.vectors)[0] @ vectors[:, -1])
+    np.testing.assert_allclose(overlap, 1, rtol=1e-4)
+
+
 def rings(params, z):
     del params
     return WORLDS["ring"].render(z, size=64)
@@ -141,6 +160,19 @@ def test_rings_have_the_metric_of_their_formula():
     ]
     flat = np.stack([column.ravel() for column in columns])
     np.testing.assert_allclose(found, flat @ flat.T / 64**2, rtol=1e-5, atol=1e-7)
+
+
+def test_an_oracle_draws_again_for_every_column():
+    oracle = rendered.oracle("disc", key=jax.random.key(0), z_dim=6, size=8)
+    at = picture(oracle, jnp.full(6, 0.3), space="z")
+    assert Seen(at, PixelDistance()).recompute
+    # what a network sees is linearised once, and so is what a network draws
+    assert not Seen(at, content()).recompute
+    plain = picture(toy.make(), jnp.ones(3), space="z")
+    assert not Seen(plain, PixelDistance()).recompute
+    flat = np.asarray(jax.jit(jax.jacfwd(at))(at.origin), np.float64).reshape(-1, 6)
+    found = perceptual_metric(at, PixelDistance())
+    np.testing.assert_allclose(found, flat.T @ flat / len(flat), rtol=1e-4, atol=1e-8)
 
 
 def test_the_leading_axes_without_the_matrix():
@@ -177,6 +209,13 @@ def test_what_does_not_fit_is_named():
         discover(generator, z, k=4)
     with pytest.raises(ValueError, match=r"metrics: shape \(3, 3\) given; \[N, D, D\]"):
         perceptual_geometry(np.eye(3))
+    with pytest.raises(ValueError, match="metrics: zero everywhere; a distance that"):
+        perceptual_geometry(np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match="latents: no codes given; one or more is"):
+        discover(generator, Latents(z.codes[:0], "z"))
+    at = picture(generator, z.codes[0], space="z")
+    with pytest.raises(ValueError, match="distance: a function given; LPIPS, or anoth"):
+        perceptual_axes(at, lambda x, y: x, 1, key=jax.random.key(0))
     nothing = dataclasses.replace(generator, params={"matrix": MATRIX * np.nan})
     with pytest.raises(ValueError, match="distance: its metric is not finite at this"):
         discover(nothing, z)

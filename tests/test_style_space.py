@@ -16,7 +16,13 @@ from jaxlatent import checkpoint, loading
 from jaxlatent.editing import check_edit, traverse_images, where_edited
 from jaxlatent.edits.directions import directions
 from jaxlatent.generators.rendering import render
-from jaxlatent.generators.style_space import channel_names, split_styles, style_sizes
+from jaxlatent.generators.style_space import (
+    channel_names,
+    check_channels,
+    check_styles,
+    split_styles,
+    style_sizes,
+)
 from jaxlatent.latents import (
     Latents,
     Truncation,
@@ -181,3 +187,25 @@ def test_ways_that_do_not_exist():
         split_styles(Z, style_sizes(PAINTER))
     with pytest.raises(ValueError, match=r"^latents: space 's' given; \['z', 'w', 'w"):
         to_space(toy.make(), codes, "s")
+
+
+@pytest.mark.parametrize(
+    "channels", [[7], [-1], [1.5], [[1, 2]], [], np.arange(7) > 4, 3]
+)
+def test_channels_are_whole_numbers_of_the_space(channels):
+    with pytest.raises(ValueError, match=r"^channels: .* given; whole numbers from"):
+        check_channels(channels, 7)
+
+
+def test_channels_and_styles_as_they_are_used():
+    np.testing.assert_array_equal(check_channels(None, 3), [0, 1, 2])
+    np.testing.assert_array_equal(check_channels([2, 0], 3), [2, 0])
+    assert check_styles(np.ones((2, 3), np.float16), 3).dtype == np.float64
+    for wrong, message in (
+        (np.ones(3), "styles: shape (3,) given; [P, 3] of two or more is accepted"),
+        (np.ones((1, 3)), "styles: shape (1, 3) given"),
+        (np.ones((2, 4)), "styles: shape (2, 4) given"),
+        (np.full((2, 3), np.nan), "styles: NaN or infinity given"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            check_styles(wrong, 3)

@@ -24,6 +24,10 @@ def features(images):
     return images.reshape(len(images), -1) @ jnp.asarray(PROBES, images.dtype) + 1
 
 
+def brightness(images):
+    return images.mean(axis=(1, 2, 3))[:, None]
+
+
 def unit(rows):
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / np.where(length > 0, length, 1)
@@ -83,11 +87,29 @@ def test_a_direction_moves_the_channels_that_are_like_the_target():
     [
         (
             lambda: styleclip.relevance(PAINTER, features, START, STYLES[:, :3]),
-            "styles: shape (40, 3) given; [P, 7] is accepted",
+            "styles: shape (40, 3) given; [P, 7] of two or more is",
         ),
         (
             lambda: styleclip.relevance(PAINTER, features, START, STYLES, channels=[7]),
-            "channels: [7] given; 0 to 6 are accepted",
+            "channels: [7] given; whole numbers from 0 to 6 are accepted",
+        ),
+        (
+            lambda: styleclip.relevance(PAINTER, brightness, START, STYLES),
+            "features: (1, 1) made of one picture; [1, F], F two or more, is accepted",
+        ),
+        (
+            lambda: styleclip.toward(
+                PAINTER, EXPECTED[:1], np.ones(5), STYLES, channels=[-1]
+            ),
+            "channels: [-1] given; whole numbers from 0 to 6 are accepted",
+        ),
+        (
+            lambda: styleclip.toward(PAINTER, EXPECTED, np.ones(5), STYLES[:, :6]),
+            "styles: shape (40, 6) given; [P, 7] of two or more is",
+        ),
+        (
+            lambda: styleclip.toward(PAINTER, EXPECTED, EXPECTED[0], 0 * STYLES),
+            "threshold: 0.1 given; the largest cosine of a channel that varies is 0",
         ),
         (
             lambda: styleclip.toward(PAINTER, EXPECTED, np.ones(4), STYLES),
@@ -97,7 +119,7 @@ def test_a_direction_moves_the_channels_that_are_like_the_target():
             lambda: styleclip.toward(
                 PAINTER, EXPECTED, np.ones(5), STYLES, threshold=1.5
             ),
-            "threshold: 1.5 given; the largest cosine is",
+            "threshold: 1.5 given; the largest cosine of a channel that varies is",
         ),
     ],
 )

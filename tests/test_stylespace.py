@@ -185,18 +185,32 @@ def test_other_codes_masks_and_weights_do_not_recompile(found):
         (lambda: local_of(MASKS[:, :3]), "masks: shape (4, 3, 8) given; [R, 8, 8] or "),
         (lambda: local_of(np.stack([MASKS] * 2)), "masks: shape (2, 4, 8, 8) given"),
         (lambda: local_of(2 * MASKS), "masks: 0 to 2 given; 0 to 1 is accepted"),
+        (lambda: local_of(MASKS * np.nan), "masks: nan to nan given; 0 to 1 is acc"),
+        (lambda: local_of(MASKS, z=Z[:0]), "latents: no codes given; one or more"),
+        (
+            lambda: local_of(MASKS, z=Z[:2].at[1, 0].set(jnp.nan)),
+            "latents: the picture of code 1 has derivatives that are not finite",
+        ),
+        (lambda: discovered({}), "masks: 0 of 0 shapes given; one or more of one"),
+        (
+            lambda: discovered({"a": MASKS[0], "b": MASKS[1, :4]}),
+            "masks: 2 of 2 shapes given",
+        ),
+        (lambda: discovered({"a": MASKS[0]}, k=0), "k: 0 given; 1 or more is acc"),
+        (
+            lambda: discovered({"a": MASKS[0]}, ONES[:, :3]),
+            "styles: shape (2, 3) given; [P, 7] of two or more is accepted",
+        ),
+        (
+            lambda: stylespace.discover_shared(PAINTER, Latents(Z, "z"), ONES, k=0),
+            "k: 0 given",
+        ),
         (lambda: local_of(MASKS, chunk=0), "chunk: 0 given; 1 or more is accepted"),
         (lambda: local_of(MASKS, model=fresh("progan")), "target: space 's' given; "),
         (lambda: stylespace.attribute(Z, Z[:, :2]), "styles, exemplars: shapes (3, 3)"),
         (lambda: stylespace.attribute(Z, Z[:0]), "exemplars: none given"),
-        (
-            lambda: stylespace.single_channels(PAINTER, [7], np.ones((2, 7))),
-            "channels: 7 to 7 given; 0 to 6 are accepted",
-        ),
-        (
-            lambda: stylespace.single_channels(PAINTER, [0], np.ones((2, 6))),
-            "styles: shape (2, 6) given; [P, 7] is accepted",
-        ),
+        (lambda: stylespace.attribute(Z * np.nan, Z), "styles: NaN or infinity given"),
+        (lambda: stylespace.attribute(Z, Z * np.inf), "exemplars: NaN or infinity"),
     ],
 )
 def test_what_does_not_fit_is_named(call, message):
@@ -204,5 +218,20 @@ def test_what_does_not_fit_is_named(call, message):
         call()
 
 
-def local_of(masks, *, model=PAINTER, **options):
-    return stylespace.local(model, Latents(Z, "z"), masks, **options)
+ONES = np.ones((2, painter.CHANNELS))
+
+
+def local_of(masks, *, model=PAINTER, z=Z, **options):
+    return stylespace.local(model, Latents(z, "z"), masks, **options)
+
+
+def discovered(masks, styles=ONES, **options):
+    return stylespace.discover(PAINTER, Latents(Z, "z"), masks, styles, **options)
+
+
+def test_a_channel_that_does_not_vary_is_moved_by_one():
+    edit = stylespace.single_channels(PAINTER, [2], ONES)
+    codes = jnp.asarray(styles(Z), jnp.float32)
+    moved = edit.shift(codes, 0, 3)
+    np.testing.assert_array_equal(moved, codes.at[:, 2].add(3))
+    np.testing.assert_allclose(edit.coordinate(moved, 0), codes[:, 2] + 2, rtol=1e-6)

@@ -70,8 +70,13 @@ def discover_stylespace(
     session.check(page, "s")
     height, width, _ = model.image_shape
     arguments.at_least_one(k, "k")
+    if measured.samples < 2:
+        raise ValueError(
+            f"samples: {measured.samples} given; 2 or more, which deviate, are accepted"
+        )
     if measured.exemplars is not None:
         arguments.refuse(parts, " together with exemplars")
+        arguments.refuse(measured, " together with exemplars", "at", "size")
         examples, guesses = guess_latents(measured.exemplars, model)
         session.say([guess.text({}) for guess in guesses])
     elif not (masks := region_masks(parts, (height, width))):

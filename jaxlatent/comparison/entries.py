@@ -10,8 +10,7 @@ runs on small pictures. What it is told beside the generator differs, and is sai
 - transformations: what a shift, a zoom or a rotation does to any picture.
 
 GLO trains a generator and inversion finds codes of pictures: neither finds directions,
-and neither is an entry. StyleSpace needs style vectors, which no oracle has. Perceptual
-geometry is no entry yet: compiling its metric takes minutes.
+and neither is an entry. StyleSpace needs style vectors, which no oracle has.
 """
 
 import dataclasses
@@ -41,6 +40,7 @@ from jaxlatent.methods import (
     interfacegan,
     local_basis,
     lowrankgan,
+    perceptual_geometry,
     resefa,
     sefa,
     steerability,
@@ -211,6 +211,13 @@ def _local_basis(task: Task) -> Found:
     return (local_basis.directions_at(task.generator, latents, k=task.count),)
 
 
+def _perceptual_geometry(task: Task) -> Found:
+    columns = task.generator.config.w_dim
+    latents = task.latents(min(max(1, task.samples // columns), 16))
+    found = perceptual_geometry.discover(task.generator, latents, k=task.count)
+    return (found,)
+
+
 def _unsupervised_discovery(task: Task) -> Found:
     module, batch = unsupervised_discovery_settings, 32
     settings = module.Settings(
@@ -369,6 +376,9 @@ ENTRIES = {
         "nothing",
         _local_basis,
         lambda task: task.generator.config.mapped,
+    ),
+    "perceptual_geometry": Entry(
+        "Perceptual geometry", "nothing", _perceptual_geometry
     ),
     "unsupervised_discovery": Entry(
         "Unsupervised Discovery", "nothing", _unsupervised_discovery

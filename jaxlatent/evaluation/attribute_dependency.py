@@ -44,7 +44,16 @@ class Dependency:
 
         Returns:
             One entry for each interval, NaN where there is no picture.
+
+        Raises:
+            ValueError: for fewer than two edges, or others than ascending ones.
         """
+        edges = np.asarray(edges, np.float64)
+        if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+            raise ValueError(
+                f"edges: {np.array2string(edges, threshold=6)} given; two or more, "
+                "ascending, are accepted"
+            )
         which = np.digitize(self.change, edges) - 1
         rows = [np.flatnonzero(which == one) for one in range(len(edges) - 1)]
 
@@ -72,7 +81,8 @@ def attribute_dependency(
         One entry for each edited picture.
 
     Raises:
-        ValueError: for other shapes, or scores that are alike in all pictures.
+        ValueError: for other shapes, scores that are not finite, or that are alike in
+            all pictures.
     """
     start, end = np.asarray(before, np.float64), np.asarray(after, np.float64)
     shape = start.shape
@@ -82,6 +92,8 @@ def attribute_dependency(
             f"before, after: shapes {shape}, {end.shape} given; [N, A] of two "
             "attributes or more and [N, ..., A] are accepted"
         )
+    if not (np.isfinite(start).all() and np.isfinite(end).all()):
+        raise ValueError("before, after: scores that are not finite given")
     if not 0 <= target < shape[1]:
         raise ValueError(f"target: {target} given; 0 to {shape[1] - 1} is accepted")
     unit = start.std(axis=0) if spread is None else np.asarray(spread, np.float64)
@@ -121,9 +133,14 @@ def edit_dependency(
         By direction, one entry for each of the N pictures at each strength.
 
     Raises:
-        ValueError: for an attribute that there is not, or as `attribute_dependency`.
+        ValueError: for no targets, no strengths but zero, an attribute that there is
+            not, or as `attribute_dependency`.
     """
+    if not targets:
+        raise ValueError("targets: none given; one or more is accepted")
     amounts = sorted({0.0, *map(float, strengths)})
+    if len(amounts) < 2:
+        raise ValueError(f"strengths: {[*strengths]} given; others than 0 are needed")
     chosen = edit.select([*targets])
     values, names = score_directions(
         generator, chosen, scorers, latents, amounts, **options

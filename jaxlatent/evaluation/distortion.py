@@ -74,7 +74,8 @@ def distortion(
         chunk: Jacobians per compiled call.
 
     Raises:
-        ValueError: for codes of other shapes, or a rank above that of the Jacobians.
+        ValueError: for codes of other shapes, a rank above that of the Jacobians, or a
+            Jacobian that is zero or not finite.
     """
     if codes.ndim != 2 or codes.shape != near.shape or len(codes) < 2:
         raise ValueError(
@@ -82,6 +83,8 @@ def distortion(
             "is accepted, twice"
         )
     values, bases, _ = local_bases(f, codes, chunk=chunk)
+    if not values[:, 0].all():
+        raise ValueError("f: its Jacobian is zero at a code, and has no tangent space")
     others = local_bases(f, near, chunk=chunk).outputs
     if rank is None:
         parts = values**2 / np.sum(values**2, axis=1, keepdims=True)

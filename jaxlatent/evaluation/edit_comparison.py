@@ -106,7 +106,7 @@ class Judge:
 
     def chance(self, edit: Edit) -> Effects:
         """The effects of random directions of an edit's space and rows."""
-        place = edit.space, getattr(edit, "layers", None), edit.dimension
+        place = _place(edit)
         if place not in self._chance:
             baseline = random_baseline(edit, key=self.key, num=self.random)
             self._chance[place] = self.effects(baseline)
@@ -116,9 +116,17 @@ class Judge:
         """The first K directions of edits side by side; refuses what has no chance.
 
         Raises:
-            ValueError: for fewer random directions.
+            ValueError: for no edit, edits of several spaces or rows, or fewer random
+                directions.
         """
         parts = edits if isinstance(edits, Sequence) else (edits,)
+        if len({*map(_place, parts)}) != 1:
+            raise ValueError(
+                f"edits: {len(parts)} given, of several spaces or rows; one or more of "
+                "one are accepted"
+                if parts
+                else "edits: none given; one or more is accepted"
+            )
         total = sum(map(len, parts))
         left = total if self.num is None else min(total, self.num)
         if self.random < left:
@@ -158,6 +166,11 @@ class Judge:
             leak = self.leaks(effects, scores.best.tolist())
             scores = dataclasses.replace(scores, leak=leak)
         return Compared(kept, effects, scores)
+
+
+def _place(edit: Edit) -> Any:
+    """Where an edit acts: its space, its rows and its dimension."""
+    return edit.space, getattr(edit, "layers", None), edit.dimension
 
 
 def oracle_judge(

@@ -88,6 +88,8 @@ class Config:
 
     label_dim = 0
     truncated_prior = False
+    recompute = True
+    """Pictures are cheap to draw, and many times their size to linearise."""
 
     def __post_init__(self) -> None:
         for label, value, accepted in (

@@ -6,11 +6,13 @@ one space. As an array [N, S] its codes are moved, kept and counted as those of 
 synthesis takes the dict of layers, for an array [N, D] is a w.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 
 def style_sizes(generator: Any) -> dict[str, int]:
@@ -35,6 +37,44 @@ def style_sizes(generator: Any) -> dict[str, int]:
 def channel_names(sizes: Mapping[str, int]) -> tuple[str, ...]:
     """A name for each entry of s, such as "b8.conv0 12"."""
     return tuple(f"{layer} {i}" for layer, size in sizes.items() for i in range(size))
+
+
+def check_styles(styles: ArrayLike, size: int) -> np.ndarray:
+    """Styles [P, S] of a population of two or more, in float64.
+
+    Raises:
+        ValueError: for another shape, or numbers that are not finite.
+    """
+    found = np.asarray(styles, np.float64)
+    if found.ndim != 2 or len(found) < 2 or found.shape[1] != size:
+        raise ValueError(
+            f"styles: shape {found.shape} given; [P, {size}] of two or more is accepted"
+        )
+    if not np.isfinite(found).all():
+        raise ValueError("styles: NaN or infinity given; finite numbers are accepted")
+    return found
+
+
+def check_channels(
+    channels: Sequence[int] | np.ndarray | None, size: int
+) -> np.ndarray:
+    """Numbers [K] of channels of s; all of them for None.
+
+    Raises:
+        ValueError: for no numbers, or others than those of S channels.
+    """
+    found = np.arange(size) if channels is None else np.asarray(channels)
+    if (
+        found.ndim != 1
+        or not found.size
+        or not np.issubdtype(found.dtype, np.integer)
+        or not 0 <= found.min() <= found.max() < size
+    ):
+        raise ValueError(
+            f"channels: {np.array2string(found, threshold=6)} given; whole numbers "
+            f"from 0 to {size - 1} are accepted"
+        )
+    return found
 
 
 def join_styles(styles: Mapping[str, jax.Array], sizes: Mapping[str, int]) -> jax.Array:

@@ -117,10 +117,12 @@ def directions_at(
 
 def _leading(found: LocalBases, k: int) -> np.ndarray:
     """The first k singular vectors [k, M], the largest entry of each positive."""
-    if not 1 <= k <= found.values.shape[1]:
+    sizes = found.outputs.shape[2], found.inputs.shape[2]
+    rounding = max(sizes) * np.finfo(np.float32).eps * found.values[0, 0]
+    rank = int(np.sum(found.values[0] > rounding))
+    if not 1 <= k <= rank:
         raise ValueError(
-            f"k: {k} given; 1 to {found.values.shape[1]}, the rank of the Jacobian, is "
-            "accepted"
+            f"k: {k} given; 1 to {rank}, the rank of the Jacobian, is accepted"
         )
     return canonical_sign(found.outputs[0, :k])
 
@@ -130,7 +132,8 @@ def _network(generator: Generator, label: jax.Array | None) -> dict[str, Any] | 
     params, config = generator.params, generator.config
     family = family_name(config)
     if family == "rendered":
-        return {"mapping": {"flow": params["mapping"]}}
+        # with rows of w+ and no mapping network, w is z
+        return {"mapping": {"flow": params.get("mapping", {})}}
     activation = getattr(config, "activation", "lrelu")
     if family not in ("stylegan", "stylegan2", "stylegan3") or activation not in SLOPES:
         return None

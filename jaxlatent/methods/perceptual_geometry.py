@@ -76,6 +76,11 @@ class Seen:
         """The shift that changes nothing."""
         return self.picture.origin
 
+    @property
+    def recompute(self) -> bool:
+        """As of the picture, unless a network looks at it."""
+        return self.picture.recompute and isinstance(self.distance, PixelDistance)
+
 
 def perceptual_metric(
     picture: Picture,
@@ -97,11 +102,7 @@ def perceptual_metric(
     Raises:
         ValueError: for a distance without an embedding, or a metric that is not finite.
     """
-    if not callable(getattr(distance, "embedding", None)):
-        raise ValueError(
-            f"distance: a {type(distance).__name__} given; LPIPS, or another with an "
-            "embedding, is accepted"
-        )
+    _check_distance(distance)
     matrix = host_gram(Seen(picture, distance), **options)
     if not np.isfinite(matrix).all():
         raise ValueError("distance: its metric is not finite at this latent")
@@ -129,7 +130,11 @@ def perceptual_axes(
 
     Returns:
         Eigenvalues [k], descending, axes [k, D] and residuals [k].
+
+    Raises:
+        ValueError: for a distance without an embedding, or k outside 1 to D.
     """
+    _check_distance(distance)
     with jax.default_matmul_precision(precision):
         return _leading(Seen(picture, distance), key, k=k, **options)
 
@@ -163,6 +168,8 @@ def perceptual_geometry(
     if metrics.ndim != 3 or not len(metrics) or metrics.shape[1] != metrics.shape[2]:
         raise ValueError(f"metrics: shape {metrics.shape} given; [N, D, D] is accepted")
     spectrum = symmetric_spectrum(metrics.mean(axis=0))
+    if not spectrum.rank:
+        raise ValueError("metrics: zero everywhere; a distance that changes is needed")
     dimension = int(energy_dimension(spectrum.values, share))
     _check_count(k, len(spectrum.values))
     count = dimension if k is None else k
@@ -250,6 +257,14 @@ def metrics_at(
         if progress is not None:
             progress(1)
     return np.stack(found)
+
+
+def _check_distance(distance: Any) -> None:
+    if not callable(getattr(distance, "embedding", None)):
+        raise ValueError(
+            f"distance: a {type(distance).__name__} given; LPIPS, or another with an "
+            "embedding, is accepted"
+        )
 
 
 def _check_count(k: int | None, size: int) -> None:

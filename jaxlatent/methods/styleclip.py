@@ -24,6 +24,7 @@ from jax.typing import ArrayLike
 from jaxlatent.batching import in_chunks
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.generators.base import Generator, fingerprint
+from jaxlatent.generators.style_space import check_channels, check_styles, style_sizes
 from jaxlatent.latents import Latents, to_images, to_space
 from jaxlatent.types import Model, as_model
 
@@ -62,16 +63,18 @@ def relevance(
         [K, F]; zero where a channel changes nothing.
 
     Raises:
-        ValueError: for styles or channels that do not fit.
+        ValueError: for styles, channels or features that do not fit.
     """
     start = to_space(generator, latents, "s")
     size = start.codes.shape[1]
-    whole = np.asarray(styles, np.float64)
-    if whole.ndim != 2 or whole.shape[1] != size:
-        raise ValueError(f"styles: shape {whole.shape} given; [P, {size}] is accepted")
-    chosen = np.arange(size) if channels is None else np.asarray(channels)
-    if not chosen.size or not 0 <= chosen.min() <= chosen.max() < size:
-        raise ValueError(f"channels: {chosen} given; 0 to {size - 1} are accepted")
+    whole, chosen = check_styles(styles, size), check_channels(channels, size)
+    model = as_model(features)
+    image = jax.ShapeDtypeStruct((1, *generator.image_shape), start.codes.dtype)
+    shape = jax.eval_shape(lambda model, image: model(image), model, image).shape
+    if len(shape) != 2 or shape[1] < 2:
+        raise ValueError(
+            f"features: {shape} made of one picture; [1, F], F two or more, is accepted"
+        )
     mean, spread = (
         np.asarray(one, np.float32)[chosen] for one in (whole.mean(0), whole.std(0))
     )
@@ -89,7 +92,7 @@ def relevance(
         len(code),
         chunk,
         progress,
-        whole=(generator, as_model(features)),
+        whole=(generator, model),
         mesh=mesh,
     )
     changes = np.concatenate(list(parts)).astype(np.float64)
@@ -142,22 +145,25 @@ def toward(
         name: of the direction.
 
     Raises:
-        ValueError: for shapes that do not fit, or where no channel is like the target.
+        ValueError: for what does not fit, or where no channel that varies is like the
+            target.
     """
     rows, way = np.asarray(relevances, np.float64), np.asarray(target, np.float64)
-    spread = np.asarray(styles, np.float64).std(axis=0)
-    chosen = np.arange(len(spread)) if channels is None else np.asarray(channels)
+    size = sum(style_sizes(generator).values())
+    spread = check_styles(styles, size).std(axis=0)
+    chosen = check_channels(channels, size)
     if rows.ndim != 2 or way.shape != rows.shape[1:] or len(chosen) != len(rows):
         raise ValueError(
             f"relevances, target: shapes {rows.shape}, {way.shape} given for "
             f"{len(chosen)} channels; [K, F] and [F] are accepted"
         )
-    cosine = rows @ _unit(way)
+    # a channel that does not vary cannot be moved by its deviation
+    cosine = np.where(spread[chosen] > 0, rows @ _unit(way), 0)
     kept = np.where(np.abs(cosine) >= threshold, cosine, 0)
     if not kept.any():
         raise ValueError(
-            f"threshold: {threshold} given; the largest cosine is "
-            f"{np.abs(cosine).max():.3g}"
+            f"threshold: {threshold} given; the largest cosine of a channel that "
+            f"varies is {np.abs(cosine).max():.3g}"
         )
     vector = np.zeros((1, len(spread)), np.float32)
     vector[0, chosen] = kept / np.abs(kept).max() * spread[chosen]

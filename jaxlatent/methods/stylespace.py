@@ -19,7 +19,12 @@ from jax.typing import ArrayLike
 from jaxlatent.batching import in_chunks
 from jaxlatent.edits.directions import Directions, directions
 from jaxlatent.generators.base import Generator, fingerprint
-from jaxlatent.generators.style_space import channel_names, style_sizes
+from jaxlatent.generators.style_space import (
+    channel_names,
+    check_channels,
+    check_styles,
+    style_sizes,
+)
 from jaxlatent.latents import (
     Latents,
     Prior,
@@ -63,7 +68,8 @@ def attribute(styles: ArrayLike, exemplars: ArrayLike) -> Attribute:
         exemplars: [E, S] of pictures that have the attribute, 10 to 30 in the paper.
 
     Raises:
-        ValueError: for other shapes, or a population of one.
+        ValueError: for other shapes, a population of one, or numbers that are not
+            finite.
     """
     whole, some = np.asarray(styles, np.float64), np.asarray(exemplars, np.float64)
     if whole.ndim != 2 or some.shape[1:] != whole.shape[1:] or len(whole) < 2:
@@ -73,6 +79,9 @@ def attribute(styles: ArrayLike, exemplars: ArrayLike) -> Attribute:
         )
     if not len(some):
         raise ValueError("exemplars: none given; at least one is needed")
+    for name, given in (("styles", whole), ("exemplars", some)):
+        if not np.isfinite(given).all():
+            raise ValueError(f"{name}: NaN or infinity given; finite ones are accepted")
     spread = whole.std(axis=0)
     unit = np.where(spread > 0, spread, np.inf)
     normalised = (some - whole.mean(axis=0)) / unit
@@ -124,6 +133,8 @@ def single_channels(
 ) -> Directions:
     """Directions that move one style channel each, by its deviation in a population.
 
+    A channel that does not vary there is moved by one.
+
     Args:
         generator: whose channels they are.
         channels: K numbers, of 0 to S - 1.
@@ -133,26 +144,21 @@ def single_channels(
         facts: what concerns all of them.
 
     Raises:
-        ValueError: for a channel that there is not, or styles of another size.
+        ValueError: as `check_styles` and `check_channels` of
+            `generators.style_space`.
     """
     known = channel_names(style_sizes(generator))
-    whole, chosen = np.asarray(styles, np.float64), np.asarray(channels)
-    if whole.ndim != 2 or whole.shape[1] != len(known):
-        raise ValueError(
-            f"styles: shape {whole.shape} given; [P, {len(known)}] is accepted"
-        )
-    if chosen.size and not (0 <= chosen.min() <= chosen.max() < len(known)):
-        raise ValueError(
-            f"channels: {chosen.min()} to {chosen.max()} given; 0 to {len(known) - 1} "
-            "are accepted"
-        )
+    whole, chosen = (
+        check_styles(styles, len(known)),
+        check_channels(channels, len(known)),
+    )
     vectors = np.zeros((len(chosen), len(known)), np.float32)
     vectors[np.arange(len(chosen)), chosen] = 1
     spread = whole.std(axis=0)[chosen].astype(np.float32)
     mean = whole.mean(axis=0).astype(np.float32)
     return directions(
         vectors,
-        scale=spread,
+        scale=np.where(spread > 0, spread, 1),
         mean=mean,
         space="s",
         names=names or [known[index] for index in chosen],
@@ -179,7 +185,7 @@ def discover(
         latents: codes at which pictures are differentiated.
         masks: of R regions by name, as for `local`.
         styles: [P, S] of a population, whose deviation is the unit of strength.
-        k: channels of each region.
+        k: channels of each region; all where there are fewer.
         **options: of `local`.
 
     Returns:
@@ -187,8 +193,16 @@ def discover(
         region and of the pictures, the change, and whether the paper's rule takes them.
 
     Raises:
-        ValueError: as `local`.
+        ValueError: for no region, regions of several sizes, k below one, or as `local`.
     """
+    _check_count(k)
+    shapes = {np.shape(mask) for mask in masks.values()}
+    if len(shapes) != 1:
+        raise ValueError(
+            f"masks: {len(masks)} of {len(shapes)} shapes given; one or more of one "
+            "shape are accepted"
+        )
+    check_styles(styles, sum(style_sizes(generator).values()))
     found = local(generator, latents, np.stack([*masks.values()]), **options)
     known = channel_names(style_sizes(generator))
     names, chosen, told = [], [], []
@@ -239,8 +253,9 @@ def discover_shared(
         tells `Attribute`'s figures.
 
     Raises:
-        ValueError: as `attribute`.
+        ValueError: for k below one, or as `attribute`.
     """
+    _check_count(k)
     found = attribute(styles, to_space(generator, exemplars, "s").codes)
     chosen = found.order()[:k]
     report = {"theta": found.theta[chosen], "difference": found.difference[chosen]}
@@ -253,3 +268,8 @@ def discover_shared(
     )
     sign = np.where(found.difference[chosen] < 0, -1, 1).astype(np.float32)
     return dataclasses.replace(edit, vectors=edit.vectors * sign[:, None])
+
+
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k: {k} given; 1 or more is accepted")

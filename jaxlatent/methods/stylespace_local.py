@@ -13,6 +13,8 @@ Where this differs from the original code, and why:
 - The original's segmentation has a name for every pixel. Here some may have none, and a
   region is passed over where more of the gradient's largest cells lie in these than in
   it: a small region would else win over all the rest.
+- A cell belongs to a region that has more than half of it, and regions may overlap; in
+  the original it belongs to the one region that has most of it.
 - To-RGB layers count; the original leaves them out.
 """
 
@@ -143,7 +145,7 @@ def local(
     order = np.argsort(np.concatenate([_entries(sizes, name) for name in layers]))
     for given, *held in zip(pictures, weights, members, strict=True):
         styles = split_styles(given.base[None], sizes)
-        parts = []
+        parts: list[list[np.ndarray]] = []
         for group in groups:
             inputs = (Channels(given, styles, group), *held)
             inputs = inputs if mesh is None else place(inputs, mesh)
@@ -152,6 +154,11 @@ def local(
             found = found if mesh is None else gather(found)
             parts.append([np.asarray(one, np.float64) for one in found])
         energy, overlap = map(np.concatenate, zip(*parts, strict=True))
+        if not np.isfinite(energy).all():
+            raise ValueError(
+                f"latents: the picture of code {len(energies)} has derivatives that "
+                "are not finite"
+            )
         energies.append(energy[order])
         overlaps.append(overlap[order])
         if progress is not None:
@@ -237,7 +244,7 @@ def _weights(
             f"masks: shape {np.shape(masks)} given; [R, {height}, {width}] or "
             f"[{count}, R, {height}, {width}] is accepted"
         )
-    if given.min() < 0 or given.max() > 1:
+    if not (given.min() >= 0 and given.max() <= 1):
         raise ValueError(
             f"masks: {given.min():g} to {given.max():g} given; 0 to 1 is accepted"
         )

@@ -37,7 +37,8 @@ def local_bases(f: Model, codes: jax.Array, *, chunk: int = 8) -> LocalBases:
         chunk: Jacobians per compiled call.
 
     Raises:
-        ValueError: for codes of another shape, or a chunk below one.
+        ValueError: for codes of another shape, a chunk below one, or a Jacobian that is
+            not finite.
     """
     if codes.ndim != 2 or not len(codes):
         raise ValueError(f"codes: shape {codes.shape} given; [N, D] is accepted")
@@ -49,6 +50,11 @@ def local_bases(f: Model, codes: jax.Array, *, chunk: int = 8) -> LocalBases:
         rows = np.minimum(np.arange(start, start + size), len(codes) - 1)
         matrices = np.asarray(_jacobians(as_model(f), codes[rows]), np.float64)
         kept = matrices[: len(codes) - start]
+        wrong = ~np.isfinite(kept).all(axis=(1, 2))
+        if wrong.any():
+            raise ValueError(
+                f"f: its Jacobian at code {start + int(wrong.argmax())} is not finite"
+            )
         found.append(np.linalg.svd(kept, full_matrices=False))
     outputs, values, inputs = map(np.concatenate, zip(*found, strict=True))
     return LocalBases(values, np.swapaxes(outputs, 1, 2), inputs)

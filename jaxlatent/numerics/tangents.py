@@ -77,13 +77,26 @@ def push(
     chunk: int,
     dtype: Any = None,
 ) -> jax.Array:
-    """J v of vectors [B, D]: [B, ...]; `dtype` is as `tangents` of `gram`."""
+    """J v of vectors [B, D]: [B, ...]; `dtype` is as `tangents` of `gram`.
+
+    A function whose attribute `recompute` is true is not linearised but run again with
+    every tangent, one after the other, in the latent's type: for those that are cheap
+    beside what linearising would keep of them.
+    """
+    tangents = vectors.reshape(-1, *latent.shape)
+    if getattr(f, "recompute", False):
+        return lax.map(partial(_run_along, f, latent), tangents)
     forward = jax.linearize(f, latent)[1]
     if dtype is not None:
         forward = narrowed(forward, latent, dtype)
-    tangents = vectors.reshape(-1, *latent.shape)
     size = jax.eval_shape(f, latent).size
     return chunked(_of_many(forward, size), tangents, chunk)
+
+
+def _run_along(f: Function, latent: jax.Array, tangent: jax.Array) -> jax.Array:
+    # else the compiler moves all that no tangent changes out of the loop, and keeps it
+    latent, tangent = lax.optimization_barrier((latent, tangent))
+    return jax.jvp(f, (latent,), (tangent,))[1]
 
 
 def product_rows(
