@@ -33,8 +33,8 @@ from jaxlatent.numerics.jacobian import (
     columns,
     gram,
     grams,
-    leading_singular_vectors,
 )
+from jaxlatent.numerics.jacobian_sketches import leading_singular_vectors
 from jaxlatent.numerics.moments import init_moments, update_moments
 from jaxlatent.parallel import LATENTS
 from jaxlatent.training.blocks import run_block

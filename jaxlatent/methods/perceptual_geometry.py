@@ -40,7 +40,7 @@ from jaxlatent.jacobians import (
 from jaxlatent.latents import Latents, Truncation
 from jaxlatent.networks.distances import PixelDistance
 from jaxlatent.numerics.geometry import energy_dimension, homogeneity
-from jaxlatent.numerics.jacobian import Leading, leading_singular_vectors
+from jaxlatent.numerics.jacobian_sketches import Leading, leading_singular_vectors
 from jaxlatent.numerics.spectral import symmetric_spectrum
 
 SHARE = 0.99
@@ -126,7 +126,7 @@ def perceptual_axes(
         k: how many.
         key: of the random block that the search starts from.
         precision: of products, as for `jax.default_matmul_precision`.
-        **options: of `numerics.jacobian.leading_singular_vectors`.
+        **options: of `numerics.jacobian_sketches.leading_singular_vectors`.
 
     Returns:
         Eigenvalues [k], descending, axes [k, D] and residuals [k].

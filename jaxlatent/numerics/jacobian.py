@@ -28,17 +28,17 @@ group of them, takes latents of its own: see `grams`.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
-from jaxlatent.numerics.moments import product
 from jaxlatent.numerics.tangents import (
     Function,
+    checked_chunk,
     chunked,
     divided,
     identity,
@@ -71,7 +71,7 @@ def columns(
     Raises:
         ValueError: for a chunk below one or a latent that is not floating.
     """
-    run = partial(push, chunk=_checked(chunk, latent))
+    run = partial(push, chunk=checked_chunk(chunk, latent))
     found = _over_columns(run, mesh, f, (latent,), _basis(latent, mesh))
     return found[: latent.size]
 
@@ -126,7 +126,7 @@ def gram(
     axes = () if mesh is None else mesh.axis_names
     if store is None:
         store = _fits(f, latent, masks)
-    run = _row_maker(store, axes, _checked(chunk, latent), tangents)
+    run = _row_maker(store, axes, checked_chunk(chunk, latent), tangents)
     rows = _over_columns(run, mesh, f, (latent, masks), _basis(latent, mesh))
     found = jnp.moveaxis(rows[: latent.size, ..., : latent.size], 1, 0)
     return found if many else found[0]
@@ -171,7 +171,7 @@ def grams(
     sharing = tuple(name for name in axes if mesh and mesh.shape[name] > 1)
     if store is None:
         store = _fits(f, first, masks)
-    run = _row_maker(store, sharing, _checked(chunk, first), tangents)
+    run = _row_maker(store, sharing, checked_chunk(chunk, first), tangents)
     groups = mesh.shape[LATENTS] if mesh and LATENTS in names else 1
     numbers = np.arange(-(-count // groups) * groups)
     shares = jnp.asarray(numbers < count, latents.dtype) / count
@@ -231,7 +231,7 @@ def gram_vector_products(
 
     One forward and one backward pass for each vector; see `gram` for the arguments.
     """
-    run = partial(product_rows, chunk=_checked(chunk, latent))
+    run = partial(product_rows, chunk=checked_chunk(chunk, latent))
     masks, many = masks_of(f, latent, weights)
     filled = padded(vectors, 1 if mesh is None else mesh.size)
     rows = _over_columns(run, mesh, f, (latent, masks), filled)
@@ -243,7 +243,7 @@ def pushforward(
     f: Function, latent: jax.Array, vectors: jax.Array, *, chunk: int = 8
 ) -> jax.Array:
     """J v for vectors [K, D]: [K, ...], each the output's shape."""
-    return push(f, latent, vectors, chunk=_checked(chunk, latent))
+    return push(f, latent, vectors, chunk=checked_chunk(chunk, latent))
 
 
 def pullback(
@@ -254,142 +254,8 @@ def pullback(
     return chunked(
         lambda part: jax.vmap(lambda u: transpose(u)[0].reshape(-1))(part),
         cotangents,
-        _checked(chunk, latent),
+        checked_chunk(chunk, latent),
     )
-
-
-class Leading(NamedTuple):
-    """Leading eigenvectors of J^T diag(m) J.
-
-    Attributes:
-        values: [k], descending; the squares of the singular values of sqrt(m) J.
-        vectors: [k, D], orthonormal rows, the largest entry of each positive.
-        residuals: [k], the norms of J^T diag(m) J v - value v.
-    """
-
-    values: jax.Array
-    vectors: jax.Array
-    residuals: jax.Array
-
-
-def leading_singular_vectors(
-    f: Function,
-    latent: jax.Array,
-    k: int,
-    *,
-    key: jax.Array,
-    weights: jax.Array | None = None,
-    oversample: int = 10,
-    depth: int = 3,
-    chunk: int = 8,
-    mesh: Mesh | None = None,
-) -> Leading:
-    """Leading right singular vectors of sqrt(m) J, without the Gram matrix.
-
-    Block Krylov iteration (Musco and Musco, "Randomized Block Krylov Methods for
-    Stronger and Faster Approximate Singular Value Decomposition", 2015): the products
-    of a random block with the first `depth` powers of the matrix, and the best vectors
-    of what they span. It costs (depth + 1) * (k + oversample) columns, so it pays where
-    that is well below D.
-
-    Args:
-        f: the function.
-        latent: where, of any shape with D entries.
-        k: how many vectors.
-        key: for the random block.
-        weights: m, one set of them; see `gram`.
-        oversample: how many vectors more than k a block has.
-        depth: how many powers; fewer are taken where D is too small for them.
-        chunk: tangents at a time.
-        mesh: devices among which a block is divided, None for one.
-
-    Raises:
-        ValueError: for k outside 1 to D, or many sets of weights.
-    """
-    size = latent.size
-    if not 1 <= k <= size:
-        raise ValueError(f"k: {k} given; 1 to {size} is accepted")
-    block = min(k + oversample, size)
-    levels = min(depth + 1, size // block)
-    if masks_of(f, latent, weights)[1]:
-        raise ValueError("weights: many sets given; one is accepted")
-
-    def whole(block: jax.Array) -> jax.Array:
-        # devices that share the algebra of a small block exchange more than they save
-        if mesh is None:
-            return block
-        return lax.with_sharding_constraint(block, NamedSharding(mesh, PartitionSpec()))
-
-    def step(state: Any, level: jax.Array) -> tuple[Any, None]:
-        basis, images, vectors = state
-        found = gram_vector_products(
-            f, latent, whole(vectors), weights=weights, chunk=chunk, mesh=mesh
-        )
-        found = whole(found)
-        basis = basis.at[level].set(vectors)
-        images = images.at[level].set(found)
-        flat = basis.reshape(-1, size)
-        # where nothing new is left, the first pass yields rounding, the second repairs
-        for _ in range(2):
-            rest = found - product(product(found, flat.T), flat)
-            found = jnp.linalg.qr(rest.T)[0].T
-        return (basis, images, found), None
-
-    start = jax.random.normal(key, (size, block), latent.dtype)
-    empty = jnp.zeros((levels, block, size), latent.dtype)
-    state = (empty, empty, jnp.linalg.qr(start)[0].T)
-    (basis, images, _), _ = lax.scan(step, state, jnp.arange(levels))
-    basis, images = basis.reshape(-1, size), images.reshape(-1, size)
-    small = product(basis, images.T)
-    values, turn = jnp.linalg.eigh((small + small.T) / 2)
-    values, turn = values[::-1][:k], turn.T[::-1][:k]
-    vectors = product(turn, basis)
-    residuals = jnp.linalg.norm(
-        product(turn, images) - values[:, None] * vectors, axis=1
-    )
-    peak = jnp.argmax(jnp.abs(vectors), axis=1)
-    sign = jnp.sign(jnp.take_along_axis(vectors, peak[:, None], axis=1))
-    return Leading(values, vectors * sign, residuals)
-
-
-class Estimate(NamedTuple):
-    """A mean over random probes, and the standard error of that mean."""
-
-    value: jax.Array
-    error: jax.Array
-
-
-def trace(
-    f: Function,
-    latent: jax.Array,
-    num: int,
-    *,
-    key: jax.Array,
-    weights: jax.Array | None = None,
-    chunk: int = 8,
-) -> Estimate:
-    """Hutchinson's estimate of the trace of J^T diag(m) J, from `num` >= 2 columns.
-
-    The mean of ||sqrt(m) J v||^2 over random signs v; probe i uses fold_in(key, i).
-
-    Returns:
-        Scalars, or [R] for R sets of weights; see `gram`.
-    """
-    if num < 2:
-        raise ValueError(f"num: {num} given; 2 or more probes are accepted")
-    masks, many = masks_of(f, latent, weights)
-    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(num))
-    signs = jax.vmap(lambda one: jax.random.rademacher(one, latent.shape))(keys)
-    linear = jax.linearize(f, latent)[1]
-
-    def square(sign: jax.Array) -> jax.Array:
-        pushed = jnp.square(linear(sign.astype(latent.dtype)))
-        return jnp.sum(masks * pushed[None], axis=range(1, masks.ndim))
-
-    found = chunked(jax.vmap(square), signs, _checked(chunk, latent))
-    mean = found.mean(axis=0)
-    spread = jnp.sqrt(jnp.sum(jnp.square(found - mean[None]), axis=0) / (num - 1) / num)
-    return Estimate(*((mean, spread) if many else (mean[0], spread[0])))
 
 
 def shared_shift(f: Function, latent: jax.Array, rows: Sequence[int]) -> Function:
@@ -407,14 +273,6 @@ def shared_shift(f: Function, latent: jax.Array, rows: Sequence[int]) -> Functio
         )
     moved = jnp.asarray(np.isin(np.arange(len(latent)), rows), latent.dtype)
     return lambda shift: f(latent + moved[:, None] * shift[None])
-
-
-def _checked(chunk: int, latent: jax.Array) -> int:
-    if chunk < 1:
-        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
-    if not jnp.issubdtype(latent.dtype, jnp.floating):
-        raise ValueError(f"latent: {latent.dtype} given; a floating one is needed")
-    return chunk
 
 
 def _fits(f: Function, latent: jax.Array, masks: jax.Array) -> bool:

@@ -69,6 +69,19 @@ def chunked(
     return found.reshape(-1, *found.shape[2:])[:count]
 
 
+def checked_chunk(chunk: int, latent: jax.Array) -> int:
+    """The chunk, where it and the latent can be had.
+
+    Raises:
+        ValueError: for a chunk below one, or a latent that is not floating.
+    """
+    if chunk < 1:
+        raise ValueError(f"chunk: {chunk} given; 1 or more is accepted")
+    if not jnp.issubdtype(latent.dtype, jnp.floating):
+        raise ValueError(f"latent: {latent.dtype} given; a floating one is needed")
+    return chunk
+
+
 def push(
     f: Function,
     latent: jax.Array,
