@@ -43,6 +43,8 @@ LONGEST = (
     "steerability",
     "warped_ganspace",
     "factors_of_variation",
+    "perceptual_geometry",
+    "resefa",
 )
 """Methods that differentiate pictures, each in a program of its own."""
 
