@@ -465,4 +465,4 @@ def test_an_index_out_of_range_is_refused(tmp_path):
 def test_the_documentation_names_every_layout():
     assert export_edit.__doc__ is not None
     for layout in LAYOUTS:
-        assert f'    | "{layout}" |' in export_edit.__doc__
+        assert f'| "{layout}" |' in export_edit.__doc__
