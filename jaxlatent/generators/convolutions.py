@@ -222,8 +222,7 @@ def transposed_convolve(x: jax.Array, phases: Mapping[str, jax.Array]) -> jax.Ar
 
     Four small convolutions, one per output parity, do a quarter of the multiplications
     of one over a zero-stuffed image, which XLA's CPU backend also runs many times
-    slower, and a GPU too. TPUs multiply no inserted zero, and have no cheap way to
-    interleave pixels.
+    slower. TPUs multiply no inserted zero, and have no cheap way to interleave pixels.
     """
     return lax.platform_dependent(
         x, dict(phases), tpu=_stamp_phases, default=_by_phases

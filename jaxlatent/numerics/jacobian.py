@@ -5,8 +5,9 @@ function is linearised once and its columns are pushed through, `chunk` tangents
 time, all of them sharing the weights. One column costs about one more run of the
 function, where reverse mode needs one backward pass for every output. On CPUs the
 tangents of a large output, within a chunk too, go one after the other: that is faster.
-A function whose attribute `recompute` is true is run again with every column instead of
-linearised, which suits drawings: cheap to make, and many arrays to keep.
+A function whose attribute `recompute` is true is run again with every column that is
+kept, in the latent's type, instead of linearised, which suits drawings: cheap to make,
+and many arrays to keep. Products that keep no columns linearise it all the same.
 
 Every function here is pure and can be transformed; none compiles anything by itself. A
 network should be run under `jit`, and where `f` is a pytree that can be called (a
